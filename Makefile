@@ -1,0 +1,38 @@
+# make demo: train on a real text for about a minute, evaluate, write.   make test: every check.
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO_TEXT := data/python-manual.txt
+DEMO := $(BIN)/rnncli
+
+.PHONY: demo test check clean
+.DELETE_ON_ERROR:
+
+demo: .venv/installed $(DEMO_TEXT)
+	rm -rf models/demo
+	$(DEMO) train $(DEMO_TEXT) --time 60s --name demo
+	$(DEMO) eval --model demo
+	$(DEMO) generate --model demo --prompt "The " --length 400 --seed 1
+
+test: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit("rnncli needs Python 3.11 or newer: make PYTHON=python3.11") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv .venv
+
+.venv/installed: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+$(DEMO_TEXT): data/python_manual.py
+	$(PYTHON) data/python_manual.py > $@
+
+clean:
+	rm -rf .venv models

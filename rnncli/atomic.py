@@ -1,0 +1,77 @@
+"""Whole files or nothing: a reader sees the old bytes or the new ones, after any crash."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from rnncli.errors import StorageError
+
+# Names that begin like this are leftovers of an interrupted write and are never read.
+PARTIAL = ".partial-"
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Replace `path` by `content`: temporary file, fsync, rename, fsync of the folder.
+
+    Raises StorageError naming the path. A failed fsync is not retried: the kernel may already have
+    dropped the pages that it could not write.
+    """
+    partial = path.with_name(f"{PARTIAL}{path.name}")
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
+    """Make the folder `path` out of what `fill` writes into an empty one; raises StorageError.
+
+    `path` must not exist: a folder cannot be replaced in one step.
+    """
+    partial = path.with_name(f"{PARTIAL}{path.name}")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        fill(partial)
+        for file in partial.iterdir():
+            _sync(file)
+        _sync_folder(partial)
+        partial.rename(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add one line to a log; a torn last line after a crash is the reader's to skip."""
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(path: Path) -> None:
+    if os.name == "posix":  # elsewhere a folder cannot be opened; the rename is all there is
+        _sync(path)
+
+
+def _cannot_write(path: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"cannot write {path}: {error.strerror or error}",
+        hint="check the free space and the permissions of that folder",
+    )

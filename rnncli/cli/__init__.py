@@ -1,0 +1,1 @@
+"""Parse, call, show: one command a file. The only room that imports typer."""

@@ -1,0 +1,62 @@
+"""The `rnncli` command: its subcommands, and the edge where foreseen errors become two lines."""
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Annotated, Never
+
+import typer
+
+from rnncli import __version__
+from rnncli.cli import eval, generate, info, tokenize, train
+from rnncli.console import terminal
+from rnncli.errors import RnncliError
+
+app = typer.Typer(
+    name="rnncli",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"auto_envvar_prefix": "RNNCLI", "help_option_names": ["-h", "--help"]},
+)
+for command in (tokenize.tokenize, train.train, eval.eval, generate.generate, info.info):
+    app.command()(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rnncli {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def rnncli(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Say which version this is."),
+    ] = False,
+) -> None:
+    """Recurrent language models: train on a text, measure honestly, write.
+
+    Start with: rnncli train YOUR-TEXT
+    """
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 done, 1 a foreseen error, 2 wrong usage, 130 and 143 stopped."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that has enough ends us quietly
+    try:
+        app()
+    except RnncliError as error:
+        if os.environ.get("RNNCLI_DEBUG") == "1":
+            raise
+        terminal.error(str(error), error.hint)
+        sys.exit(1)
+
+
+def _leave(number: int, frame: FrameType | None) -> Never:
+    raise SystemExit(128 + number)

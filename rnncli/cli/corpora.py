@@ -1,0 +1,52 @@
+"""The texts a person names, as token stores: what tokenize and train share."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from rnncli.console.safe_text import one_line
+from rnncli.text.config import Level, TextConfig
+from rnncli.text.reading import Text
+from rnncli.text.store import TokenStore
+from rnncli.text.tokenizers import Tokenizer, natural_level, spaces_are_scarce
+
+_MOST_NAMED = 5
+
+
+def chosen_level(wished: str | None, text: Text) -> Level:
+    """What was asked for, checked later by TextConfig; else what the text suggests."""
+    return wished or natural_level(text.content)  # type: ignore[return-value]
+
+
+def build(text: Text, config: TextConfig, note: Callable[[str], None]) -> TokenStore:
+    """A store in memory; says so where the level does not suit the text."""
+    if config.level == "word" and spaces_are_scarce(text.content):
+        note(
+            f"{text.name} has hardly any spaces, so that words between spaces are whole phrases; "
+            "--level subword or --level char suits it better"
+        )
+    return TokenStore.build(text, config)
+
+
+def describe_unseen(tokenizer: Tokenizer, text: str) -> str | None:
+    """The symbols of `text` that the tokenizer lacks, by name, or None where it has them all."""
+    unseen = tokenizer.unseen(text)
+    if not unseen:
+        return None
+    named = ", ".join(_named(symbol) for symbol in unseen[:_MOST_NAMED])
+    more = f" and {len(unseen) - _MOST_NAMED} more" if len(unseen) > _MOST_NAMED else ""
+    return f"{named}{more}"
+
+
+def store_at(paths: list[str]) -> Path | None:
+    """The one folder among the arguments that is a token store, if that is what was named."""
+    from rnncli.text.store import is_store
+
+    return Path(paths[0]) if len(paths) == 1 and is_store(Path(paths[0])) else None
+
+
+def _named(symbol: str) -> str:
+    import unicodedata
+
+    if len(symbol) > 1:
+        return repr(one_line(symbol))
+    return f"{one_line(symbol)!r} (U+{ord(symbol):04X} {unicodedata.name(symbol, 'unnamed')})"

@@ -1,0 +1,119 @@
+"""`rnncli train`: corpus or token store -> models/NAME."""
+
+from time import monotonic
+from typing import Annotated, Any
+
+import typer
+
+from rnncli.cli import options
+from rnncli.cli.parsing import seconds
+from rnncli.model.config import ModelConfig
+from rnncli.text.config import TextConfig
+from rnncli.training.config import DEFAULT_SECONDS, TrainConfig
+
+
+def _option(help_text: str, panel: str, default: object = None, **settings: Any) -> Any:
+    """An option without a value of its own: the plan, or the default of its config class, decides."""
+    ending = " [default: by plan]" if default is None else f" [default: {default}]"
+    return typer.Option(help=help_text + ending, rich_help_panel=panel, **settings)
+
+
+_BUDGET, _MODEL, _TRAINING = "Budget: what ends first, ends it", "Model", "Training"
+
+
+def train(
+    context: typer.Context,
+    corpus: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="TEXT...", help="Text files, in this order; - is stdin; or one token store."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The model's name under models/ [default: the text's].")
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Go on with a run that was stopped; budgets are totals."),
+    ] = None,
+    level: options.Level = None,
+    vocab_size: options.VocabSize = None,
+    subword_kind: options.SubwordKind = TextConfig.subword_kind,
+    valid_fraction: options.ValidFraction = TextConfig.valid_fraction,
+    encoding: options.Encoding = None,
+    time: Annotated[
+        float | None,
+        _option(
+            "All of it, planning and validation too.",
+            _BUDGET,
+            f"{DEFAULT_SECONDS / 60:g}m",
+            parser=seconds,
+            metavar="90s|5m|1h30m",
+        ),
+    ] = None,
+    epochs: Annotated[float | None, _option("Passes over the training part.", _BUDGET, "none")] = None,
+    steps: Annotated[int | None, _option("Updates of the weights.", _BUDGET, "none")] = None,
+    cell: Annotated[
+        str | None, _option("Recurrent cell.", _MODEL, ModelConfig.cell, metavar="rnn|lstm|gru")
+    ] = None,
+    nonlinearity: Annotated[
+        str | None, _option("Of --cell rnn.", _MODEL, ModelConfig.nonlinearity, metavar="tanh|relu")
+    ] = None,
+    hidden_size: Annotated[int | None, _option("Width of the recurrent layers.", _MODEL)] = None,
+    num_layers: Annotated[int | None, _option("Recurrent layers.", _MODEL, ModelConfig.num_layers)] = None,
+    embedding_size: Annotated[int | None, _option("Width of the embedding.", _MODEL)] = None,
+    dropout: Annotated[float | None, _option("Part of the units left out in training.", _MODEL)] = None,
+    tied_embeddings: Annotated[
+        bool | None,
+        _option("One matrix for symbols in and out.", _MODEL, None, is_flag=True),
+    ] = None,
+    batch_size: Annotated[int | None, _option("Lanes trained side by side.", _TRAINING)] = None,
+    bptt: Annotated[int | None, _option("Steps that gradients reach back.", _TRAINING)] = None,
+    learning_rate: Annotated[float | None, _option("Highest rate, after warm-up.", _TRAINING)] = None,
+    weight_decay: Annotated[
+        float | None, _option("AdamW's decay of the matrices.", _TRAINING, TrainConfig.weight_decay)
+    ] = None,
+    gradient_clip: Annotated[
+        float | None, _option("Longest gradient.", _TRAINING, TrainConfig.gradient_clip)
+    ] = None,
+    warmup: Annotated[float | None, _option("Part of the budget.", _TRAINING, TrainConfig.warmup)] = None,
+    validations: Annotated[int | None, _option("How often the held-out part is scored.", _TRAINING)] = None,
+    precision: Annotated[
+        str | None, _option("bf16 where it is faster here.", _TRAINING, metavar="fp32|bf16")
+    ] = None,
+    seed: Annotated[int | None, _option("Of weights and dropout.", _TRAINING, TrainConfig.seed)] = None,
+    device: options.Device = "auto",
+    progress: Annotated[options.Progress, typer.Option(help="How it is shown.")] = options.Progress.auto,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show errors only.")] = False,
+    json: options.Json = False,
+    config: options.Settings = None,
+) -> None:
+    """Train a recurrent model on a text, within a time.
+
+    Without options, the text, the time and a few seconds of measuring decide everything.
+
+    Example: rnncli train novel.txt --time 5m --name novel
+    """
+    began = monotonic()
+    if (not corpus) == (resume is None):
+        raise typer.BadParameter("name a text, or --resume a model, and not both", param_hint="TEXT...")
+    from rnncli.cli import training_session
+    from rnncli.cli.device import pick_device
+    from rnncli.console import terminal, training_view
+    from rnncli.training.plan import Wishes
+
+    wishes = Wishes.of({**context.params, "seconds": time})
+    where = pick_device(device)
+    with training_view.open_view(progress.value, quiet) as view:
+        if resume is not None:
+            session = training_session.resume(resume, wishes, where, view)
+        else:
+            source = training_session.Source(
+                tuple(corpus or ()), encoding, level, vocab_size, subword_kind, valid_fraction
+            )
+            session = training_session.begin(source, name, wishes, where, view, began)
+        outcome = training_session.carry_out(session, view)
+    if json:
+        terminal.print_json(training_view.outcome_record(outcome.saved, session.planned, outcome.score))
+    else:
+        typer.echo(outcome.saved.path)
+    if outcome.signal:
+        raise SystemExit(128 + outcome.signal)

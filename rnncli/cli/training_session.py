@@ -1,0 +1,191 @@
+"""From the options of `rnncli train` to a model in models/: begin or resume, then carry out."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from time import monotonic
+
+import torch
+
+from rnncli.cli import corpora, writing
+from rnncli.cli.stopping import stop_requests
+from rnncli.console.training_view import View
+from rnncli.errors import ConfigError, TrainingError
+from rnncli.inference.evaluation import evaluate
+from rnncli.model.config import ModelConfig
+from rnncli.model.language_model import LanguageModel
+from rnncli.reports import Evaluated, Noted, Planned, Sampled, Saved, Score, Stepped
+from rnncli.storage.model_dir import ModelDir, checked_name, free_name
+from rnncli.text import reading
+from rnncli.text.config import TextConfig
+from rnncli.text.lanes import Lanes
+from rnncli.text.store import TokenStore
+from rnncli.training import plan, probe
+from rnncli.training.config import TrainConfig
+from rnncli.training.loop import Best, Run, train, weights_of
+
+# Often enough for a curve, seldom enough for a small file.
+_METRICS_SECONDS = 5.0
+_BUDGET_SETTINGS = {"seconds", "steps"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """The text that a person named, and how to cut it; None leaves the choice to the text."""
+
+    paths: tuple[str, ...]
+    encoding: str | None
+    level: str | None
+    vocab_size: int | None
+    subword_kind: str
+    valid_fraction: float
+
+
+@dataclass(frozen=True)
+class Session:
+    """A run and everything it needs around it."""
+
+    folder: ModelDir
+    run: Run
+    store: TokenStore
+    training: TrainConfig
+    planned: Planned
+    validation_seconds: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a session; `signal` is the number of the one that ended it, or 0."""
+
+    saved: Saved
+    score: Score | None
+    signal: int
+
+
+def begin(
+    source: Source, name: str | None, wishes: plan.Wishes, device: torch.device, view: View, began: float
+) -> Session:
+    """Read, plan, and write the record of the run; `began` is when its time started to count."""
+    if name is not None:
+        ModelDir.refuse_taken(checked_name(name))  # before the work, not after it
+    measure = partial(_measure, device)
+    machine = plan.measure_machine(measure, wishes, device.type)
+    store, path = _open_or_build(source, wishes, machine, view)
+    chosen = plan.make_plan(_corpus_size(store), wishes, machine, measure)
+    Lanes(store.ids(store.train), chosen.model.start, chosen.training.batch_size, chosen.training.bptt)
+    folder = ModelDir.create(name or free_name(store.name), chosen.model, chosen.training, store, path)
+    run = Run.new(chosen.model, chosen.training, device)
+    run.seconds = monotonic() - began
+    return Session(folder, run, store, chosen.training, chosen.planned, chosen.validation_seconds)
+
+
+def resume(name: str, wishes: plan.Wishes, device: torch.device, view: View) -> Session:
+    """Go on where a run stopped; only its budget may change, and a budget is a total."""
+    kept = sorted((set(wishes.model) | set(wishes.training)) - _BUDGET_SETTINGS)
+    if kept:
+        option = kept[0].replace("_", "-")
+        raise ConfigError(
+            f"--{option} cannot change when a run is resumed", hint="leave it out, or train anew"
+        )
+    folder = ModelDir.find(name)
+    record, store = folder.record(), folder.corpus()
+    training = _with_budget(record.training, wishes, store)
+    run = folder.load_run(training, device)
+    used_up = (training.steps is not None and run.step >= training.steps) or (
+        training.seconds is not None and run.seconds >= 0.99 * training.seconds
+    )
+    if used_up:
+        raise TrainingError(
+            f"{name} has used up its budget: {run.step:,} steps, {run.seconds:.0f} s",
+            hint="give it a larger total, for example --time 10m or --epochs 40",
+        )
+    folder.update(status="training", training=training)
+    speed = _measure(device, record.model, training, 0.2)
+    planned = plan.describe(_corpus_size(store), record.model, training, device.type, speed)
+    view.show(Noted(f"{folder.path} goes on from step {run.step:,} after {run.seconds:.0f} s"))
+    return Session(folder, run, store, training, planned, 0.0)
+
+
+def carry_out(session: Session, view: View) -> Outcome:
+    """Train to the end of the budget or to the first Ctrl-C; what is shown is also kept."""
+    folder, run, store, training = session.folder, session.run, session.store, session.training
+    lanes = Lanes(store.ids(store.train), run.model.config.start, training.batch_size, training.bptt)
+    valid, unknown = store.ids(store.valid), store.tokenizer.unknown_id
+
+    def validate(model: LanguageModel) -> Score:
+        return evaluate(model, valid, store.valid.counts, unknown)
+
+    view.show(session.planned)
+    logged = run.seconds
+    with stop_requests() as stop:
+        for report in train(run, lanes, training, validate, session.validation_seconds):
+            view.show(report)
+            if isinstance(report, Evaluated):
+                _keep(session, report)
+                view.show(Sampled(run.step, writing.sample(run.model, store.tokenizer, training.seed)))
+            elif isinstance(report, Stepped) and report.seconds - logged >= _METRICS_SECONDS:
+                logged = report.seconds
+                folder.append_metrics(report)
+            if stop.signal:
+                break
+        return _finish(session, view, stop.signal)
+
+
+def _keep(session: Session, report: Evaluated) -> None:
+    run, folder = session.run, session.folder
+    folder.append_metrics(report)
+    if report.best and run.best is not None:
+        folder.save_weights(run.best)
+    folder.save_run(run, "training")
+
+
+def _finish(session: Session, view: View, signal: int) -> Outcome:
+    run, folder = session.run, session.folder
+    if run.best is None:  # stopped before the first validation: what there is can be used all the same
+        run.best = Best(None, run.step, weights_of(run.model))
+        folder.save_weights(run.best)
+    folder.save_run(run, "interrupted" if signal else "finished")
+    folder.write_card(session.planned, run.best)
+    saved = Saved(str(folder.path), run.step, run.seconds, interrupted=bool(signal))
+    view.show(saved)
+    return Outcome(saved, run.best.score, signal)
+
+
+def _open_or_build(
+    source: Source, wishes: plan.Wishes, machine: plan.Machine, view: View
+) -> tuple[TokenStore, Path | None]:
+    path = corpora.store_at(list(source.paths))
+    if path is not None:
+        if source.level or source.vocab_size or source.encoding:
+            raise ConfigError(
+                f"{path} is tokenized already, so that its level and encoding are settled",
+                hint="leave those options out, or train from the text itself",
+            )
+        return TokenStore.open(path), path
+    text = reading.read(source.paths, source.encoding)
+    level = corpora.chosen_level(source.level, text)
+    if source.level is None:
+        level = plan.affordable_level(level, len(text.content), wishes, machine)
+    config = TextConfig(level, source.vocab_size, source.subword_kind, source.valid_fraction)  # type: ignore[arg-type]
+    return corpora.build(text, config, lambda message: view.show(Noted(message))), None
+
+
+def _corpus_size(store: TokenStore) -> plan.CorpusSize:
+    tokenizer = store.tokenizer
+    return plan.CorpusSize(
+        store.name, tokenizer.level, tokenizer.vocab_size, store.train.tokens, store.valid.tokens
+    )
+
+
+def _with_budget(training: TrainConfig, wishes: plan.Wishes, store: TokenStore) -> TrainConfig:
+    given = {key: value for key, value in wishes.training.items() if key in _BUDGET_SETTINGS}
+    if wishes.epochs is not None:
+        step_tokens = training.batch_size * training.bptt
+        given["steps"] = max(1, round(wishes.epochs * (store.train.tokens // step_tokens)))
+    if not given:
+        return training
+    return replace(training, seconds=given.get("seconds"), steps=given.get("steps"))
+
+
+def _measure(device: torch.device, model: ModelConfig, training: TrainConfig, seconds: float) -> float:
+    return probe.tokens_per_second(model, training, device, seconds)

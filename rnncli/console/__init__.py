@@ -1,0 +1,1 @@
+"""What a person sees: views of reports. The only room that imports rich."""

@@ -1,0 +1,223 @@
+"""A training as it goes on: a plan, a pinned bar below scrolling rows, or plain lines for a file."""
+
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from rnncli.console.safe_text import one_line, visible
+from rnncli.console.score_view import score_record
+from rnncli.console.terminal import is_live, stderr_console
+from rnncli.console.units import clock, duration, size
+from rnncli.reports import Evaluated, Noted, Planned, Report, Sampled, Saved, Score, Stepped
+
+ProgressMode = Literal["auto", "bar", "plain", "none"]
+# The design promises a plain line at least every 30 seconds.
+_PLAIN_SECONDS = 15.0
+_COLUMNS = (
+    ("step", 9),
+    ("epoch", 8),
+    ("train", 8),
+    ("valid", 8),
+    ("perplexity", 11),
+    ("bits/char", 10),
+    ("time", 8),
+)
+
+
+class View(Protocol):
+    """Shows reports until it is closed."""
+
+    def show(self, report: Report) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@contextmanager
+def open_view(mode: ProgressMode, quiet: bool) -> Iterator[View]:
+    """A bar on a terminal and plain lines elsewhere, unless told otherwise; closed whatever happens."""
+    if quiet or mode == "none":
+        view: View = SilentView()
+    elif mode == "bar" or (mode == "auto" and is_live(sys.stderr)):
+        view = BarView(stderr_console())
+    else:
+        view = PlainView()
+    try:
+        yield view
+    finally:
+        view.close()
+
+
+def outcome_record(saved: Saved, planned: Planned, score: Score | None) -> dict[str, Any]:
+    """What `train --json` prints."""
+    return {**asdict(saved), "plan": asdict(planned), "valid": None if score is None else score_record(score)}
+
+
+class SilentView:
+    """Nothing at all; errors still come."""
+
+    def show(self, report: Report) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class PlainView:
+    """key=value lines for logs and pipes, written as they come."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._last_step_line = -math.inf
+
+    def show(self, report: Report) -> None:
+        match report:
+            case Stepped() if self._now() - self._last_step_line < _PLAIN_SECONDS:
+                return
+            case Stepped():
+                self._last_step_line = self._now()
+                line = (
+                    f"step={report.step} epoch={report.epoch:.2f} loss={report.nats_per_token:.4f} "
+                    f"tokens_per_second={report.tokens_per_second:.0f} seconds={report.seconds:.0f} "
+                    f"seconds_left={_seconds_left(report):.0f}"
+                )
+            case Evaluated():
+                line = (
+                    f"step={report.step} epoch={report.epoch:.2f} train={report.train_nats_per_token:.4f} "
+                    f"valid={report.score.nats_per_token:.4f} "
+                    f"perplexity={report.score.token_perplexity:.3f} "
+                    f"bits_per_character={report.score.bits_per_character:.4f} "
+                    f"seconds={report.seconds:.0f} best={'yes' if report.best else 'no'}"
+                )
+            case Planned():
+                line = "\n".join(f"plan: {name}={one_line(value)}" for name, value in _plan_rows(report))
+            case Sampled():
+                line = f"sample: {one_line(report.text)}"
+            case Noted():
+                line = f"note: {one_line(report.message)}"
+            case Saved():
+                line = f"saved={report.path} step={report.step} seconds={report.seconds:.0f}"
+        try:
+            print(line, file=sys.stderr, flush=True)  # noqa: T201
+        except BrokenPipeError:  # nobody reads the log any more; the training goes on all the same
+            sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
+
+    def close(self) -> None: ...
+
+
+class BarView:
+    """Rows scroll, one bar stays below them."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._stack = ExitStack()
+        self._progress: Progress | None = None
+        self._header_shown = False
+
+    def show(self, report: Report) -> None:
+        match report:
+            case Planned():
+                self._console.print(_plan_panel(report))
+            case Stepped():
+                self._move_bar(report)
+            case Evaluated():
+                self._row(report)
+            case Sampled():
+                self._console.print(Text(visible(report.text).strip(), style="dim"))
+            case Noted():
+                self._console.print(Text(f"note: {one_line(report.message)}", style="yellow"))
+            case Saved():
+                self.close()
+                self._console.print(_farewell(report))
+
+    def close(self) -> None:
+        self._stack.close()
+        self._progress = None
+
+    def _move_bar(self, report: Stepped) -> None:
+        if self._progress is None:
+            # transient: when it is over, the rows say it all
+            progress = Progress(
+                BarColumn(bar_width=None),
+                TextColumn("{task.fields[facts]}"),
+                console=self._console,
+                transient=True,
+                expand=True,
+            )
+            self._progress = self._stack.enter_context(progress)
+            self._progress.add_task("", total=1.0, facts="")
+        facts = (
+            f"step {report.step:,}  loss {report.nats_per_token:.3f}  "
+            f"{report.tokens_per_second:,.0f} tok/s  {clock(_seconds_left(report))} left"
+        )
+        self._progress.update(self._progress.task_ids[0], completed=report.progress, facts=facts)
+
+    def _row(self, report: Evaluated) -> None:
+        if not self._header_shown:
+            self._header_shown = True
+            self._console.print(Text("".join(f"{name:>{width}}" for name, width in _COLUMNS), style="bold"))
+        cells = (
+            f"{report.step:,}",
+            f"{report.epoch:.2f}",
+            f"{report.train_nats_per_token:.4f}",
+            f"{report.score.nats_per_token:.4f}",
+            f"{report.score.token_perplexity:.3f}",
+            f"{report.score.bits_per_character:.4f}",
+            clock(report.seconds),
+        )
+        row = "".join(f"{cell:>{width}}" for cell, (_, width) in zip(cells, _COLUMNS, strict=True))
+        self._console.print(Text.assemble(row, ("  best", "green") if report.best else ""))
+
+
+def _plan_rows(plan: Planned) -> list[tuple[str, str]]:
+    return [
+        ("text", f"{plan.corpus}: {plan.corpus_tokens:,} tokens, {plan.valid_tokens:,} of them held out"),
+        ("level", f"{plan.level}, {plan.vocab_size:,} symbols"),
+        ("model", f"{plan.architecture}, {plan.parameters:,} parameters"),
+        ("training", f"{plan.batch_size} lanes of {plan.bptt}, {plan.precision} on {plan.device}"),
+        (
+            "budget",
+            f"{duration(plan.seconds)}: about {plan.steps:,} steps, {plan.train_tokens:,} tokens, "
+            f"{plan.epochs:.1f} epochs",
+        ),
+        (
+            "speed",
+            f"{plan.tokens_per_second:,.0f} tokens/s measured, about {size(plan.memory_bytes)} of memory",
+        ),
+        *(("because", reason) for reason in plan.reasons),
+    ]
+
+
+def _plan_panel(plan: Planned) -> Panel:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in _plan_rows(plan):
+        table.add_row(name, Text(one_line(value)))
+    return Panel(table, title="plan", title_align="left", expand=False)
+
+
+def _farewell(saved: Saved) -> Text:
+    name = one_line(saved.path)
+    end = "stopped early and saved" if saved.interrupted else "finished and saved"
+    following = (
+        f"rnncli train --resume {name.split('/')[-1]}"
+        if saved.interrupted
+        else f"rnncli generate --model {name.split('/')[-1]}"
+    )
+    return Text.assemble(
+        f"{end} at step {saved.step:,} after {duration(saved.seconds)}; next: ", (following, "bold")
+    )
+
+
+def _seconds_left(report: Stepped) -> float:
+    return report.seconds * (1.0 - report.progress) / report.progress if report.progress > 0 else math.nan

@@ -1,0 +1,27 @@
+"""Numbers as people read them."""
+
+
+def duration(seconds: float) -> str:
+    """7.2 -> "7.2 s", 125 -> "2 min 5 s", 7300 -> "2 h 2 min"."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
+
+
+def clock(seconds: float) -> str:
+    """125 -> "2:05", 7300 -> "2:01:40"."""
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def size(count_bytes: int) -> str:
+    """950 -> "950 B", 12_300_000 -> "12.3 MB"."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count_bytes >= factor:
+            return f"{count_bytes / factor:.3g} {unit}"
+    return f"{count_bytes} B"

@@ -1,0 +1,1 @@
+"""Mathematics: ids to probabilities. No file, no print, no clock."""

@@ -1,0 +1,1 @@
+"""Whole model folders or nothing. The only room that touches models/."""

@@ -1,0 +1,313 @@
+"""The only code that knows what models/NAME/ looks like.
+
+models/NAME/
+    config.json           what the model is, how it is trained, where its text is, how far it came
+    tokenizer.json        or tokenizer.model
+    model.safetensors     the best weights, with their score and hash in its metadata
+    corpus.tok/           the tokenized text, unless it came as a token store of its own
+    metrics.jsonl         a line a report
+    README.md             the model card
+    checkpoints/step-N.safetensors    all that a resume needs; the newest two are kept
+"""
+
+import json
+import re
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from rnncli import __version__, atomic
+from rnncli.errors import ConfigError, CorpusError, ModelError, StorageError
+from rnncli.model.config import ModelConfig
+from rnncli.model.language_model import LanguageModel
+from rnncli.reports import Planned, Report, Score
+from rnncli.storage import checkpoint
+from rnncli.storage.safe_load import DAMAGED, parse_json, read_config, read_file
+from rnncli.storage.tensor_file import check_tensors, read_tensors, write_tensors
+from rnncli.text.store import TokenStore, load_tokenizer, tokenizer_file
+from rnncli.text.tokenizers import Tokenizer, fingerprint
+from rnncli.training.config import TrainConfig
+from rnncli.training.loop import Best, Run
+
+FORMAT_VERSION = 1
+MODELS = Path("models")
+_CONFIG, _WEIGHTS, _METRICS, _CARD = "config.json", "model.safetensors", "metrics.jsonl", "README.md"
+_CORPUS, _CHECKPOINTS = "corpus.tok", "checkpoints"
+_KEPT_CHECKPOINTS = 2
+
+Status = Literal["training", "interrupted", "finished"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What config.json holds. Instants are UTC; `store` is a folder elsewhere, or null for corpus.tok."""
+
+    name: str
+    created_at: str
+    saved_at: str
+    status: Status
+    model: ModelConfig
+    training: TrainConfig
+    corpus: str
+    corpus_sha256: str
+    store: str | None
+    level: str
+    tokenizer_fingerprint: str
+    step: int = 0
+    seconds: float = 0.0
+    format_version: int = FORMAT_VERSION
+    rnncli_version: str = __version__
+
+
+@dataclass(frozen=True)
+class ModelDir:
+    """One folder under models/; every method reads or writes whole files."""
+
+    path: Path
+
+    @classmethod
+    def create(
+        cls, name: str, model: ModelConfig, training: TrainConfig, corpus: TokenStore, store: Path | None
+    ) -> "ModelDir":
+        """Write the record of a run before its first step; raises StorageError when NAME is taken.
+
+        `store` is where the corpus already is on disk; None keeps a copy in the folder.
+        """
+        folder = cls.refuse_taken(checked_name(name))
+        now = _now()
+        record = Record(
+            name=name,
+            created_at=now,
+            saved_at=now,
+            status="training",
+            model=model,
+            training=training,
+            corpus=corpus.name,
+            corpus_sha256=corpus.sha256,
+            store=None if store is None else str(store.resolve()),
+            level=corpus.tokenizer.level,
+            tokenizer_fingerprint=fingerprint(corpus.tokenizer),
+        )
+
+        def fill(partial: Path) -> None:
+            (partial / tokenizer_file(corpus.tokenizer)).write_bytes(corpus.tokenizer.to_bytes())
+            (partial / _CHECKPOINTS).mkdir()
+            if store is None:
+                corpus.write(partial / _CORPUS)
+            cls(partial)._write_record(record)
+
+        try:
+            MODELS.mkdir(exist_ok=True)
+        except OSError as error:
+            raise StorageError(
+                f"cannot make {MODELS.resolve()}: {error.strerror}",
+                hint="work in a folder that you may write to",
+            ) from error
+        atomic.write_folder(folder, fill)
+        return cls(folder)
+
+    @classmethod
+    def refuse_taken(cls, name: str) -> Path:
+        """The folder that NAME would get; raises ModelError where it exists already."""
+        folder = MODELS / name
+        if folder.exists():
+            raise ModelError(
+                f"{folder} exists already", hint=f"use another --name, or --resume {name} to go on with it"
+            )
+        return folder
+
+    @classmethod
+    def find(cls, model: str | None) -> "ModelDir":
+        """By name under models/, by path, or the newest finished one; raises ModelError."""
+        if model is None:
+            return cls._newest()
+        for folder in (MODELS / model, Path(model)):
+            if (folder / _CONFIG).is_file():
+                return cls(folder)
+        names = [folder.path.name for folder in cls.all()]
+        near = get_close_matches(model, names, 1)
+        known = f"did you mean {near[0]}?" if near else f"there are {', '.join(names) or 'no models yet'}"
+        raise ModelError(f"there is no model {model}, neither in {MODELS}/ nor as a folder", hint=known)
+
+    @classmethod
+    def all(cls) -> list["ModelDir"]:
+        """Every model under models/, by name; leftovers of interrupted writes are not models."""
+        found = sorted(MODELS.glob(f"*/{_CONFIG}"))
+        return [cls(file.parent) for file in found if not file.parent.name.startswith(atomic.PARTIAL)]
+
+    @classmethod
+    def _newest(cls) -> "ModelDir":
+        usable = []
+        for folder in cls.all():
+            record = folder.record()
+            if record.status != "training" and folder.has_weights():
+                usable.append((record.saved_at, folder.path.name, folder))
+        if not usable:
+            raise ModelError(
+                f"there is no finished model in {MODELS.resolve()}",
+                hint="make one with: rnncli train YOUR-TEXT",
+            )
+        return max(usable, key=lambda entry: entry[:2])[2]
+
+    def record(self) -> Record:
+        """What config.json says, checked field by field; raises ModelError."""
+        path = self.path / _CONFIG
+        content = parse_json(read_file(path), path)
+        version = content.get("format_version")
+        if version != FORMAT_VERSION:
+            raise ModelError(
+                f"{path} has format {version!r}; this rnncli, {__version__}, reads {FORMAT_VERSION}",
+                hint="use the rnncli that made it, or a newer one",
+            )
+        for field, kind in (("model", ModelConfig), ("training", TrainConfig)):
+            content[field] = read_config(kind, content.get(field), f"{path}: {field}")
+        return read_config(Record, content, str(path))
+
+    def update(self, **changes: Any) -> None:
+        """Change fields of the record and the instant at which it was saved."""
+        self._write_record(replace(self.record(), saved_at=_now(), **changes))
+
+    def tokenizer(self) -> Tokenizer:
+        """The model's own tokenizer; raises ModelError when it is another's."""
+        try:
+            tokenizer = load_tokenizer(self.path)
+        except OSError as error:
+            raise ModelError(f"{self.path} has no tokenizer: {error.strerror}", hint=DAMAGED) from error
+        if fingerprint(tokenizer) != self.record().tokenizer_fingerprint:
+            raise ModelError(f"{self.path} holds the tokenizer of another model", hint=DAMAGED)
+        return tokenizer
+
+    def corpus(self) -> TokenStore:
+        """The text that the model was trained on; raises CorpusError when it is gone or changed."""
+        record = self.record()
+        path = self.path / _CORPUS if record.store is None else Path(record.store)
+        store = TokenStore.open(path)
+        if (
+            fingerprint(store.tokenizer) != record.tokenizer_fingerprint
+            or store.sha256 != record.corpus_sha256
+        ):
+            raise CorpusError(
+                f"{path} has changed since {record.name} was trained on it",
+                hint="tokenize the same text again, or train anew",
+            )
+        return store
+
+    def has_weights(self) -> bool:
+        return (self.path / _WEIGHTS).is_file()
+
+    def save_weights(self, best: Best) -> None:
+        """Replace the weights, together with their step and score."""
+        facts = {"step": best.step, "score": None if best.score is None else asdict(best.score)}
+        write_tensors(self.path / _WEIGHTS, best.weights, facts)
+
+    def best(self) -> Best | None:
+        """The weights with their step and score; None where nothing was saved yet."""
+        path = self.path / _WEIGHTS
+        if not self.has_weights():
+            return None
+        weights, facts = read_tensors(path)
+        with torch.device("meta"):
+            check_tensors(path, weights, LanguageModel(self.record().model).state_dict())
+        score, step = facts.get("score"), facts.get("step")
+        if type(step) is not int:
+            raise ModelError(f"{path} does not say its step", hint=DAMAGED)
+        return Best(None if score is None else read_config(Score, score, f"{path}: score"), step, weights)
+
+    def model(self, device: torch.device) -> tuple[LanguageModel, Best]:
+        """The best weights as a model, and what is known of them; raises ModelError."""
+        best = self.best()
+        if best is None:
+            raise ModelError(
+                f"{self.path} has no weights yet: its training did not get that far",
+                hint=f"go on with: rnncli train --resume {self.path.name}",
+            )
+        with torch.device("meta"):
+            model = LanguageModel(self.record().model)
+        model.load_state_dict(best.weights, assign=True)
+        return model.requires_grad_(False).to(device), best
+
+    def save_run(self, run: Run, status: Status) -> None:
+        """A checkpoint, the record of how far the run came, and older checkpoints pruned after it."""
+        folder = self.path / _CHECKPOINTS
+        checkpoint.write_run(folder / f"step-{run.step}.safetensors", run)
+        self.update(step=run.step, seconds=run.seconds, status=status)
+        for old in self._checkpoints()[:-_KEPT_CHECKPOINTS]:
+            old.unlink(missing_ok=True)
+
+    def load_run(self, training: TrainConfig, device: torch.device) -> Run:
+        """The newest checkpoint, to go on under `training`; raises ModelError when there is none."""
+        found = self._checkpoints()
+        if not found:
+            raise ModelError(
+                f"{self.path} has no checkpoint: it stopped before the first one",
+                hint=f"remove the folder {self.path} and train again",
+            )
+        return checkpoint.read_run(found[-1], self.record().model, training, device, self.best())
+
+    def append_metrics(self, report: Report) -> None:
+        """One report as a line of metrics.jsonl."""
+        line = {"report": type(report).__name__.lower(), **asdict(report)}
+        atomic.append_line(self.path / _METRICS, json.dumps(line))
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Every whole line of metrics.jsonl; a torn last line after a crash is passed over."""
+        path = self.path / _METRICS
+        if not path.exists():
+            return []
+        lines = read_file(path).split(b"\n")[:-1]
+        return [json.loads(line) for line in lines]
+
+    def write_card(self, planned: Planned, best: Best) -> None:
+        """README.md: what the model is, for a person who is handed the folder."""
+        score = best.score
+        figures = "It was stopped before its first validation."
+        if score is not None:
+            figures = (
+                f"On its held-out part ({score.characters:,} characters, every token scored once with full\n"
+                f"history): {score.bits_per_character:.4f} bits per character, "
+                f"{score.bits_per_byte:.4f} bits per byte, token perplexity {score.token_perplexity:.3f}."
+            )
+        card = (
+            f"# {self.path.name}\n\n"
+            f"A recurrent language model made by rnncli {__version__} from {planned.corpus}.\n\n"
+            f"- {planned.architecture}, {planned.parameters:,} parameters, level {planned.level}, "
+            f"{planned.vocab_size:,} symbols\n"
+            f"- weights of step {best.step:,}\n\n{figures}\n\n"
+            f"    rnncli generate --model {self.path.name}\n    rnncli eval --model {self.path.name}\n"
+        )
+        atomic.write_file(self.path / _CARD, card.encode())
+
+    def _checkpoints(self) -> list[Path]:
+        """By step, the newest last: never by file time."""
+        found = (self.path / _CHECKPOINTS).glob("step-*.safetensors")
+        return sorted((p for p in found if p.stem[5:].isdigit()), key=lambda p: int(p.stem[5:]))
+
+    def _write_record(self, record: Record) -> None:
+        atomic.write_file(self.path / _CONFIG, json.dumps(asdict(record), indent=1).encode() + b"\n")
+
+
+def checked_name(name: str) -> str:
+    """A name that is one folder under models/ and nothing else; raises ConfigError."""
+    if not re.fullmatch(r"\w[\w.-]{0,99}", name):
+        raise ConfigError(
+            f"{name!r} cannot be the name of a model", hint="use up to 100 letters, digits, '.', '-' and '_'"
+        )
+    return name
+
+
+def free_name(corpus: str) -> str:
+    """A name after the corpus that is not taken yet: novel, novel-2, novel-3."""
+    stem = re.sub(r"[^\w-]+", "-", Path(corpus.split(", ")[0]).stem).strip("-_")[:80] or "model"
+    name, number = stem, 1
+    while (MODELS / name).exists():
+        number += 1
+        name = f"{stem}-{number}"
+    return name
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")

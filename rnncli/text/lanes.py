@@ -1,0 +1,67 @@
+"""A stream of ids cut into parallel lanes, read window by window. Shapes: B lanes, T time, N ids.
+
+    a b c d e f g h i, 2 lanes ->  a b c d
+                                   e f g h   (i waits for the next epoch)
+
+Every epoch begins a little further into what does not fit, so that no id waits for ever and the
+windows do not always end at the same places.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rnncli.errors import CorpusError
+from rnncli.text.tokenizers import Ids
+
+
+@dataclass(frozen=True)
+class Window:
+    """inputs (B, T) and the targets (B, T) one step ahead; `fresh` where no state comes before."""
+
+    inputs: npt.NDArray[np.int64]
+    targets: npt.NDArray[np.int64]
+    fresh: bool
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """lanes[k] is window k of an endless stream of epochs, and depends on nothing but k.
+
+    The first input of an epoch is `start`, an id outside the vocabulary that means "text begins".
+    """
+
+    ids: Ids
+    start: int
+    batch_size: int
+    bptt: int
+
+    def __post_init__(self) -> None:
+        needed = self.batch_size * self.bptt
+        if len(self.ids) < needed:
+            fitting = max(len(self.ids) // self.batch_size, 1)
+            raise CorpusError(
+                f"the training part has {len(self.ids):,} tokens; "
+                f"{self.batch_size} lanes of {self.bptt} need {needed:,}",
+                hint=f"use more text, --batch-size 1, or --bptt {fitting}",
+            )
+
+    @property
+    def windows_per_epoch(self) -> int:
+        return len(self.ids) // (self.batch_size * self.bptt)
+
+    def __getitem__(self, k: int) -> Window:
+        epoch, window = divmod(k, self.windows_per_epoch)
+        lane_length = self.windows_per_epoch * self.bptt
+        waiting = len(self.ids) - self.batch_size * lane_length
+        # Steps of the golden ratio visit the offsets 0..waiting evenly, whatever their number.
+        offset = int(epoch * 0.6180339887498949 % 1 * (waiting + 1))
+        first = offset + window * self.bptt
+        rows = first + lane_length * np.arange(self.batch_size)[:, None] + np.arange(self.bptt)
+        targets = self.ids[rows].astype(np.int64)
+        if window == 0:
+            before = np.full((self.batch_size, 1), self.start)
+        else:
+            before = self.ids[rows[:, :1] - 1].astype(np.int64)
+        return Window(np.concatenate([before, targets[:, :-1]], axis=1), targets, fresh=window == 0)

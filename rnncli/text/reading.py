@@ -1,0 +1,109 @@
+"""Bytes to characters: files and stdin, strictly decoded, nothing changed and nothing guessed."""
+
+import codecs
+import hashlib
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from rnncli.errors import CorpusError
+
+STDIN = "-"
+# UTF-32 first: its little-endian mark begins with that of UTF-16.
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+
+class TextCounts(NamedTuple):
+    """Sizes of a text in units that no tokenizer can change; words are runs between white space."""
+
+    characters: int
+    words: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text as read: `name` for people, the SHA-256 of the bytes, the encoding that was used."""
+
+    content: str
+    name: str
+    sha256: str
+    encoding: str
+
+
+def count(text: str) -> TextCounts:
+    """Characters are Unicode code points; bytes are those of UTF-8, whatever the file used."""
+    words = sum(1 for _ in re.finditer(r"\S+", text))
+    return TextCounts(len(text), words, len(text.encode("utf-8")))
+
+
+def read(sources: Sequence[str], encoding: str | None = None) -> Text:
+    """Read files, in the order given and with nothing between them; "-" is stdin.
+
+    A byte order mark decides the encoding and is dropped; else `encoding`; else strict UTF-8.
+    Raises CorpusError when a source cannot be opened or decoded.
+    """
+    digest = hashlib.sha256()
+    parts, encodings = [], []
+    for source in sources:
+        data = _read_bytes(source)
+        digest.update(data)
+        content, used = _decode(data, encoding, _name(source))
+        parts.append(content)
+        encodings.append(used)
+    return Text(
+        content="".join(parts),
+        name=", ".join(_name(source) for source in sources),
+        sha256=digest.hexdigest(),
+        encoding=", ".join(dict.fromkeys(encodings)),
+    )
+
+
+def _name(source: str) -> str:
+    return "stdin" if source == STDIN else Path(source).name
+
+
+def _read_bytes(source: str) -> bytes:
+    if source == STDIN:
+        return sys.stdin.buffer.read()
+    try:
+        return Path(source).read_bytes()
+    except IsADirectoryError as error:
+        raise CorpusError(
+            f"{source} is a folder and not a token store",
+            hint="name a text file, or a folder made by rnncli tokenize",
+        ) from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise CorpusError(
+            f"cannot read {source}: {reason}", hint="check the name and its permissions"
+        ) from error
+
+
+def _decode(data: bytes, encoding: str | None, name: str) -> tuple[str, str]:
+    used, start = encoding or "utf-8", 0
+    for mark, marked in _BYTE_ORDER_MARKS:
+        if data.startswith(mark):
+            used, start = marked, len(mark)
+            break
+    try:
+        return data[start:].decode(used), used
+    except LookupError as error:
+        raise CorpusError(
+            f"there is no encoding named {used!r}", hint="for example --encoding gb18030"
+        ) from error
+    except UnicodeError as error:
+        where = f" at byte offset {start + error.start:,}" if isinstance(error, UnicodeDecodeError) else ""
+        raise CorpusError(
+            f"{name} is not valid {used}{where}",
+            hint="name its encoding, for example --encoding gb18030, big5, utf-16 or latin-1",
+        ) from error

@@ -1,0 +1,136 @@
+"""Subword pieces learned by sentencepiece, made lossless for every string. Shapes: N pieces.
+
+sentencepiece writes a blank as ▁ (U+2581) and so cannot tell the two apart. Here a ▁ of the text
+goes around the model as its three bytes, and decoding is by a table of each piece's bytes:
+
+    "a ▁\\n"  ->  a, ▁, <0xE2>, <0x96>, <0x81>, <0x0A>  ->  "a ▁\\n"
+"""
+
+import io
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import sentencepiece
+
+from rnncli.errors import TokenizerError
+from rnncli.text.config import Level, SubwordKind
+from rnncli.text.tokenizers import Decoder, Ids, smallest_dtype, utf8, utf8_decoder
+
+_BLANK = "\N{LOWER ONE EIGHTH BLOCK}"
+# sentencepiece learns from lines; longer ones are cut here instead of being skipped there.
+_LONGEST_LINE_CHARACTERS = 1000
+_LONGEST_LINE_BYTES = 4 * _LONGEST_LINE_CHARACTERS + 1
+# The byte pieces and <unk>, which sentencepiece insists on and byte pieces never need.
+_FIXED_PIECES = 257
+
+
+class SubwordTokenizer:
+    """BPE or unigram pieces with byte fallback: nothing is ever unknown."""
+
+    level: Level = "subword"
+    unknown_id: int | None = None
+
+    def __init__(self, model: bytes) -> None:
+        self._model = model
+        self._processor = sentencepiece.SentencePieceProcessor()
+        try:
+            self._processor.LoadFromSerializedProto(model)
+        except (RuntimeError, OSError) as error:
+            raise TokenizerError("tokenizer.model is damaged", hint="learn the tokenizer again") from error
+        self.vocab_size = int(self._processor.GetPieceSize())
+        self._bytes = [self._bytes_of_piece(piece) for piece in range(self.vocab_size)]
+        byte_ids = [self._processor.PieceToId(f"<0x{byte:02X}>") for byte in range(256)]
+        if not all(self._processor.IsByte(piece) for piece in byte_ids):
+            raise TokenizerError("tokenizer.model has no byte pieces", hint="learn the tokenizer with rnncli")
+        self._blank_ids = [byte_ids[byte] for byte in utf8(_BLANK)]
+
+    @classmethod
+    def learn(cls, text: str, vocab_size: int | None, kind: SubwordKind) -> "SubwordTokenizer":
+        """Pieces that never cross a line end; blanks, tabs and case are kept as they are.
+
+        Without a size, one piece for about every 400 characters, between 512 and 8,192, and room
+        for the alphabet. A text that cannot fill the size gets the pieces that it has.
+        Raises TokenizerError when the size leaves no room beside the 256 bytes.
+        """
+        alphabet = len(set(text))
+        size = vocab_size or max(min(max(len(text) // 400, 512), 8192), _FIXED_PIECES + 2 * alphabet)
+        if size < _FIXED_PIECES + 8:
+            raise TokenizerError(
+                f"vocab-size is {size}, and subword keeps {_FIXED_PIECES} pieces for bytes",
+                hint=f"use --vocab-size {_FIXED_PIECES + 255} or more, or --level byte",
+            )
+        model = io.BytesIO()
+        # Where the size cannot hold the alphabet, its rarest characters are left to the bytes.
+        room = (size - _FIXED_PIECES) // 2
+        coverage = 1.0 if alphabet < room else _coverage_of_most_frequent(text, room)
+        try:
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=_lines_to_learn_from(text),
+                model_writer=model,
+                model_type=kind,
+                vocab_size=size,
+                hard_vocab_limit=False,
+                character_coverage=coverage,
+                byte_fallback=True,
+                normalization_rule_name="identity",
+                remove_extra_whitespaces=False,
+                add_dummy_prefix=False,
+                allow_whitespace_only_pieces=True,
+                max_sentence_length=_LONGEST_LINE_BYTES,
+                unk_id=0,
+                bos_id=-1,
+                eos_id=-1,
+                pad_id=-1,
+                num_threads=1,  # the pieces must not depend on the machine
+                minloglevel=2,
+            )
+        except (RuntimeError, OSError) as error:
+            raise TokenizerError(
+                f"sentencepiece cannot learn {size} pieces from this text: {error}",
+                hint="try another --vocab-size, or --level char",
+            ) from error
+        return cls(model.getvalue())
+
+    def encode(self, text: str) -> Ids:
+        utf8(text)  # refuses lone surrogates, which sentencepiece would replace
+        ids: list[int] = []
+        for number, part in enumerate(text.split(_BLANK)):
+            if number:
+                ids.extend(self._blank_ids)
+            ids.extend(self._processor.EncodeAsIds(part))
+        return np.array(ids, smallest_dtype(self.vocab_size))
+
+    def decoder(self, context: Iterable[int] = ()) -> Decoder:
+        return utf8_decoder(self._bytes.__getitem__, context)
+
+    def symbol(self, token: int) -> str:
+        try:
+            return self._bytes[token].decode("utf-8")
+        except UnicodeDecodeError:
+            return str(self._processor.IdToPiece(token))
+
+    def unseen(self, text: str) -> list[str]:  # noqa: ARG002 - every byte has an id
+        return []
+
+    def to_bytes(self) -> bytes:
+        return self._model
+
+    def _bytes_of_piece(self, piece: int) -> bytes:
+        if self._processor.IsUnknown(piece):
+            return b""
+        name = str(self._processor.IdToPiece(piece))
+        if self._processor.IsByte(piece):
+            return bytes([int(name[3:-1], 16)])
+        return utf8(name.replace(_BLANK, " "))
+
+
+def _lines_to_learn_from(text: str) -> Iterator[str]:
+    for line in text.replace(_BLANK, "\n").replace("\0", "\n").split("\n"):
+        for start in range(0, len(line), _LONGEST_LINE_CHARACTERS):
+            yield line[start : start + _LONGEST_LINE_CHARACTERS]
+
+
+def _coverage_of_most_frequent(text: str, symbols: int) -> float:
+    points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+    counts = np.sort(np.unique(points, return_counts=True)[1])[::-1]
+    return float(counts[:symbols].sum() / counts.sum())

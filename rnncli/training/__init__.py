@@ -1,0 +1,1 @@
+"""Text and a budget in, a trained model out."""

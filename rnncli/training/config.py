@@ -1,0 +1,59 @@
+"""How a model is trained: the settings of a run, and the budget that ends it."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from rnncli.errors import ConfigError
+
+Precision = Literal["fp32", "bf16"]
+DEFAULT_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of truncated back-propagation through time with AdamW.
+
+    The budget is `seconds`, `steps`, or whichever of them is used up first. `warmup` is the share of
+    the budget in which the rate rises; `validations` are spread evenly over it, the last at its end.
+    """
+
+    seconds: float | None = None
+    steps: int | None = None
+    batch_size: int = 32
+    bptt: int = 64
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.01
+    gradient_clip: float = 1.0
+    warmup: float = 0.02
+    validations: int = 10
+    precision: Precision = "fp32"
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.seconds is None and self.steps is None:
+            raise ConfigError("a run needs a budget", hint="give --time, --steps or --epochs")
+        for field, value, low, high in (
+            ("steps", self.steps, 1, 10**12),
+            ("batch-size", self.batch_size, 1, 65_536),
+            ("bptt", self.bptt, 1, 65_536),
+            ("validations", self.validations, 1, 10_000),
+            ("seed", self.seed, 0, 2**63 - 1),
+        ):
+            if value is not None and (type(value) is not int or not low <= value <= high):
+                raise ConfigError(f"{field} is {value}", hint=f"it is a whole number from {low} to {high:,}")
+        for field, number, positive, below in (
+            ("time", self.seconds, True, math.inf),
+            ("learning-rate", self.learning_rate, True, 100.0),
+            ("weight-decay", self.weight_decay, False, 100.0),
+            ("gradient-clip", self.gradient_clip, True, math.inf),
+            ("warmup", self.warmup, False, 1.0),
+        ):
+            if number is not None and not (0.0 <= number < below and (number > 0.0 or not positive)):
+                at_least = "more than 0" if positive else "at least 0"
+                limit = f" and less than {below:g}" if math.isfinite(below) else ""
+                raise ConfigError(f"{field} is {number}", hint=f"it is {at_least}{limit}")
+        if self.precision not in get_args(Precision):
+            raise ConfigError(
+                f"precision is {self.precision!r}", hint=f"it is one of {', '.join(get_args(Precision))}"
+            )

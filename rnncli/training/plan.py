@@ -1,0 +1,301 @@
+"""Corpus, budget and machine in; sizes, steps, predicted time and memory out.
+
+A person's wishes come first; what is left open is chosen by the rules below, and every choice comes
+with its reason. The speeds are measured on this machine, by taking real training steps.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from rnncli.errors import ConfigError
+from rnncli.model.config import GATES, ModelConfig
+from rnncli.reports import Planned
+from rnncli.text.config import Level
+from rnncli.training.config import DEFAULT_SECONDS, Precision, TrainConfig
+
+# (model, settings, seconds to spend) -> training tokens per second
+Measure = Callable[[ModelConfig, TrainConfig, float], float]
+
+_WIDTHS = (64, 96, 128, 192, 256, 384, 512, 640, 768, 1024)
+# What speeds are told apart with: a width that every machine can train.
+_REFERENCE = ModelConfig(vocab_size=256, cell="gru", hidden_size=256, embedding_size=128)
+# Speed falls more slowly than arithmetic grows: larger products keep the processor busier.
+_SPEED_EXPONENT = 0.6
+# Measured on texts of 30 kB to 1 MB: narrower learns less in the same minutes, wider gets too few
+# tokens or, on a short text, only memorises sooner.
+_TOKENS_PER_PARAMETER = 1.5
+_PARAMETERS_PER_TEXT_TOKEN = 10
+# From here the logits cost more than the recurrence, and one matrix for both ends saves half of it.
+_LARGE_VOCABULARY = 2_000
+_SHORT_TEXT_TOKENS = 300_000
+# On short texts the held-out loss turns upwards after about this many epochs.
+_ENOUGH_EPOCHS = 20
+# Shares of a time budget: for measuring before the start, and for all validations together.
+_PROBE_SHARE, _VALIDATION_SHARE = 0.01, 0.06
+_LONGEST_PROBE_SECONDS = 1.0
+_MOST_VALIDATIONS = 20
+# Scoring needs no gradients but rescans the beginnings of its lanes.
+_SCORING_SPEEDUP = 2.0
+# Python, torch and its libraries before any model is there.
+_BASE_MEMORY_BYTES = 300_000_000
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a person asked for; fields of ModelConfig and TrainConfig that are not named are free."""
+
+    model: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    epochs: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.epochs is not None and self.training.get("steps") is not None:
+            raise ConfigError("both --steps and --epochs are given", hint="give one of them")
+        if self.epochs is not None and not 0.0 < self.epochs < 1e9:
+            raise ConfigError(f"epochs is {self.epochs}", hint="it is more than 0, for example 10")
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> "Wishes":
+        """From settings by name; None and names of neither config are passed over."""
+
+        def known(kind: type) -> dict[str, Any]:
+            names = {entry.name for entry in fields(kind)}
+            return {k: v for k, v in settings.items() if k in names and v is not None and k != "vocab_size"}
+
+        return cls(known(ModelConfig), known(TrainConfig), settings.get("epochs"))
+
+    @property
+    def seconds(self) -> float | None:
+        """The time budget; the default where no other budget is given."""
+        counted = self.epochs is not None or self.training.get("steps") is not None
+        return self.training.get("seconds", None if counted else DEFAULT_SECONDS)
+
+
+@dataclass(frozen=True)
+class CorpusSize:
+    """What the plan needs to know of a tokenized text."""
+
+    name: str
+    level: str
+    vocab_size: int
+    train_tokens: int
+    valid_tokens: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Settings that can be trained as they are, and what was promised of them."""
+
+    model: ModelConfig
+    training: TrainConfig
+    planned: Planned
+    validation_seconds: float
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Measured speed of the reference model, tokens per second, in the better precision."""
+
+    tokens_per_second: float
+    precision: Precision
+    device: str
+
+
+def measure_machine(measure: Measure, wishes: Wishes, device: str) -> Machine:
+    """bfloat16 where it is at least a tenth faster; about two seconds, less for a short budget."""
+    seconds = _probe_seconds(wishes)
+    wished: Precision | None = wishes.training.get("precision")
+    speeds: dict[Precision, float] = {}
+    for precision in (wished,) if wished else ("fp32", "bf16"):
+        speeds[precision] = measure(_REFERENCE, TrainConfig(steps=1, precision=precision), seconds)
+    bf16_pays = speeds.get("bf16", 0.0) > 1.1 * speeds.get("fp32", 0.0)
+    precision = "bf16" if bf16_pays else "fp32"
+    return Machine(speeds[precision], precision, device)
+
+
+def affordable_level(level: Level, characters: int, wishes: Wishes, machine: Machine) -> Level:
+    """Subword in place of char where the time would not do to read every character once."""
+    if level == "char" and wishes.seconds and characters > machine.tokens_per_second * wishes.seconds:
+        return "subword"
+    return level
+
+
+def make_plan(corpus: CorpusSize, wishes: Wishes, machine: Machine, measure: Measure) -> Plan:
+    """Fill in every setting that was left open; raises ConfigError where wishes cannot be met."""
+    reasons: list[str] = []
+    model = _choose_model(corpus, wishes, machine, reasons)
+    training = _choose_window(corpus, wishes, machine)
+    _check_memory(model, predicted_memory_bytes(model, training))
+    speed = measure(model, training, _probe_seconds(wishes))
+    validation_seconds = corpus.valid_tokens / (_SCORING_SPEEDUP * speed)
+    training = _choose_budget(training, corpus, wishes, speed, validation_seconds, reasons)
+    planned = describe(corpus, model, training, machine.device, speed, tuple(reasons))
+    return Plan(model, training, planned, validation_seconds)
+
+
+def describe(
+    corpus: CorpusSize,
+    model: ModelConfig,
+    training: TrainConfig,
+    device: str,
+    tokens_per_second: float,
+    reasons: tuple[str, ...] = (),
+) -> Planned:
+    """What a run of these settings will be at this speed."""
+    validation_seconds = corpus.valid_tokens / (_SCORING_SPEEDUP * tokens_per_second)
+    seconds = _seconds_of(training, tokens_per_second, validation_seconds)
+    training_seconds = max(seconds - training.validations * validation_seconds, 0.0)
+    step_tokens = training.batch_size * training.bptt
+    steps = max(1, round(training_seconds * tokens_per_second / step_tokens))
+    return Planned(
+        corpus=corpus.name,
+        level=corpus.level,
+        vocab_size=corpus.vocab_size,
+        corpus_tokens=corpus.train_tokens + corpus.valid_tokens,
+        valid_tokens=corpus.valid_tokens,
+        architecture=model.architecture,
+        parameters=model.parameters,
+        batch_size=training.batch_size,
+        bptt=training.bptt,
+        precision=training.precision,
+        device=device,
+        steps=steps,
+        train_tokens=steps * step_tokens,
+        epochs=steps * step_tokens / corpus.train_tokens,
+        seconds=seconds,
+        tokens_per_second=tokens_per_second,
+        memory_bytes=predicted_memory_bytes(model, training),
+        reasons=reasons,
+    )
+
+
+def predicted_memory_bytes(model: ModelConfig, training: TrainConfig) -> int:
+    """Weights, gradients, two moments and the best copy; and what a window keeps for its gradient."""
+    activations = 2 * model.embedding_size + sum(
+        (2 * GATES[model.cell] + 4) * width for _, width in model.layer_widths
+    )
+    per_token = activations + 3 * model.vocab_size
+    floats = 5 * model.parameters + training.batch_size * training.bptt * per_token
+    return _BASE_MEMORY_BYTES + 4 * floats
+
+
+def _choose_model(corpus: CorpusSize, wishes: Wishes, machine: Machine, reasons: list[str]) -> ModelConfig:
+    cell = wishes.model.get("cell", ModelConfig.cell)
+    large = corpus.vocab_size >= _LARGE_VOCABULARY
+    short = corpus.train_tokens < _SHORT_TEXT_TOKENS
+
+    def at_width(width: int) -> ModelConfig:
+        tied = large and "embedding_size" not in wishes.model
+        chosen = {
+            "vocab_size": corpus.vocab_size,
+            "cell": cell,
+            "hidden_size": width,
+            "tied_embeddings": tied,
+            "embedding_size": width if wishes.model.get("tied_embeddings", tied) else min(width, 128),
+            "dropout": 0.5 if short else ModelConfig.dropout,
+        }
+        return ModelConfig(**{**chosen, **wishes.model})
+
+    if "hidden_size" in wishes.model:
+        return at_width(wishes.model["hidden_size"])
+    fitting = at_width(_WIDTHS[0])
+    for width in _WIDTHS[1:]:
+        wider = at_width(width)
+        if wider.recurrent_parameters > _PARAMETERS_PER_TEXT_TOKEN * corpus.train_tokens:
+            reasons.append(
+                f"width {fitting.hidden_size}: a wider network would only memorise so short a text"
+            )
+            break
+        if wishes.seconds is not None:
+            tokens = _guessed_speed(wider, machine) * wishes.seconds
+            if tokens < _TOKENS_PER_PARAMETER * wider.recurrent_parameters:
+                reasons.append(
+                    f"width {fitting.hidden_size}: a wider network would see too few tokens in the time"
+                )
+                break
+        fitting = wider
+    return fitting
+
+
+def _guessed_speed(model: ModelConfig, machine: Machine) -> float:
+    """Tokens per second, from the reference model's and the ratio of their arithmetic."""
+
+    def products(config: ModelConfig) -> int:
+        return config.recurrent_parameters + config.vocab_size * config.hidden_size
+
+    return float(machine.tokens_per_second * (products(_REFERENCE) / products(model)) ** _SPEED_EXPONENT)
+
+
+def _choose_window(corpus: CorpusSize, wishes: Wishes, machine: Machine) -> TrainConfig:
+    """Lanes and window, smaller where the text would not fill eight windows; steps come later."""
+    batch_size = wishes.training.get("batch_size", TrainConfig.batch_size)
+    bptt = wishes.training.get("bptt", TrainConfig.bptt)
+    if "batch_size" not in wishes.training:
+        while batch_size > 1 and 8 * batch_size * bptt > corpus.train_tokens:
+            batch_size //= 2
+    if "bptt" not in wishes.training:
+        while bptt > 1 and batch_size * bptt > corpus.train_tokens:
+            bptt //= 2
+    chosen = {"steps": 1, "precision": machine.precision, "batch_size": batch_size, "bptt": bptt}
+    open_ended = {key: value for key, value in wishes.training.items() if key not in ("seconds", "steps")}
+    return TrainConfig(**{**chosen, **open_ended})
+
+
+def _choose_budget(
+    training: TrainConfig,
+    corpus: CorpusSize,
+    wishes: Wishes,
+    speed: float,
+    validation_seconds: float,
+    reasons: list[str],
+) -> TrainConfig:
+    """Seconds, steps or both; and as many validations as a small share of the time pays for."""
+    steps_per_epoch = max(1, corpus.train_tokens // (training.batch_size * training.bptt))
+    steps = wishes.training.get("steps")
+    if wishes.epochs is not None:
+        steps = max(1, round(wishes.epochs * steps_per_epoch))
+    if steps is None:
+        assert wishes.seconds is not None
+        enough = _ENOUGH_EPOCHS * steps_per_epoch
+        if wishes.seconds * speed > enough * training.batch_size * training.bptt:
+            steps = enough
+            reasons.append(
+                f"{_ENOUGH_EPOCHS} epochs: more would only memorise this text (--epochs has the last word)"
+            )
+    budget = replace(training, seconds=wishes.seconds, steps=steps)
+    if "validations" in wishes.training:
+        return budget
+    affordable = _VALIDATION_SHARE * _seconds_of(budget, speed, 0.0) / max(validation_seconds, 1e-9)
+    if wishes.seconds is None:
+        return budget  # a run counted in steps must not depend on the speed of the machine
+    return replace(budget, validations=int(max(1, min(affordable, _MOST_VALIDATIONS))))
+
+
+def _seconds_of(training: TrainConfig, speed: float, validation_seconds: float) -> float:
+    """How long a budget lasts, validations included."""
+    limits = [] if training.seconds is None else [training.seconds]
+    if training.steps is not None:
+        by_steps = training.steps * training.batch_size * training.bptt / speed
+        limits.append(by_steps + training.validations * validation_seconds)
+    return min(limits)
+
+
+def _check_memory(model: ModelConfig, memory_bytes: int) -> None:
+    try:
+        present = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return  # not a POSIX system: nothing to compare with
+    if memory_bytes > present:
+        raise ConfigError(
+            f"{model.architecture} needs about {memory_bytes / 1e9:,.0f} GB to train; "
+            f"this machine has {present / 1e9:,.0f} GB",
+            hint="use a smaller --hidden-size, --num-layers, --batch-size or --vocab-size",
+        )
+
+
+def _probe_seconds(wishes: Wishes) -> float:
+    if wishes.seconds is None:
+        return 0.2
+    return min(_PROBE_SHARE * wishes.seconds, _LONGEST_PROBE_SECONDS)

@@ -1,0 +1,29 @@
+"""How fast this machine trains a given shape: measured, since no formula knows the processor."""
+
+import time
+
+import numpy as np
+import torch
+
+from rnncli.model.config import ModelConfig
+from rnncli.text.lanes import Lanes
+from rnncli.training.config import TrainConfig
+from rnncli.training.loop import Run, train_step
+
+# The first step allocates and lets libraries prepare their kernels.
+_WARM_UP_STEPS = 2
+
+
+def tokens_per_second(model: ModelConfig, config: TrainConfig, device: torch.device, seconds: float) -> float:
+    """Train on random ids for about `seconds` with the real step and throw the result away."""
+    run = Run.new(model, config, device)
+    tokens = config.batch_size * config.bptt
+    ids = np.random.default_rng(0).integers(0, model.vocab_size, 8 * tokens).astype(np.uint32)
+    lanes = Lanes(ids, model.start, config.batch_size, config.bptt)
+    for _ in range(_WARM_UP_STEPS):
+        train_step(run, lanes[run.step], config, config.learning_rate)
+    began, steps = time.monotonic(), 0
+    while steps < 2 or time.monotonic() - began < seconds:
+        train_step(run, lanes[run.step], config, config.learning_rate)
+        steps += 1
+    return steps * tokens / (time.monotonic() - began)
