@@ -1,7 +1,7 @@
 """Plain frozen values that cross rooms: what was scored, planned, stepped, evaluated, saved."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,17 @@ class Score:
     def bits_per_byte(self) -> float:
         return _ratio(self.nats, self.bytes) / math.log(2)
 
+    def record(self) -> dict[str, float]:
+        """The sums and what follows from them, by the names that JSON output uses."""
+        return {
+            **asdict(self),
+            "nats_per_token": self.nats_per_token,
+            "token_perplexity": self.token_perplexity,
+            "word_perplexity": self.word_perplexity,
+            "bits_per_character": self.bits_per_character,
+            "bits_per_byte": self.bits_per_byte,
+        }
+
 
 @dataclass(frozen=True)
 class Noted:
@@ -61,7 +72,8 @@ class Noted:
 class Planned:
     """What is about to be trained and what that will take on this machine.
 
-    `train_tokens` counts every visit of a token, all epochs together.
+    `train_tokens` counts every visit of a token, all epochs together; of the `valid_tokens` that are
+    held out, each validation scores `validation_tokens`.
     """
 
     corpus: str
@@ -69,6 +81,7 @@ class Planned:
     vocab_size: int
     corpus_tokens: int
     valid_tokens: int
+    validation_tokens: int
     architecture: str
     parameters: int
     batch_size: int
@@ -101,7 +114,7 @@ class Stepped:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A validation: the held-out part scored exactly, beside the training loss since the last one."""
+    """A validation: held-out tokens scored exactly, beside the training loss since the last one."""
 
     step: int
     epoch: float

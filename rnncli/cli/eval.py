@@ -47,6 +47,6 @@ def eval(
         name, ids, counts = f"held-out part of {store.name}", store.ids(store.valid), store.valid.counts
     score = evaluate(network, ids, counts, tokenizer.unknown_id)
     if json:
-        terminal.print_json({"model": folder.path.name, "text": name, **score_view.score_record(score)})
+        terminal.print_json({"model": folder.path.name, "text": name, **score.record()})
     else:
         score_view.show_score(name, score)

@@ -26,10 +26,7 @@ def info(
     from rnncli.console import model_view, terminal
     from rnncli.storage.model_dir import ModelDir
 
-    folder = ModelDir.find(model)
-    record, best = folder.record(), folder.best()
-    evaluated = [line for line in folder.metrics() if line["report"] == "evaluated"]
-    described = model_view.model_record(folder.path, record, best, evaluated)
+    described = ModelDir.find(model).describe()
     if json:
         terminal.print_json(described)
     else:

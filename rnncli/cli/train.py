@@ -76,6 +76,9 @@ def train(
     ] = None,
     warmup: Annotated[float | None, _option("Part of the budget.", _TRAINING, TrainConfig.warmup)] = None,
     validations: Annotated[int | None, _option("How often the held-out part is scored.", _TRAINING)] = None,
+    validation_tokens: Annotated[
+        int | None, _option("How much of it, from its beginning.", _TRAINING)
+    ] = None,
     precision: Annotated[
         str | None, _option("bf16 where it is faster here.", _TRAINING, metavar="fp32|bf16")
     ] = None,

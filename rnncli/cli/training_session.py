@@ -15,7 +15,8 @@ from rnncli.inference.evaluation import evaluate
 from rnncli.model.config import ModelConfig
 from rnncli.model.language_model import LanguageModel
 from rnncli.reports import Evaluated, Noted, Planned, Sampled, Saved, Score, Stepped
-from rnncli.storage.model_dir import ModelDir, checked_name, free_name
+from rnncli.storage.model_dir import ModelDir
+from rnncli.storage.record import checked_name, free_name
 from rnncli.text import reading
 from rnncli.text.config import TextConfig
 from rnncli.text.lanes import Lanes
@@ -110,10 +111,10 @@ def carry_out(session: Session, view: View) -> Outcome:
     """Train to the end of the budget or to the first Ctrl-C; what is shown is also kept."""
     folder, run, store, training = session.folder, session.run, session.store, session.training
     lanes = Lanes(store.ids(store.train), run.model.config.start, training.batch_size, training.bptt)
-    valid, unknown = store.ids(store.valid), store.tokenizer.unknown_id
+    valid = store.head(store.valid, training.validation_tokens)
 
     def validate(model: LanguageModel) -> Score:
-        return evaluate(model, valid, store.valid.counts, unknown)
+        return evaluate(model, store.ids(valid), valid.counts, store.tokenizer.unknown_id)
 
     view.show(session.planned)
     logged = run.seconds

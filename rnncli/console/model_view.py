@@ -1,46 +1,19 @@
-"""A model folder as a table and as JSON."""
+"""A model as a table."""
 
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from rnncli.console.safe_text import one_line
-from rnncli.console.score_view import score_record
 from rnncli.console.terminal import stdout_console
 from rnncli.console.units import duration
-from rnncli.storage.model_dir import Record
-from rnncli.training.loop import Best
 
 _SPARKS = "▁▂▃▄▅▆▇█"
 
 
-def model_record(
-    path: Path, record: Record, best: Best | None, evaluated: list[dict[str, Any]]
-) -> dict[str, Any]:
-    """What a model is, as JSON keys; `evaluated` are its lines of metrics.jsonl."""
-    return {
-        "path": str(path),
-        **asdict(record),
-        "architecture": record.model.architecture,
-        "parameters": record.model.parameters,
-        "tensors": {} if best is None else {name: list(t.shape) for name, t in best.weights.items()},
-        "best_step": None if best is None else best.step,
-        "valid": None if best is None or best.score is None else score_record(best.score),
-        "curve": [
-            {
-                "step": line["step"],
-                "train_nats_per_token": line["train_nats_per_token"],
-                "valid_nats_per_token": line["score"]["nats"] / line["score"]["tokens"],
-            }
-            for line in evaluated
-        ],
-    }
-
-
 def show_model(model: dict[str, Any]) -> None:
+    """`model` as storage describes it."""
     training, valid = model["training"], model["valid"]
     rows = [
         ("model", f"{model['path']}, {model['status']}, saved {model['saved_at'][:19]} UTC"),

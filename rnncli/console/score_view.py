@@ -1,7 +1,4 @@
-"""A Score as a table and as JSON."""
-
-from dataclasses import asdict
-from typing import Any
+"""A Score as a table."""
 
 from rich.table import Table
 from rich.text import Text
@@ -9,18 +6,6 @@ from rich.text import Text
 from rnncli.console.safe_text import one_line
 from rnncli.console.terminal import stdout_console
 from rnncli.reports import Score
-
-
-def score_record(score: Score) -> dict[str, Any]:
-    """The sums and what follows from them, as JSON keys."""
-    return {
-        **asdict(score),
-        "nats_per_token": score.nats_per_token,
-        "token_perplexity": score.token_perplexity,
-        "word_perplexity": score.word_perplexity,
-        "bits_per_character": score.bits_per_character,
-        "bits_per_byte": score.bits_per_byte,
-    }
 
 
 def show_score(name: str, score: Score) -> None:

@@ -17,7 +17,6 @@ from rich.table import Table
 from rich.text import Text
 
 from rnncli.console.safe_text import one_line, visible
-from rnncli.console.score_view import score_record
 from rnncli.console.terminal import is_live, stderr_console
 from rnncli.console.units import clock, duration, size
 from rnncli.reports import Evaluated, Noted, Planned, Report, Sampled, Saved, Score, Stepped
@@ -61,7 +60,7 @@ def open_view(mode: ProgressMode, quiet: bool) -> Iterator[View]:
 
 def outcome_record(saved: Saved, planned: Planned, score: Score | None) -> dict[str, Any]:
     """What `train --json` prints."""
-    return {**asdict(saved), "plan": asdict(planned), "valid": None if score is None else score_record(score)}
+    return {**asdict(saved), "plan": asdict(planned), "valid": None if score is None else score.record()}
 
 
 class SilentView:
@@ -181,6 +180,7 @@ class BarView:
 def _plan_rows(plan: Planned) -> list[tuple[str, str]]:
     return [
         ("text", f"{plan.corpus}: {plan.corpus_tokens:,} tokens, {plan.valid_tokens:,} of them held out"),
+        ("validation", f"on {_part(plan)} of those"),
         ("level", f"{plan.level}, {plan.vocab_size:,} symbols"),
         ("model", f"{plan.architecture}, {plan.parameters:,} parameters"),
         ("training", f"{plan.batch_size} lanes of {plan.bptt}, {plan.precision} on {plan.device}"),
@@ -195,6 +195,11 @@ def _plan_rows(plan: Planned) -> list[tuple[str, str]]:
         ),
         *(("because", reason) for reason in plan.reasons),
     ]
+
+
+def _part(plan: Planned) -> str:
+    whole = plan.validation_tokens == plan.valid_tokens
+    return "all" if whole else f"the first {plan.validation_tokens:,}"
 
 
 def _plan_panel(plan: Planned) -> Panel:

@@ -11,56 +11,30 @@ models/NAME/
 """
 
 import json
-import re
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from rnncli import __version__, atomic
-from rnncli.errors import ConfigError, CorpusError, ModelError, StorageError
+from rnncli.errors import CorpusError, ModelError, StorageError
 from rnncli.model.config import ModelConfig
 from rnncli.model.language_model import LanguageModel
 from rnncli.reports import Planned, Report, Score
 from rnncli.storage import checkpoint
-from rnncli.storage.safe_load import DAMAGED, parse_json, read_config, read_file
+from rnncli.storage.record import MODELS, Record, Status, checked_name, now, read_record
+from rnncli.storage.safe_load import DAMAGED, read_config, read_file
 from rnncli.storage.tensor_file import check_tensors, read_tensors, write_tensors
 from rnncli.text.store import TokenStore, load_tokenizer, tokenizer_file
 from rnncli.text.tokenizers import Tokenizer, fingerprint
 from rnncli.training.config import TrainConfig
 from rnncli.training.loop import Best, Run
 
-FORMAT_VERSION = 1
-MODELS = Path("models")
 _CONFIG, _WEIGHTS, _METRICS, _CARD = "config.json", "model.safetensors", "metrics.jsonl", "README.md"
 _CORPUS, _CHECKPOINTS = "corpus.tok", "checkpoints"
 _KEPT_CHECKPOINTS = 2
-
-Status = Literal["training", "interrupted", "finished"]
-
-
-@dataclass(frozen=True)
-class Record:
-    """What config.json holds. Instants are UTC; `store` is a folder elsewhere, or null for corpus.tok."""
-
-    name: str
-    created_at: str
-    saved_at: str
-    status: Status
-    model: ModelConfig
-    training: TrainConfig
-    corpus: str
-    corpus_sha256: str
-    store: str | None
-    level: str
-    tokenizer_fingerprint: str
-    step: int = 0
-    seconds: float = 0.0
-    format_version: int = FORMAT_VERSION
-    rnncli_version: str = __version__
 
 
 @dataclass(frozen=True)
@@ -78,11 +52,11 @@ class ModelDir:
         `store` is where the corpus already is on disk; None keeps a copy in the folder.
         """
         folder = cls.refuse_taken(checked_name(name))
-        now = _now()
+        created_at = now()
         record = Record(
             name=name,
-            created_at=now,
-            saved_at=now,
+            created_at=created_at,
+            saved_at=created_at,
             status="training",
             model=model,
             training=training,
@@ -155,21 +129,11 @@ class ModelDir:
 
     def record(self) -> Record:
         """What config.json says, checked field by field; raises ModelError."""
-        path = self.path / _CONFIG
-        content = parse_json(read_file(path), path)
-        version = content.get("format_version")
-        if version != FORMAT_VERSION:
-            raise ModelError(
-                f"{path} has format {version!r}; this rnncli, {__version__}, reads {FORMAT_VERSION}",
-                hint="use the rnncli that made it, or a newer one",
-            )
-        for field, kind in (("model", ModelConfig), ("training", TrainConfig)):
-            content[field] = read_config(kind, content.get(field), f"{path}: {field}")
-        return read_config(Record, content, str(path))
+        return read_record(self.path / _CONFIG)
 
     def update(self, **changes: Any) -> None:
         """Change fields of the record and the instant at which it was saved."""
-        self._write_record(replace(self.record(), saved_at=_now(), **changes))
+        self._write_record(replace(self.record(), saved_at=now(), **changes))
 
     def tokenizer(self) -> Tokenizer:
         """The model's own tokenizer; raises ModelError when it is another's."""
@@ -248,6 +212,28 @@ class ModelDir:
             )
         return checkpoint.read_run(found[-1], self.record().model, training, device, self.best())
 
+    def describe(self) -> dict[str, Any]:
+        """All that the folder says of the model, as plain values; raises ModelError."""
+        record, best = self.record(), self.best()
+        return {
+            "path": str(self.path),
+            **asdict(record),
+            "architecture": record.model.architecture,
+            "parameters": record.model.parameters,
+            "tensors": {} if best is None else {name: list(t.shape) for name, t in best.weights.items()},
+            "best_step": None if best is None else best.step,
+            "valid": None if best is None or best.score is None else best.score.record(),
+            "curve": [
+                {
+                    "step": line["step"],
+                    "train_nats_per_token": line["train_nats_per_token"],
+                    "valid_nats_per_token": line["score"]["nats"] / line["score"]["tokens"],
+                }
+                for line in self.metrics()
+                if line["report"] == "evaluated"
+            ],
+        }
+
     def append_metrics(self, report: Report) -> None:
         """One report as a line of metrics.jsonl."""
         line = {"report": type(report).__name__.lower(), **asdict(report)}
@@ -288,26 +274,3 @@ class ModelDir:
 
     def _write_record(self, record: Record) -> None:
         atomic.write_file(self.path / _CONFIG, json.dumps(asdict(record), indent=1).encode() + b"\n")
-
-
-def checked_name(name: str) -> str:
-    """A name that is one folder under models/ and nothing else; raises ConfigError."""
-    if not re.fullmatch(r"\w[\w.-]{0,99}", name):
-        raise ConfigError(
-            f"{name!r} cannot be the name of a model", hint="use up to 100 letters, digits, '.', '-' and '_'"
-        )
-    return name
-
-
-def free_name(corpus: str) -> str:
-    """A name after the corpus that is not taken yet: novel, novel-2, novel-3."""
-    stem = re.sub(r"[^\w-]+", "-", Path(corpus.split(", ")[0]).stem).strip("-_")[:80] or "model"
-    name, number = stem, 1
-    while (MODELS / name).exists():
-        number += 1
-        name = f"{stem}-{number}"
-    return name
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")

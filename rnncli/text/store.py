@@ -26,6 +26,7 @@ from rnncli.text.tokenizers import (
     Ids,
     Tokenizer,
     WordTokenizer,
+    decode,
     fingerprint,
     from_json,
     smallest_dtype,
@@ -92,6 +93,12 @@ class TokenStore:
 
     def ids(self, part: Part) -> Ids:
         return self.tokens[part.start : part.start + part.tokens]
+
+    def head(self, part: Part, tokens: int) -> Part:
+        """The first `tokens` of a part; its text is measured as its ids decode."""
+        if tokens >= part.tokens:
+            return part
+        return Part(part.start, tokens, *count(decode(self.tokenizer, self.tokens[part.start :][:tokens])))
 
     @property
     def oov_tokens(self) -> int:

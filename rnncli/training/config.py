@@ -15,7 +15,8 @@ class TrainConfig:
     """Settings of truncated back-propagation through time with AdamW.
 
     The budget is `seconds`, `steps`, or whichever of them is used up first. `warmup` is the share of
-    the budget in which the rate rises; `validations` are spread evenly over it, the last at its end.
+    the budget in which the rate rises. `validations` are spread evenly over the budget, the last at
+    its end; each scores the first `validation_tokens` of the held-out part, or all of it.
     """
 
     seconds: float | None = None
@@ -27,6 +28,7 @@ class TrainConfig:
     gradient_clip: float = 1.0
     warmup: float = 0.02
     validations: int = 10
+    validation_tokens: int = 100_000
     precision: Precision = "fp32"
     seed: int = 1
 
@@ -38,6 +40,7 @@ class TrainConfig:
             ("batch-size", self.batch_size, 1, 65_536),
             ("bptt", self.bptt, 1, 65_536),
             ("validations", self.validations, 1, 10_000),
+            ("validation-tokens", self.validation_tokens, 1, 10**12),
             ("seed", self.seed, 0, 2**63 - 1),
         ):
             if value is not None and (type(value) is not int or not low <= value <= high):

@@ -50,6 +50,7 @@ class Run:
     step: int = 0
     seconds: float = 0.0
     validations: int = 0
+    validated_step: int = 0
     skipped_steps: int = 0
     best: Best | None = None
 
@@ -74,35 +75,32 @@ def train(
     validation_seconds: float = 0.0,
     clock: Clock = time.monotonic,
 ) -> Iterator[Stepped | Evaluated]:
-    """Go on with `run` until its budget is used up; the last report is an Evaluated.
+    """Go on with `run` until its budget is used up; after the last step comes an Evaluated.
 
     `validate` scores the held-out part; `validation_seconds` is a first guess at how long that
     takes, so that a time budget has room for the last one.
     """
     began = clock() - run.seconds
+    passed = math.floor(_progress(run, config, validation_seconds) * config.validations)
+    # Before the first step there is nothing to validate; a larger budget moves the others apart.
+    run.validations = min(run.validations, passed) if run.step else passed
     since_report, since_validation = _Meter(clock()), _Meter(clock())
     while True:
         progress = _progress(run, config, validation_seconds)
         due = math.floor(progress * config.validations)
-        if progress >= 1.0 or due > run.validations:
+        if due > run.validations and run.step > run.validated_step:
             paused = clock()
             score = validate(run.model)
             validation_seconds = clock() - paused
             run.seconds = clock() - began
-            run.validations = due
+            run.validations, run.validated_step = due, run.step
             best = _keep_best(run, score)
-            yield Evaluated(
-                run.step,
-                run.step / lanes.windows_per_epoch,
-                run.seconds,
-                since_validation.mean(),
-                score,
-                best,
-            )
+            epoch = run.step / lanes.windows_per_epoch
+            yield Evaluated(run.step, epoch, run.seconds, since_validation.mean(), score, best)
             since_report, since_validation = _Meter(clock()), _Meter(clock())
-            if progress >= 1.0:
-                return
             continue
+        if progress >= 1.0 and run.step:  # however short the time, one step is taken
+            return
         rate = learning_rate(progress, config)
         loss, norm = train_step(run, lanes[run.step], config, rate)
         run.seconds = clock() - began
@@ -177,7 +175,7 @@ class _Meter:
 def _progress(run: Run, config: TrainConfig, validation_seconds: float) -> float:
     """The part of the budget used up, 0..1; a time budget keeps room for the last validation."""
     by_steps = run.step / config.steps if config.steps is not None else 0.0
-    if config.seconds is None or run.step == 0:  # however short the time, one step is taken
+    if config.seconds is None:
         return min(by_steps, 1.0)
     by_time = run.seconds / max(config.seconds - validation_seconds, 1e-9)
     return min(max(by_steps, by_time), 1.0)

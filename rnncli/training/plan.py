@@ -32,10 +32,11 @@ _LARGE_VOCABULARY = 2_000
 _SHORT_TEXT_TOKENS = 300_000
 # On short texts the held-out loss turns upwards after about this many epochs.
 _ENOUGH_EPOCHS = 20
-# Shares of a time budget: for measuring before the start, and for all validations together.
-_PROBE_SHARE, _VALIDATION_SHARE = 0.01, 0.06
+# Shares of a time budget: for one measurement before the start, one validation, all validations.
+_PROBE_SHARE, _VALIDATION_SHARE, _VALIDATIONS_SHARE = 0.01, 0.02, 0.06
 _LONGEST_PROBE_SECONDS = 1.0
-_MOST_VALIDATIONS = 20
+_FEWEST_VALIDATIONS, _MOST_VALIDATIONS = 3, 20
+_FEWEST_VALIDATION_TOKENS = 1_000
 # Scoring needs no gradients but rescans the beginnings of its lanes.
 _SCORING_SPEEDUP = 2.0
 # Python, torch and its libraries before any model is there.
@@ -129,10 +130,10 @@ def make_plan(corpus: CorpusSize, wishes: Wishes, machine: Machine, measure: Mea
     training = _choose_window(corpus, wishes, machine)
     _check_memory(model, predicted_memory_bytes(model, training))
     speed = measure(model, training, _probe_seconds(wishes))
-    validation_seconds = corpus.valid_tokens / (_SCORING_SPEEDUP * speed)
-    training = _choose_budget(training, corpus, wishes, speed, validation_seconds, reasons)
+    training = _choose_budget(training, corpus, wishes, speed, reasons)
+    training = _choose_validations(training, corpus, wishes, speed)
     planned = describe(corpus, model, training, machine.device, speed, tuple(reasons))
-    return Plan(model, training, planned, validation_seconds)
+    return Plan(model, training, planned, _validation_seconds(training, corpus, speed))
 
 
 def describe(
@@ -144,7 +145,7 @@ def describe(
     reasons: tuple[str, ...] = (),
 ) -> Planned:
     """What a run of these settings will be at this speed."""
-    validation_seconds = corpus.valid_tokens / (_SCORING_SPEEDUP * tokens_per_second)
+    validation_seconds = _validation_seconds(training, corpus, tokens_per_second)
     seconds = _seconds_of(training, tokens_per_second, validation_seconds)
     training_seconds = max(seconds - training.validations * validation_seconds, 0.0)
     step_tokens = training.batch_size * training.bptt
@@ -155,6 +156,7 @@ def describe(
         vocab_size=corpus.vocab_size,
         corpus_tokens=corpus.train_tokens + corpus.valid_tokens,
         valid_tokens=corpus.valid_tokens,
+        validation_tokens=min(training.validation_tokens, corpus.valid_tokens),
         architecture=model.architecture,
         parameters=model.parameters,
         batch_size=training.batch_size,
@@ -248,10 +250,9 @@ def _choose_budget(
     corpus: CorpusSize,
     wishes: Wishes,
     speed: float,
-    validation_seconds: float,
     reasons: list[str],
 ) -> TrainConfig:
-    """Seconds, steps or both; and as many validations as a small share of the time pays for."""
+    """Seconds, steps, or both where the time is more than the text needs."""
     steps_per_epoch = max(1, corpus.train_tokens // (training.batch_size * training.bptt))
     steps = wishes.training.get("steps")
     if wishes.epochs is not None:
@@ -264,13 +265,32 @@ def _choose_budget(
             reasons.append(
                 f"{_ENOUGH_EPOCHS} epochs: more would only memorise this text (--epochs has the last word)"
             )
-    budget = replace(training, seconds=wishes.seconds, steps=steps)
-    if "validations" in wishes.training:
-        return budget
-    affordable = _VALIDATION_SHARE * _seconds_of(budget, speed, 0.0) / max(validation_seconds, 1e-9)
+    return replace(training, seconds=wishes.seconds, steps=steps)
+
+
+def _choose_validations(
+    training: TrainConfig, corpus: CorpusSize, wishes: Wishes, speed: float
+) -> TrainConfig:
+    """As much of the held-out part, as often, as small shares of the time pay for.
+
+    A run counted in steps keeps the fixed defaults: it must not depend on the machine's speed.
+    """
     if wishes.seconds is None:
-        return budget  # a run counted in steps must not depend on the speed of the machine
-    return replace(budget, validations=int(max(1, min(affordable, _MOST_VALIDATIONS))))
+        return training
+    seconds = _seconds_of(training, speed, 0.0)
+    if "validation_tokens" not in wishes.training:
+        affordable = int(_VALIDATION_SHARE * seconds * _SCORING_SPEEDUP * speed)
+        tokens = max(min(affordable, corpus.valid_tokens), _FEWEST_VALIDATION_TOKENS)
+        training = replace(training, validation_tokens=tokens)
+    if "validations" not in wishes.training:
+        affordable = int(_VALIDATIONS_SHARE * seconds / _validation_seconds(training, corpus, speed))
+        number = min(max(affordable, _FEWEST_VALIDATIONS), _MOST_VALIDATIONS)
+        training = replace(training, validations=number)
+    return training
+
+
+def _validation_seconds(training: TrainConfig, corpus: CorpusSize, speed: float) -> float:
+    return min(training.validation_tokens, corpus.valid_tokens) / (_SCORING_SPEEDUP * speed)
 
 
 def _seconds_of(training: TrainConfig, speed: float, validation_seconds: float) -> float:

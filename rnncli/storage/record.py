@@ -1,0 +1,77 @@
+"""What a model folder says of itself: its record, its name, its instants."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from rnncli import __version__
+from rnncli.errors import ConfigError, ModelError
+from rnncli.model.config import ModelConfig
+from rnncli.storage.safe_load import parse_json, read_config, read_file
+from rnncli.training.config import TrainConfig
+
+FORMAT_VERSION = 1
+MODELS = Path("models")
+
+Status = Literal["training", "interrupted", "finished"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What config.json holds. Instants are UTC; `store` is a folder elsewhere, or null for corpus.tok."""
+
+    name: str
+    created_at: str
+    saved_at: str
+    status: Status
+    model: ModelConfig
+    training: TrainConfig
+    corpus: str
+    corpus_sha256: str
+    store: str | None
+    level: str
+    tokenizer_fingerprint: str
+    step: int = 0
+    seconds: float = 0.0
+    format_version: int = FORMAT_VERSION
+    rnncli_version: str = __version__
+
+
+def read_record(path: Path) -> Record:
+    """A record from config.json, checked field by field; raises ModelError."""
+    content = parse_json(read_file(path), path)
+    version = content.get("format_version")
+    if version != FORMAT_VERSION:
+        raise ModelError(
+            f"{path} has format {version!r}; this rnncli, {__version__}, reads {FORMAT_VERSION}",
+            hint="use the rnncli that made it, or a newer one",
+        )
+    for field, kind in (("model", ModelConfig), ("training", TrainConfig)):
+        content[field] = read_config(kind, content.get(field), f"{path}: {field}")
+    return read_config(Record, content, str(path))
+
+
+def now() -> str:
+    """This instant, UTC, to the microsecond: sorts as text."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def checked_name(name: str) -> str:
+    """A name that is one folder under models/ and nothing else; raises ConfigError."""
+    if not re.fullmatch(r"\w[\w.-]{0,99}", name):
+        raise ConfigError(
+            f"{name!r} cannot be the name of a model", hint="use up to 100 letters, digits, '.', '-' and '_'"
+        )
+    return name
+
+
+def free_name(corpus: str) -> str:
+    """A name after the corpus that is not taken yet: novel, novel-2, novel-3."""
+    stem = re.sub(r"[^\w-]+", "-", Path(corpus.split(", ")[0]).stem).strip("-_")[:80] or "model"
+    name, number = stem, 1
+    while (MODELS / name).exists():
+        number += 1
+        name = f"{stem}-{number}"
+    return name

@@ -1,0 +1,42 @@
+"""What every test may lean on: a folder of its own, and a tiny text and model."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from rnncli.model.config import ModelConfig
+from rnncli.model.language_model import LanguageModel
+
+# One thread makes tiny matrices fast and float sums repeatable.
+torch.set_num_threads(1)
+
+RHYME = (
+    "The kitten sat beside the door,\nthe rain came down, the rain came more;\n"
+    "a lamp was lit, a page was turned,\nand what was lost was what we learned.\n"
+) * 12
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every test works in an empty folder, and no variable of the caller's shell reaches it."""
+    for name in list(os.environ):
+        if name.startswith("RNNCLI_") or name in ("FORCE_COLOR", "GITHUB_ACTIONS", "NO_COLOR"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def rhyme(own_folder: Path) -> Path:
+    path = own_folder / "rhyme.txt"
+    path.write_text(RHYME, encoding="utf-8")
+    return path
+
+
+def tiny_model(**settings: object) -> LanguageModel:
+    """A model of a few hundred weights, the same at every call."""
+    chosen = {"vocab_size": 11, "hidden_size": 8, "embedding_size": 5, "num_layers": 2, "dropout": 0.0}
+    config = ModelConfig(**{**chosen, **settings})  # type: ignore[arg-type]
+    return LanguageModel.initialized(config, torch.Generator().manual_seed(7))

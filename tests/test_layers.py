@@ -1,0 +1,84 @@
+"""The house: imports run downwards only, and only some rooms know certain libraries."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "rnncli"
+MODULES = sorted(path.relative_to(PACKAGE.parent) for path in PACKAGE.rglob("*.py"))
+
+# room -> the rooms that it may import; every config module is open to all.
+ALLOWED = {
+    "cli": {"cli", "console", "storage", "training", "inference", "model", "text", "ground"},
+    "console": {"console", "inference", "model", "text", "ground"},
+    "storage": {"storage", "training", "inference", "model", "text", "ground"},
+    "training": {"training", "inference", "model", "text", "ground"},
+    "inference": {"inference", "model", "text", "ground"},
+    "model": {"model", "ground"},
+    "text": {"text", "ground"},
+    "ground": {"ground"},
+}
+# library -> the only rooms that may import it.
+OWNERS = {
+    "typer": {"cli"},
+    "rich": {"console"},
+    "sentencepiece": {"text"},
+    "safetensors": {"storage"},
+    "torch": {"model", "inference", "training", "storage", "cli"},
+}
+HEAVY = {"torch", "numpy", "sentencepiece", "safetensors"}
+
+
+def room_of(module: Path) -> str:
+    parts = module.parts
+    return parts[1] if len(parts) > 2 else "ground"
+
+
+def imports_of(module: Path) -> list[str]:
+    found = []
+    for node in ast.walk(ast.parse((PACKAGE.parent / module).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{module} imports relatively"
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+    return found
+
+
+def target_room(name: str) -> str:
+    parts = name.split(".")
+    return parts[1] if len(parts) > 1 and parts[1] in ALLOWED else "ground"
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_imports_run_downwards(module: Path) -> None:
+    if module.name == "__main__.py":  # the door to the top floor
+        return
+    room = room_of(module)
+    for name in imports_of(module):
+        if name.startswith("rnncli."):
+            is_config = name.split(".")[2:3] == ["config"]
+            assert is_config or target_room(name) in ALLOWED[room], f"{module} imports {name}"
+        else:
+            library = name.split(".")[0]
+            assert room in OWNERS.get(library, {room}), f"{module} imports {library}"
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m.name == "config.py"], ids=str)
+def test_a_config_needs_the_standard_library_only(module: Path) -> None:
+    for name in imports_of(module):
+        assert name.startswith("rnncli.errors") or name.split(".")[0] not in HEAVY | {"rnncli"}, name
+
+
+def test_training_uses_only_the_likelihood_of_inference() -> None:
+    for module in MODULES:
+        if room_of(module) == "training":
+            for name in imports_of(module):
+                assert not name.startswith("rnncli.inference") or "likelihood" in name, f"{module}: {name}"
+
+
+def test_storage_is_called_by_the_top_floor_alone() -> None:
+    for module in MODULES:
+        if room_of(module) not in ("cli", "storage"):
+            assert not any("rnncli.storage" in name for name in imports_of(module)), module
