@@ -63,7 +63,7 @@ def train(
     dropout: Annotated[float | None, _option("Part of the units left out in training.", _MODEL)] = None,
     tied_embeddings: Annotated[
         bool | None,
-        _option("One matrix for symbols in and out.", _MODEL, None, is_flag=True),
+        _option("One matrix for symbols in and out.", _MODEL),
     ] = None,
     batch_size: Annotated[int | None, _option("Lanes trained side by side.", _TRAINING)] = None,
     bptt: Annotated[int | None, _option("Steps that gradients reach back.", _TRAINING)] = None,

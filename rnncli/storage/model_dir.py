@@ -174,8 +174,11 @@ class ModelDir:
         if not self.has_weights():
             return None
         weights, facts = read_tensors(path)
-        with torch.device("meta"):
-            check_tensors(path, weights, LanguageModel(self.record().model).state_dict())
+        config = self.record().model
+        # Counted before anything of that size is built: the record may be a stranger's.
+        if sum(tensor.numel() for tensor in weights.values()) != config.parameters:
+            raise ModelError(f"{path} is not of the shape that config.json names", hint=DAMAGED)
+        check_tensors(path, weights, LanguageModel(config).state_dict())
         score, step = facts.get("score"), facts.get("step")
         if type(step) is not int:
             raise ModelError(f"{path} does not say its step", hint=DAMAGED)
@@ -189,9 +192,8 @@ class ModelDir:
                 f"{self.path} has no weights yet: its training did not get that far",
                 hint=f"go on with: rnncli train --resume {self.path.name}",
             )
-        with torch.device("meta"):
-            model = LanguageModel(self.record().model)
-        model.load_state_dict(best.weights, assign=True)
+        model = LanguageModel(self.record().model)
+        model.load_state_dict(best.weights)
         return model.requires_grad_(False).to(device), best
 
     def save_run(self, run: Run, status: Status) -> None:

@@ -49,8 +49,8 @@ def check_tensors(path: Path, tensors: Mapping[str, Tensor], like: Mapping[str, 
     for name in sorted(set(tensors) ^ set(like)):
         state = "is missing" if name in like else "does not belong there"
         raise ModelError(f"{path}: the tensor {name} {state}", hint=DAMAGED)
-    for name, tensor in tensors.items():
-        found, wanted = ((t.dtype, tuple(t.shape)) for t in (tensor, like[name]))
+    for name in sorted(tensors):
+        found, wanted = ((t.dtype, tuple(t.shape)) for t in (tensors[name], like[name]))
         if found != wanted:
             raise ModelError(f"{path}: {name} is {found}, not {wanted}", hint=DAMAGED)
 

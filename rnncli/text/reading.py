@@ -74,6 +74,8 @@ def _name(source: str) -> str:
 
 def _read_bytes(source: str) -> bytes:
     if source == STDIN:
+        if sys.stdin is None:
+            raise CorpusError("stdin is closed", hint="pipe a text into it, or name a file")
         return sys.stdin.buffer.read()
     try:
         return Path(source).read_bytes()
@@ -96,7 +98,8 @@ def _decode(data: bytes, encoding: str | None, name: str) -> tuple[str, str]:
             used, start = marked, len(mark)
             break
     try:
-        return data[start:].decode(used), used
+        content = data[start:].decode(used)
+        content.encode("utf-8")  # some codecs, such as utf-7, let lone surrogates through
     except LookupError as error:
         raise CorpusError(
             f"there is no encoding named {used!r}", hint="for example --encoding gb18030"
@@ -107,3 +110,4 @@ def _decode(data: bytes, encoding: str | None, name: str) -> tuple[str, str]:
             f"{name} is not valid {used}{where}",
             hint="name its encoding, for example --encoding gb18030, big5, utf-16 or latin-1",
         ) from error
+    return content, used

@@ -10,13 +10,14 @@ NAME.tok/
 
 import json
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from rnncli import atomic
-from rnncli.errors import CorpusError
+from rnncli.errors import CorpusError, TokenizerError
 from rnncli.text.config import TextConfig
 from rnncli.text.reading import Text, TextCounts, count
 from rnncli.text.subword import SubwordTokenizer
@@ -81,6 +82,11 @@ class TokenStore:
         parts = content[:cut], content[cut:]
         tokenizer = _learn(content, parts[0], config)
         train, valid = (tokenizer.encode(part) for part in parts)
+        if not len(train) or not len(valid):
+            raise CorpusError(
+                f"{text.name} has too few words for a training and a held-out part",
+                hint="use more text, or --level char",
+            )
         return cls(
             tokens=np.concatenate([train, valid]),
             tokenizer=tokenizer,
@@ -136,9 +142,11 @@ class TokenStore:
                     f"{path} has store format {record['format_version']}; this rnncli reads {FORMAT_VERSION}",
                     hint="tokenize the text again with this version",
                 )
+            tokenizer = load_tokenizer(path)
+            dtype = smallest_dtype(tokenizer.vocab_size).newbyteorder("<")
             store = cls(
-                tokens=np.memmap(path / _TOKENS, dtype=np.dtype(record["dtype"]).newbyteorder("<"), mode="r"),
-                tokenizer=load_tokenizer(path),
+                tokens=np.memmap(path / _TOKENS, dtype=dtype, mode="r"),
+                tokenizer=tokenizer,
                 name=record["name"],
                 sha256=record["sha256"],
                 encoding=record["encoding"],
@@ -146,7 +154,7 @@ class TokenStore:
                 valid=Part(**record["valid"]),
             )
             store._check(path, record)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, TokenizerError) as error:
             raise CorpusError(
                 f"{path} is not a whole token store: {error}", hint="make it again with rnncli tokenize"
             ) from error
@@ -155,7 +163,7 @@ class TokenStore:
     def _check(self, path: Path, record: dict[str, Any]) -> None:
         if fingerprint(self.tokenizer) != record["tokenizer_fingerprint"]:
             raise CorpusError(f"{path} holds a tokenizer of another store", hint="tokenize the text again")
-        fits = self.tokens.dtype == smallest_dtype(self.tokenizer.vocab_size)
+        fits = self.tokens.dtype.name == record["dtype"] and self.valid.start == self.train.tokens
         if not fits or len(self.tokens) != self.train.tokens + self.valid.tokens:
             raise CorpusError(f"{path}/{_TOKENS} is not as long as recorded", hint="tokenize the text again")
 
@@ -195,6 +203,7 @@ def _cut(content: str, config: TextConfig) -> int:
     cut = int(len(content) * (1 - config.valid_fraction))
     cut = min(max(cut, len(content) - MOST_VALID_CHARACTERS, 1), len(content) - 1)
     if config.level == "word":
-        while cut < len(content) - 1 and not content[cut - 1].isspace():
-            cut += 1
+        # The next place after a blank; else the last one before; else there is one word only.
+        places = chain(range(cut, len(content)), range(cut - 1, 0, -1))
+        return next((place for place in places if content[place - 1].isspace()), len(content))
     return cut

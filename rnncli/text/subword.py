@@ -7,6 +7,8 @@ goes around the model as its three bytes, and decoding is by a table of each pie
 """
 
 import io
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -17,6 +19,8 @@ from rnncli.text.config import Level, SubwordKind
 from rnncli.text.tokenizers import Decoder, Ids, smallest_dtype, utf8, utf8_decoder
 
 _BLANK = "\N{LOWER ONE EIGHTH BLOCK}"
+# sentencepiece learns nothing from a line with one of its own marks, and takes NUL for an error.
+_NEVER_LEARNED = f"{_BLANK}\N{LOWER FIVE EIGHTHS BLOCK}\0"
 # sentencepiece learns from lines; longer ones are cut here instead of being skipped there.
 _LONGEST_LINE_CHARACTERS = 1000
 _LONGEST_LINE_BYTES = 4 * _LONGEST_LINE_CHARACTERS + 1
@@ -35,10 +39,10 @@ class SubwordTokenizer:
         self._processor = sentencepiece.SentencePieceProcessor()
         try:
             self._processor.LoadFromSerializedProto(model)
-        except (RuntimeError, OSError) as error:
+            self.vocab_size = int(self._processor.GetPieceSize())
+            self._bytes = [self._bytes_of_piece(piece) for piece in range(self.vocab_size)]
+        except (RuntimeError, OSError, ValueError) as error:  # ValueError: a piece that is not UTF-8
             raise TokenizerError("tokenizer.model is damaged", hint="learn the tokenizer again") from error
-        self.vocab_size = int(self._processor.GetPieceSize())
-        self._bytes = [self._bytes_of_piece(piece) for piece in range(self.vocab_size)]
         byte_ids = [self._processor.PieceToId(f"<0x{byte:02X}>") for byte in range(256)]
         if not all(self._processor.IsByte(piece) for piece in byte_ids):
             raise TokenizerError("tokenizer.model has no byte pieces", hint="learn the tokenizer with rnncli")
@@ -62,15 +66,15 @@ class SubwordTokenizer:
         model = io.BytesIO()
         # Where the size cannot hold the alphabet, its rarest characters are left to the bytes.
         room = (size - _FIXED_PIECES) // 2
-        coverage = 1.0 if alphabet < room else _coverage_of_most_frequent(text, room)
+        left_out = _all_but_most_frequent(text, room) if alphabet > room else ""
         try:
             sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=_lines_to_learn_from(text),
+                sentence_iterator=_lines_to_learn_from(text, left_out),
                 model_writer=model,
                 model_type=kind,
                 vocab_size=size,
                 hard_vocab_limit=False,
-                character_coverage=coverage,
+                character_coverage=1.0,
                 byte_fallback=True,
                 normalization_rule_name="identity",
                 remove_extra_whitespaces=False,
@@ -124,13 +128,11 @@ class SubwordTokenizer:
         return utf8(name.replace(_BLANK, " "))
 
 
-def _lines_to_learn_from(text: str) -> Iterator[str]:
-    for line in text.replace(_BLANK, "\n").replace("\0", "\n").split("\n"):
+def _lines_to_learn_from(text: str, left_out: str) -> Iterator[str]:
+    for line in re.split(f"[\n{re.escape(_NEVER_LEARNED + left_out)}]", text):
         for start in range(0, len(line), _LONGEST_LINE_CHARACTERS):
             yield line[start : start + _LONGEST_LINE_CHARACTERS]
 
 
-def _coverage_of_most_frequent(text: str, symbols: int) -> float:
-    points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
-    counts = np.sort(np.unique(points, return_counts=True)[1])[::-1]
-    return float(counts[:symbols].sum() / counts.sum())
+def _all_but_most_frequent(text: str, symbols: int) -> str:
+    return "".join(symbol for symbol, _ in Counter(text).most_common()[symbols:])

@@ -227,7 +227,7 @@ def from_json(content: bytes) -> Tokenizer:
             return ByteTokenizer()
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise TokenizerError(f"tokenizer.json is damaged: {error}", hint="learn it again") from error
-    raise TokenizerError(f"tokenizer.json has the unknown level {level!r}", hint="learn it again")
+    raise TokenizerError(f"tokenizer.json holds no tokenizer of level {level!r}", hint="learn it again")
 
 
 def utf8(text: str) -> bytes:

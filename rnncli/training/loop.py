@@ -83,7 +83,7 @@ def train(
     began = clock() - run.seconds
     passed = math.floor(_progress(run, config, validation_seconds) * config.validations)
     # Before the first step there is nothing to validate; a larger budget moves the others apart.
-    run.validations = min(run.validations, passed) if run.step else passed
+    run.validations = min(run.validations if run.step else config.validations - 1, passed)
     since_report, since_validation = _Meter(clock()), _Meter(clock())
     while True:
         progress = _progress(run, config, validation_seconds)

@@ -25,8 +25,10 @@ _REFERENCE = ModelConfig(vocab_size=256, cell="gru", hidden_size=256, embedding_
 _SPEED_EXPONENT = 0.6
 # Measured on texts of 30 kB to 1 MB: narrower learns less in the same minutes, wider gets too few
 # tokens or, on a short text, only memorises sooner.
-_TOKENS_PER_PARAMETER = 1.5
+_TOKENS_PER_PARAMETER = 3.0
 _PARAMETERS_PER_TEXT_TOKEN = 10
+# The best rate falls with the width: 6e-3 at 384, 4e-3 at 512.
+_RATE_TIMES_WIDTH, _HIGHEST_RATE = 2.0, 8e-3
 # From here the logits cost more than the recurrence, and one matrix for both ends saves half of it.
 _LARGE_VOCABULARY = 2_000
 _SHORT_TEXT_TOKENS = 300_000
@@ -127,7 +129,7 @@ def make_plan(corpus: CorpusSize, wishes: Wishes, machine: Machine, measure: Mea
     """Fill in every setting that was left open; raises ConfigError where wishes cannot be met."""
     reasons: list[str] = []
     model = _choose_model(corpus, wishes, machine, reasons)
-    training = _choose_window(corpus, wishes, machine)
+    training = _choose_window(corpus, wishes, machine, model)
     _check_memory(model, predicted_memory_bytes(model, training))
     speed = measure(model, training, _probe_seconds(wishes))
     training = _choose_budget(training, corpus, wishes, speed, reasons)
@@ -230,8 +232,8 @@ def _guessed_speed(model: ModelConfig, machine: Machine) -> float:
     return float(machine.tokens_per_second * (products(_REFERENCE) / products(model)) ** _SPEED_EXPONENT)
 
 
-def _choose_window(corpus: CorpusSize, wishes: Wishes, machine: Machine) -> TrainConfig:
-    """Lanes and window, smaller where the text would not fill eight windows; steps come later."""
+def _choose_window(corpus: CorpusSize, wishes: Wishes, machine: Machine, model: ModelConfig) -> TrainConfig:
+    """Lanes, window and rate; fewer lanes where the text would not fill eight windows."""
     batch_size = wishes.training.get("batch_size", TrainConfig.batch_size)
     bptt = wishes.training.get("bptt", TrainConfig.bptt)
     if "batch_size" not in wishes.training:
@@ -240,7 +242,13 @@ def _choose_window(corpus: CorpusSize, wishes: Wishes, machine: Machine) -> Trai
     if "bptt" not in wishes.training:
         while bptt > 1 and batch_size * bptt > corpus.train_tokens:
             bptt //= 2
-    chosen = {"steps": 1, "precision": machine.precision, "batch_size": batch_size, "bptt": bptt}
+    chosen = {
+        "steps": 1,  # until the budget is chosen
+        "precision": machine.precision,
+        "batch_size": batch_size,
+        "bptt": bptt,
+        "learning_rate": min(_RATE_TIMES_WIDTH / model.hidden_size, _HIGHEST_RATE),
+    }
     open_ended = {key: value for key, value in wishes.training.items() if key not in ("seconds", "steps")}
     return TrainConfig(**{**chosen, **open_ended})
 

@@ -1,0 +1,59 @@
+"""The real command line, run inside the test's process: quick, and everything but a terminal is real."""
+
+import io
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from rnncli.__main__ import main
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        record = json.loads(self.out)
+        assert isinstance(record, dict)
+        return record
+
+
+Command = Callable[..., Ran]
+
+
+@pytest.fixture
+def rnncli(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> Iterator[Command]:
+    """rnncli("train", "a.txt", stdin=b"...") -> exit code, stdout, stderr."""
+    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGPIPE]
+    handlers = {number: signal.getsignal(number) for number in numbers}
+
+    def run(*arguments: object, stdin: bytes = b"") -> Ran:
+        monkeypatch.setattr(sys, "argv", ["rnncli", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8"))
+        capfdbinary.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as leaving:
+            code = leaving.code if isinstance(leaving.code, int) else 0
+        sys.stdout.flush()
+        sys.stderr.flush()
+        out, err = capfdbinary.readouterr()
+        return Ran(code, out.decode("utf-8"), err.decode("utf-8"))
+
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+TINY = ("--steps", "6", "--hidden-size", "12", "--embedding-size", "8", "--batch-size", "2", "--bptt", "16")

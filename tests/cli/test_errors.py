@@ -1,0 +1,205 @@
+"""Wrong files, wrong values, wrong usage: one line what, one line what next, nothing lost."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import TINY, Command
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (b"", "has 0 characters"),
+        (b"a", "has 1 characters"),
+        (b"abc\xff\xfe\xffdef" * 10, "byte offset 3"),
+        ("中文".encode("gb18030") * 50, "byte offset 0"),
+    ],
+)
+def test_a_text_that_cannot_be_used_is_one_error_and_one_hint(
+    rnncli: Command, own_folder: Path, content: bytes, named: str
+) -> None:
+    Path("bad.txt").write_bytes(content)
+    for command in ("train", "tokenize"):
+        ran = rnncli(command, "bad.txt")
+        assert ran.code == 1
+        error, hint = [line for line in ran.err.splitlines() if line]
+        assert error.startswith("error: ")
+        assert named in error
+        assert hint.startswith("hint: ")
+        assert not Path("models").exists()
+        assert not Path("bad.tok").exists()
+
+
+@pytest.mark.parametrize("command", ["train", "tokenize"])
+def test_a_missing_text_is_named(rnncli: Command, command: str) -> None:
+    ran = rnncli(command, "nowhere.txt")
+    assert ran.code == 1
+    assert "cannot read nowhere.txt: No such file" in ran.err
+
+
+def test_a_folder_that_is_no_store_is_named(rnncli: Command, own_folder: Path) -> None:
+    Path("folder").mkdir()
+    ran = rnncli("train", "folder")
+    assert ran.code == 1
+    assert "folder is a folder and not a token store" in ran.err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--batch-size", "0"),
+        ("--batch-size", "-1"),
+        ("--batch-size", "1000000000"),
+        ("--batch-size", "4096", "--bptt", "4096"),
+        ("--hidden-size", "0"),
+        ("--hidden-size", "1000000000"),
+        ("--num-layers", "0"),
+        ("--num-layers", "10000"),
+        ("--hidden-size", "16384", "--num-layers", "64"),
+        ("--dropout", "1"),
+        ("--dropout", "-0.1"),
+        ("--dropout", "nan"),
+        ("--learning-rate", "0"),
+        ("--learning-rate", "inf"),
+        ("--learning-rate", "nan"),
+        ("--seed", "-1"),
+        ("--seed", "18446744073709551616"),
+        ("--steps", "0"),
+        ("--epochs", "nan"),
+        ("--epochs", "1", "--steps", "1"),
+        ("--level", "sentence"),
+        ("--level", "word", "--vocab-size", "1"),
+        ("--level", "subword", "--vocab-size", "100"),
+        ("--vocab-size", "50"),
+        ("--cell", "transformer"),
+        ("--nonlinearity", "relu"),
+        ("--tied-embeddings", "--embedding-size", "7", "--hidden-size", "9"),
+        ("--valid-fraction", "0"),
+        ("--valid-fraction", "1"),
+        ("--device", "abacus"),
+        ("--encoding", "klingon"),
+        ("--name", "../outside"),
+        ("--precision", "fp64"),
+    ],
+    ids=" ".join,
+)
+def test_a_setting_without_sense_is_one_error_and_leaves_nothing(
+    rnncli: Command, rhyme: Path, options: tuple[str, ...]
+) -> None:
+    ran = rnncli("train", rhyme, *options)
+    assert ran.code == 1, ran.err
+    assert ran.err.count("error: ") == ran.err.count("hint: ") == 1
+    assert "Traceback" not in ran.err
+    assert not list(Path().glob("models/*"))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train",),
+        ("train", "a.txt", "--resume", "x"),
+        ("train", "a.txt", "--time", "5"),
+        ("train", "a.txt", "--time", "0s"),
+        ("train", "a.txt", "--time", "soon"),
+        ("train", "a.txt", "--hidden-size", "many"),
+        ("train", "a.txt", "--no-such-option"),
+        ("train", "a.txt", "--config", "missing.toml"),
+        ("generate", "--length", "-1"),
+        ("no-such-command",),
+        ("tokenize",),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_exits_with_two(rnncli: Command, arguments: tuple[str, ...]) -> None:
+    ran = rnncli(*arguments)
+    assert ran.code == 2
+    assert "Traceback" not in ran.err
+
+
+def test_an_unknown_key_in_a_settings_file_is_answered_with_the_nearest(rnncli: Command, rhyme: Path) -> None:
+    Path("bad.toml").write_text("hiden-size = 9\n")
+    ran = rnncli("train", rhyme, "--config", "bad.toml")
+    assert ran.code == 2
+    assert "hidden-size" in ran.err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--temperature", "-1"),
+        ("--temperature", "inf"),
+        ("--temperature", "nan"),
+        ("--top-k", "-1"),
+        ("--top-p", "0"),
+        ("--top-p", "1.1"),
+        ("--prompt", "half \udce4 character"),
+    ],
+    ids=repr,
+)
+def test_sampling_settings_without_sense_are_one_error(
+    rnncli: Command, rhyme: Path, options: tuple[str, ...]
+) -> None:
+    rnncli("train", rhyme, "--name", "x", *TINY)
+    ran = rnncli("generate", *options)
+    assert ran.code == 1, ran.err
+    assert ran.err.count("error: ") == ran.err.count("hint: ") == 1
+    assert ran.out == ""
+
+
+@pytest.mark.parametrize(
+    "options", [("--temperature", "0"), ("--temperature", "1e-45"), ("--top-k", "999999"), ("--length", "0")]
+)
+def test_extreme_sampling_settings_that_make_sense_work(
+    rnncli: Command, rhyme: Path, options: tuple[str, ...]
+) -> None:
+    rnncli("train", rhyme, "--name", "x", *TINY)
+    assert rnncli("generate", "--length", "5", *options).code == 0
+
+
+def test_commands_without_a_model_say_how_to_make_one(rnncli: Command) -> None:
+    for command in ("eval", "generate", "info"):
+        ran = rnncli(command)
+        assert ran.code == 1
+        assert "rnncli train" in ran.err
+
+
+def test_a_taken_name_is_refused_before_any_work(rnncli: Command, rhyme: Path) -> None:
+    rnncli("train", rhyme, "--name", "x", *TINY)
+    before = Path("models/x/model.safetensors").read_bytes()
+    ran = rnncli("train", rhyme, "--name", "x", *TINY)
+    assert ran.code == 1
+    assert "models/x exists already" in ran.err
+    assert "--resume x" in ran.err
+    assert Path("models/x/model.safetensors").read_bytes() == before
+
+
+def test_an_existing_output_is_not_overwritten(rnncli: Command, rhyme: Path) -> None:
+    Path("rhyme.tok").mkdir()
+    ran = rnncli("tokenize", rhyme)
+    assert ran.code == 1
+    assert "rhyme.tok exists already" in ran.err
+
+
+def test_damaged_weights_are_noticed_and_named(rnncli: Command, rhyme: Path) -> None:
+    rnncli("train", rhyme, "--name", "x", *TINY)
+    path = Path("models/x/model.safetensors")
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+    ran = rnncli("eval")
+    assert ran.code == 1
+    assert "models/x/model.safetensors is not what was written" in ran.err
+
+
+def test_a_resumed_run_keeps_its_settings(rnncli: Command, rhyme: Path) -> None:
+    rnncli("train", rhyme, "--name", "x", *TINY)
+    ran = rnncli("train", "--resume", "x", "--hidden-size", "9")
+    assert ran.code == 1
+    assert "--hidden-size cannot change" in ran.err
+
+
+def test_debug_shows_the_traceback(rnncli: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RNNCLI_DEBUG", "1")
+    with pytest.raises(Exception, match=r"cannot read nowhere\.txt"):
+        rnncli("tokenize", "nowhere.txt")

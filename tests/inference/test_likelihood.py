@@ -1,0 +1,104 @@
+"""Every token once, with full history, however the work is laid out. Shapes: N tokens."""
+
+import numpy as np
+import pytest
+import torch
+
+from rnncli.inference.evaluation import evaluate
+from rnncli.inference.likelihood import stream_nats, token_nats
+from rnncli.model.config import Cell
+from rnncli.model.language_model import LanguageModel
+from rnncli.text.reading import TextCounts
+from rnncli.text.tokenizers import Ids
+from tests.conftest import tiny_model
+
+CELLS: list[Cell] = ["rnn", "gru", "lstm"]
+
+
+def random_ids(count: int) -> Ids:
+    return np.random.default_rng(5).integers(0, 11, count).astype(np.uint8)
+
+
+@torch.no_grad()
+def one_step_at_a_time(model: LanguageModel, ids: Ids) -> list[float]:
+    """The definition: feed a token, read -ln p of the next; nothing batched, nothing cut."""
+    state, before, nats = model.initial_state(1), model.config.start, []
+    for token in map(int, ids):
+        logits, state = model(torch.tensor([[before]]), state)
+        nats.append(-float(torch.log_softmax(logits[0, 0].double(), 0)[token]))
+        before = token
+    return nats
+
+
+def scored(model: LanguageModel, ids: Ids, **layout: int) -> list[float]:
+    return [float(nats) for block in stream_nats(model, ids, **layout) for nats in block]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("count", [1, 2, 255, 256, 257, 1300, 4099])
+def test_the_score_is_that_of_one_step_at_a_time(cell: Cell, count: int) -> None:
+    model, ids = tiny_model(cell=cell), random_ids(count)
+    np.testing.assert_allclose(scored(model, ids), one_step_at_a_time(model, ids), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(
+    "layout",
+    [
+        {"lanes": 1},
+        {"lanes": 3, "window": 50},
+        {"lanes": 16, "window": 128},
+        {"lanes": 64, "window": 7},
+        {"block_tokens": 1000},
+        {"lanes": 2, "block_tokens": 777, "window": 100},
+    ],
+    ids=str,
+)
+def test_the_figure_does_not_depend_on_batch_or_window(cell: Cell, layout: dict[str, int]) -> None:
+    model, ids = tiny_model(cell=cell), random_ids(5000)
+    exact = sum(scored(model, ids, lanes=1, window=10**6, block_tokens=10**6))
+    assert sum(scored(model, ids, **layout)) == pytest.approx(exact, rel=1e-6)
+
+
+def test_a_network_that_forgets_nothing_is_still_scored_exactly() -> None:
+    """h' = h + x: the first token matters for ever, so that guessed states never come right."""
+    model = tiny_model(cell="rnn", nonlinearity="relu", num_layers=1)
+    kernel = model.layers[0].kernel
+    with torch.no_grad():
+        kernel.weight_hh_l0.copy_(torch.eye(8))
+        kernel.weight_ih_l0.abs_().mul_(0.01)
+        model.embedding.weight.abs_()
+        model.output_weight.mul_(0.01)
+    ids = random_ids(2000)
+    exact = sum(scored(model, ids, lanes=1, window=10**6))
+    assert sum(scored(model, ids, lanes=7, window=64)) == pytest.approx(exact, rel=1e-6)
+
+
+def test_a_network_with_broken_weights_gives_a_broken_score_and_an_end() -> None:
+    model = tiny_model()
+    with torch.no_grad():
+        model.layers[0].kernel.weight_hh_l0.fill_(torch.nan)
+    assert np.isnan(sum(scored(model, random_ids(2000))))
+
+
+def test_token_nats_is_minus_ln_p() -> None:
+    logits = torch.tensor([[0.25, 0.25, 0.5]]).log()
+    assert token_nats(logits, torch.tensor([2])).item() == pytest.approx(0.693147, abs=1e-6)
+    assert token_nats(logits, torch.tensor([0])).item() == pytest.approx(1.386294, abs=1e-6)
+
+
+def test_an_empty_text_scores_nothing() -> None:
+    score = evaluate(tiny_model(), random_ids(0), TextCounts(0, 0, 0), None)
+    assert (score.nats, score.tokens) == (0.0, 0)
+
+
+def test_oov_tokens_are_counted() -> None:
+    ids = np.array([0, 1, 0, 2], np.uint8)
+    assert evaluate(tiny_model(), ids, TextCounts(4, 1, 4), unknown_id=0).oov_tokens == 2
+    assert evaluate(tiny_model(), ids, TextCounts(4, 1, 4), unknown_id=None).oov_tokens == 0
+
+
+def test_probabilities_of_all_continuations_add_up_to_one() -> None:
+    model, before = tiny_model(), random_ids(5)
+    last = [scored(model, np.append(before, token).astype(np.uint8))[-1] for token in range(11)]
+    assert np.exp(-np.array(last)).sum() == pytest.approx(1.0, abs=1e-5)

@@ -1,0 +1,104 @@
+"""The whole network: shapes, carried state, dropout, tied embeddings, counted weights."""
+
+import pytest
+import torch
+
+from rnncli.errors import ConfigError
+from rnncli.model.config import Cell, ModelConfig
+from rnncli.model.language_model import LanguageModel
+from tests.conftest import tiny_model
+
+CELLS: list[Cell] = ["rnn", "gru", "lstm"]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_carried_state_equals_one_long_pass(cell: Cell) -> None:
+    model = tiny_model(cell=cell)
+    tokens = torch.randint(0, 12, (3, 10))
+    whole, end = model(tokens, model.initial_state(3))
+    first, state = model(tokens[:, :4], model.initial_state(3))
+    second, state = model(tokens[:, 4:], state)
+    torch.testing.assert_close(torch.cat([first, second], dim=1), whole)
+    for a, b in zip(state.tensors(), end.tensors(), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_logits_cover_the_vocabulary_and_not_the_start() -> None:
+    model = tiny_model()
+    logits, _ = model(torch.tensor([[model.config.start, 0]]), model.initial_state(1))
+    assert logits.shape == (1, 2, 11)
+
+
+def test_lanes_do_not_see_each_other() -> None:
+    model = tiny_model()
+    tokens = torch.randint(0, 11, (2, 6))
+    together, _ = model(tokens, model.initial_state(2))
+    alone, _ = model(tokens[1:], model.initial_state(1))
+    torch.testing.assert_close(together[1:], alone)
+
+
+def test_dropout_acts_only_where_a_generator_is_given() -> None:
+    model = tiny_model(dropout=0.5)
+    tokens = torch.randint(0, 11, (2, 6))
+    plain, _ = model(tokens, model.initial_state(2))
+    again, _ = model(tokens, model.initial_state(2))
+    dropped, _ = model(tokens, model.initial_state(2), torch.Generator().manual_seed(1))
+    assert torch.equal(plain, again)
+    assert not torch.allclose(plain, dropped)
+
+
+def test_dropout_is_repeated_by_the_same_generator_and_locked_over_time() -> None:
+    model = tiny_model(dropout=0.5, num_layers=1, hidden_size=64)
+    tokens = torch.zeros(2, 6, dtype=torch.long)
+    with torch.no_grad():
+        model.output_weight.copy_(torch.eye(11, 64))
+        model.output_bias.zero_()
+    one, _ = model(tokens, model.initial_state(2), torch.Generator().manual_seed(1))
+    two, _ = model(tokens, model.initial_state(2), torch.Generator().manual_seed(1))
+    assert torch.equal(one, two)
+    zeros = one == 0.0
+    assert 0 < zeros.sum() < zeros.numel()
+    assert torch.equal(zeros, zeros[:, :1].expand_as(zeros)), "a unit is out for the whole window"
+
+
+def test_tied_embeddings_are_one_matrix() -> None:
+    model = tiny_model(tied_embeddings=True, embedding_size=8)
+    assert "output_weight" not in model.state_dict()
+    logits, _ = model(torch.zeros(1, 1, dtype=torch.long), model.initial_state(1))
+    logits.sum().backward()
+    assert model.embedding.weight.grad is not None
+    assert model.embedding.weight.grad[:11].any(dim=1).all(), "every symbol's row learns from the output"
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("tied", [False, True])
+def test_parameters_are_counted_without_building(cell: Cell, tied: bool) -> None:
+    model = tiny_model(cell=cell, tied_embeddings=tied, embedding_size=8)
+    assert model.config.parameters == sum(parameter.numel() for parameter in model.parameters())
+
+
+def test_the_same_generator_gives_the_same_weights() -> None:
+    config = ModelConfig(vocab_size=5, hidden_size=6, embedding_size=4)
+    first, second = (LanguageModel.initialized(config, torch.Generator().manual_seed(2)) for _ in range(2))
+    for name, tensor in first.state_dict().items():
+        assert torch.equal(tensor, second.state_dict()[name]), name
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"hidden_size": 0}, "hidden-size is 0"),
+        ({"hidden_size": 10**9}, "hidden-size is 1000000000"),
+        ({"num_layers": 10**4}, "num-layers"),
+        ({"dropout": 1.0}, "dropout is 1.0"),
+        ({"dropout": -0.1}, "dropout"),
+        ({"dropout": float("nan")}, "dropout is nan"),
+        ({"cell": "transformer"}, "cell is 'transformer'"),
+        ({"nonlinearity": "relu"}, "does not apply to gru"),
+        ({"tied_embeddings": True, "embedding_size": 3}, "equal widths"),
+        ({"hidden_size": 2.5}, "hidden-size is 2.5"),
+    ],
+)
+def test_a_config_refuses_bad_values_at_birth(settings: dict[str, object], named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        ModelConfig(vocab_size=9, **settings)  # type: ignore[arg-type]

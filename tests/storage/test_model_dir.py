@@ -1,0 +1,201 @@
+"""What models/NAME/ holds, how it is found, what is refused."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from rnncli.errors import ConfigError, CorpusError, ModelError
+from rnncli.model.config import ModelConfig
+from rnncli.reports import Score
+from rnncli.storage.model_dir import ModelDir
+from rnncli.storage.record import Status, free_name
+from rnncli.text.config import TextConfig
+from rnncli.text.reading import Text
+from rnncli.text.store import TokenStore
+from rnncli.training.config import TrainConfig
+from rnncli.training.loop import Best, Run, weights_of
+
+CPU = torch.device("cpu")
+STORE = TokenStore.build(Text("abcabd\n" * 30, "tiny.txt", "00", "utf-8"), TextConfig())
+MODEL = ModelConfig(vocab_size=STORE.tokenizer.vocab_size, hidden_size=6, embedding_size=4)
+TRAINING = TrainConfig(steps=5, batch_size=2, bptt=4)
+
+
+def made(name: str, status: Status = "finished") -> ModelDir:
+    folder = ModelDir.create(name, MODEL, TRAINING, STORE, None)
+    run = Run.new(MODEL, TRAINING, CPU)
+    run.step = 3
+    run.best = Best(Score(10.0, 5, 1, 5, 5), 2, weights_of(run.model))
+    folder.save_weights(run.best)
+    folder.save_run(run, status)
+    return folder
+
+
+def test_a_model_comes_back_with_its_weights_and_its_score() -> None:
+    folder = made("x")
+    model, best = ModelDir.find("x").model(CPU)
+    written = folder.best()
+    assert written is not None
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, written.weights[name])
+    assert (best.step, best.score) == (2, Score(10.0, 5, 1, 5, 5))
+    assert model.config == MODEL
+
+
+def test_the_newest_finished_model_is_taken_by_its_record_and_not_by_file_time() -> None:
+    made("older")
+    made("newer")
+    made("unfinished", status="training")
+    (Path("models/older/config.json")).touch()
+    assert ModelDir.find(None).path.name == "newer"
+
+
+def test_a_stopped_run_counts_as_a_model() -> None:
+    made("stopped", status="interrupted")
+    assert ModelDir.find(None).path.name == "stopped"
+
+
+def test_a_model_is_found_by_its_folder_too(own_folder: Path) -> None:
+    made("x")
+    Path("models/x").rename(own_folder / "elsewhere")
+    assert ModelDir.find(str(own_folder / "elsewhere")).model(CPU)[0].config == MODEL
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    made("shakespeare")
+    with pytest.raises(ModelError) as caught:
+        ModelDir.find("shakespear")
+    assert caught.value.hint == "did you mean shakespeare?"
+
+
+def test_without_models_the_next_step_is_named() -> None:
+    with pytest.raises(ModelError) as caught:
+        ModelDir.find(None)
+    assert "rnncli train" in caught.value.hint
+
+
+def test_a_taken_name_is_refused_and_nothing_changes() -> None:
+    folder = made("x")
+    before = folder.record()
+    with pytest.raises(ModelError, match="exists already"):
+        made("x")
+    assert folder.record() == before
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/tmp", "-x", ".hidden", "a" * 101, "a\nb"])
+def test_a_name_is_one_folder_and_nothing_else(name: str) -> None:
+    with pytest.raises(ConfigError):
+        ModelDir.create(name, MODEL, TRAINING, STORE, None)
+
+
+@pytest.mark.parametrize(
+    ("corpus", "name"),
+    [
+        ("novel.txt", "novel"),
+        ("stdin", "stdin"),
+        ("a b.txt, c.txt", "a-b"),
+        ("唐詩.txt", "唐詩"),
+        ("...", "model"),
+    ],
+)
+def test_a_model_is_named_after_its_text(corpus: str, name: str) -> None:
+    assert free_name(corpus) == name
+
+
+def test_a_second_model_of_a_text_gets_a_number() -> None:
+    made("novel")
+    made("novel-2")
+    assert free_name("novel.txt") == "novel-3"
+
+
+def test_two_checkpoints_are_kept_and_the_newest_is_read() -> None:
+    folder = made("x")
+    run = folder.load_run(TRAINING, CPU)
+    for run.step in (20, 100, 9):
+        folder.save_run(run, "training")
+    names = sorted(path.name for path in Path("models/x/checkpoints").iterdir())
+    assert names == ["step-100.safetensors", "step-20.safetensors"]
+    assert folder.load_run(TRAINING, CPU).step == 100
+
+
+def test_a_store_elsewhere_is_not_copied_and_a_changed_one_is_noticed(own_folder: Path) -> None:
+    STORE.write(own_folder / "text.tok")
+    folder = ModelDir.create("x", MODEL, TRAINING, STORE, own_folder / "text.tok")
+    assert not Path("models/x/corpus.tok").exists()
+    assert folder.corpus().valid == STORE.valid
+    record = json.loads((own_folder / "text.tok/store.json").read_text())
+    (own_folder / "text.tok/store.json").write_text(json.dumps({**record, "sha256": "11"}))
+    with pytest.raises(CorpusError, match="has changed"):
+        folder.corpus()
+
+
+def rewrite(change: Callable[[dict[str, object]], object]) -> None:
+    path = Path("models/x/config.json")
+    record = json.loads(path.read_text())
+    change(record)
+    path.write_text(json.dumps(record))
+
+
+def a_newer_format(record: dict[str, object]) -> None:
+    record["format_version"] = 99
+
+
+def an_unknown_key(record: dict[str, object]) -> None:
+    record["hidden"] = 1
+
+
+def a_huge_network(record: dict[str, object]) -> None:
+    record["model"] = {"vocab_size": 5, "hidden_size": 10**9}
+
+
+def a_wrong_shape(record: dict[str, object]) -> None:
+    record["model"] = {"vocab_size": MODEL.vocab_size, "hidden_size": 7, "embedding_size": 4}
+
+
+def no_model(record: dict[str, object]) -> None:
+    del record["model"]
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (a_newer_format, "has format 99"),
+        (an_unknown_key, "unknown key 'hidden'"),
+        (a_huge_network, "hidden-size is 1000000000"),
+        (a_wrong_shape, "not of the shape"),
+        (no_model, "model is not a JSON object"),
+    ],
+)
+def test_a_record_that_does_not_fit_is_refused(
+    change: Callable[[dict[str, object]], None], named: str
+) -> None:
+    made("x")
+    rewrite(change)
+    with pytest.raises(ModelError, match=named):
+        ModelDir.find("x").model(CPU)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"nan", b'{"a": 1, "a": 2}', b"[" * 100_000, b"\xff\xfe"]
+)
+def test_a_damaged_record_is_refused(content: bytes) -> None:
+    made("x")
+    Path("models/x/config.json").write_bytes(content)
+    with pytest.raises(ModelError):
+        ModelDir.find("x").record()
+
+
+def test_the_tokenizer_of_another_model_is_refused() -> None:
+    folder = made("x")
+    Path("models/x/tokenizer.json").write_text('{"level": "char", "symbols": "abcxyz"}')
+    with pytest.raises(ModelError, match="another model"):
+        folder.tokenizer()
+
+
+def test_a_torn_last_line_of_the_metrics_is_passed_over() -> None:
+    folder = made("x")
+    Path("models/x/metrics.jsonl").write_bytes(b'{"report": "stepped"}\n{"repo')
+    assert folder.metrics() == [{"report": "stepped"}]

@@ -1,0 +1,76 @@
+"""A run that was written and read again goes on as if nothing had happened."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rnncli.errors import ModelError
+from rnncli.model.config import Cell, ModelConfig
+from rnncli.model.language_model import LanguageModel
+from rnncli.reports import Score
+from rnncli.storage.checkpoint import read_run, write_run
+from rnncli.text.lanes import Lanes
+from rnncli.training.config import TrainConfig
+from rnncli.training.loop import Run, train, train_step
+
+CPU = torch.device("cpu")
+MODEL = ModelConfig(vocab_size=4, hidden_size=12, embedding_size=6, num_layers=2, dropout=0.3)
+CONFIG = TrainConfig(steps=40, batch_size=3, bptt=8, validations=4)
+LANES = Lanes(np.tile(np.array([0, 1, 2, 3, 3], np.uint8), 60), MODEL.start, 3, 8)
+
+
+def score(model: LanguageModel) -> Score:
+    return Score(float(model.embedding.weight.detach().abs().sum()), 1, 1, 1, 1)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("stop", [1, 9, 10, 13, 39])
+def test_a_resumed_run_ends_with_the_same_bits(cell: Cell, stop: int, own_folder: Path) -> None:
+    model = replace(MODEL, cell=cell)
+    whole = Run.new(model, CONFIG, CPU)
+    list(train(whole, LANES, CONFIG, score))
+
+    stopped = Run.new(model, CONFIG, CPU)
+    for report in train(stopped, LANES, CONFIG, score, clock=Eager()):
+        if report.step >= stop:
+            break
+    path = own_folder / "run.safetensors"
+    write_run(path, stopped)
+    resumed = read_run(path, model, CONFIG, CPU, stopped.best)
+    assert resumed.step == stop
+    list(train(resumed, LANES, CONFIG, score))
+    for name, tensor in whole.model.state_dict().items():
+        assert torch.equal(tensor, resumed.model.state_dict()[name]), name
+    assert whole.best is not None
+    assert resumed.best is not None
+    assert whole.best.step == resumed.best.step
+
+
+class Eager:
+    """A clock that lets every step be reported."""
+
+    def __init__(self) -> None:
+        self.instant = 0.0
+
+    def __call__(self) -> float:
+        self.instant += 1.0
+        return self.instant
+
+
+def test_a_run_can_be_written_before_its_first_step(own_folder: Path) -> None:
+    run = Run.new(MODEL, CONFIG, CPU)
+    write_run(own_folder / "run", run)
+    assert read_run(own_folder / "run", MODEL, CONFIG, CPU, None).step == 0
+
+
+def test_a_run_of_other_shapes_is_refused(own_folder: Path) -> None:
+    run = Run.new(MODEL, CONFIG, CPU)
+    train_step(run, LANES[0], CONFIG, 0.01)
+    write_run(own_folder / "run", run)
+    with pytest.raises(ModelError, match="embedding"):
+        read_run(own_folder / "run", replace(MODEL, embedding_size=7), CONFIG, CPU, None)
+    with pytest.raises(ModelError, match=r"state\.0\.1"):
+        read_run(own_folder / "run", replace(MODEL, cell="lstm"), CONFIG, CPU, None)

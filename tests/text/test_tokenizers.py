@@ -1,0 +1,335 @@
+"""char, byte and word: what comes back, what is unknown, what is kept on disk."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnncli.errors import TokenizerError
+from rnncli.text.tokenizers import (
+    REPLACEMENT,
+    ByteTokenizer,
+    CharTokenizer,
+    Tokenizer,
+    WordTokenizer,
+    decode,
+    fingerprint,
+    from_json,
+    natural_level,
+    smallest_dtype,
+    spaces_are_scarce,
+)
+
+CORPUS = "a rose is a rose\nis a rose\n"
+
+
+def streamed(tokenizer: Tokenizer, text: str) -> list[str]:
+    decoder = tokenizer.decoder()
+    return [*(decoder.push(int(token)) for token in tokenizer.encode(text)), decoder.finish()]
+
+
+# -- ids
+
+
+@pytest.mark.parametrize(
+    ("count", "dtype"),
+    [
+        (1, np.uint8),
+        (256, np.uint8),
+        (257, np.uint16),
+        (65_536, np.uint16),
+        (65_537, np.uint32),
+        (4_000_000, np.uint32),
+    ],
+)
+def test_the_type_of_ids_is_the_smallest_that_holds_them(count: int, dtype: type) -> None:
+    assert smallest_dtype(count) == dtype
+
+
+def test_encode_gives_the_smallest_type() -> None:
+    assert ByteTokenizer().encode("a").dtype == np.uint8
+    assert CharTokenizer("ab").encode("a").dtype == np.uint8
+    assert CharTokenizer("".join(map(chr, range(32, 1032)))).encode("a").dtype == np.uint16
+    words = WordTokenizer.learn(" ".join(f"w{number}" for number in range(300)), 300)
+    assert words.encode("w1").dtype == np.uint16
+
+
+def test_seventy_thousand_symbols_do_not_wrap() -> None:
+    symbols = "".join(map(chr, range(0x10000, 0x10000 + 70_000)))
+    tokenizer = CharTokenizer.learn(symbols[::-1])
+    ids = tokenizer.encode(symbols)
+    assert ids.dtype == np.uint32
+    np.testing.assert_array_equal(ids, np.arange(1, 70_001))
+    assert decode(tokenizer, ids[-3:]) == symbols[-3:]
+
+
+# -- char
+
+
+@given(st.text(min_size=1))
+def test_char_is_lossless_over_its_own_symbols(text: str) -> None:
+    tokenizer = CharTokenizer.learn(text)
+    ids = tokenizer.encode(text)
+    assert len(ids) == len(text)
+    assert decode(tokenizer, ids) == text
+    assert tokenizer.unseen(text) == []
+    assert tokenizer.unknown_id not in ids
+
+
+def test_char_gives_hard_strings_back(hard_string: str) -> None:
+    tokenizer = CharTokenizer.learn(hard_string + "x")
+    assert decode(tokenizer, tokenizer.encode(hard_string)) == hard_string
+    assert streamed(tokenizer, hard_string) == [*hard_string, ""]
+
+
+def test_char_ids_are_in_code_point_order_after_unknown() -> None:
+    tokenizer = CharTokenizer.learn("cab月\n")
+    assert tokenizer.vocab_size == 6
+    assert tokenizer.encode("\nabc月").tolist() == [1, 2, 3, 4, 5]
+    assert [tokenizer.symbol(token) for token in range(6)] == ["<unk>", "\n", "a", "b", "c", "月"]
+
+
+def test_symbols_that_char_never_saw_are_unknown_and_named_once() -> None:
+    tokenizer = CharTokenizer.learn("abc")
+    strangers = "xa\U0010ffffx\ud800b\0"
+    ids = tokenizer.encode(strangers)
+    assert ids.tolist() == [0, 1, 0, 0, 0, 2, 0]
+    assert tokenizer.unseen(strangers) == ["x", "\U0010ffff", "\ud800", "\0"]
+    assert decode(tokenizer, ids) == strangers.translate(
+        dict.fromkeys(map(ord, "x\U0010ffff\ud800\0"), REPLACEMENT)
+    )
+
+
+def test_a_replacement_character_of_the_text_is_a_symbol_like_any_other() -> None:
+    tokenizer = CharTokenizer.learn(f"a{REPLACEMENT}")
+    assert tokenizer.encode(REPLACEMENT).tolist() == [2]
+    assert CharTokenizer.learn("a").unseen(REPLACEMENT) == [REPLACEMENT]
+
+
+@pytest.mark.parametrize("symbols", ["", "ba", "aa", "abca"])
+def test_a_character_table_is_sorted_and_has_each_symbol_once(symbols: str) -> None:
+    with pytest.raises(TokenizerError, match="character table"):
+        CharTokenizer(symbols)
+
+
+# -- byte
+
+
+@given(st.text())
+def test_byte_is_lossless_for_every_string(text: str) -> None:
+    tokenizer = ByteTokenizer()
+    ids = tokenizer.encode(text)
+    assert bytes(ids.tolist()) == text.encode()
+    assert decode(tokenizer, ids) == text
+    assert "".join(streamed(tokenizer, text)) == text
+    assert tokenizer.unseen(text) == []
+
+
+def test_byte_gives_hard_strings_back(hard_string: str) -> None:
+    tokenizer = ByteTokenizer()
+    assert decode(tokenizer, tokenizer.encode(hard_string)) == hard_string
+
+
+def test_byte_streams_no_part_of_a_character() -> None:
+    assert streamed(ByteTokenizer(), "aé月🙂") == ["a", "", "é", "", "", "月", "", "", "", "🙂", ""]
+
+
+def test_bytes_that_are_not_utf_8_are_shown_as_replacements() -> None:
+    assert decode(ByteTokenizer(), [0xFF, 0x61, 0xE6, 0x9C]) == f"{REPLACEMENT}a{REPLACEMENT}"
+
+
+def test_a_byte_decoder_goes_on_inside_a_character() -> None:
+    *most, last = ByteTokenizer().encode("a月").tolist()
+    decoder = ByteTokenizer().decoder(most)
+    assert (decoder.push(last), decoder.push(0x62), decoder.finish()) == ("月", "b", "")
+
+
+def test_byte_symbols_can_be_read() -> None:
+    assert [ByteTokenizer().symbol(token) for token in (0x61, 0x7F, 0x80, 0xE4)] == [
+        "a",
+        "\x7f",
+        "<0x80>",
+        "<0xE4>",
+    ]
+
+
+@pytest.mark.parametrize("text", ["ab\ud800", "ab\udfffc", "ab\udc80\udcff"])
+def test_byte_refuses_lone_surrogates_and_says_where(text: str) -> None:
+    with pytest.raises(TokenizerError, match=rf"lone surrogate, U\+{ord(text[2]):04X}, at character 2"):
+        ByteTokenizer().encode(text)
+
+
+# -- word
+
+
+def test_a_line_end_is_eos_and_other_blanks_only_part_words() -> None:
+    tokenizer = WordTokenizer.learn("a b", 4)
+    assert tokenizer.encode("a  b\n\n\tb\r\na\u2028b").tolist() == [2, 3, 1, 1, 3, 1, 2, 3]
+
+
+def test_the_most_frequent_words_are_kept_and_ties_are_in_code_point_order() -> None:
+    tokenizer = WordTokenizer.learn("d d d b b 月 月 a a c\nc e", 6)
+    assert [tokenizer.symbol(token) for token in range(6)] == ["<unk>", "<eos>", "d", "a", "b", "c"]
+    assert tokenizer.unseen("e 月 a e\n") == ["e", "月"]
+    assert tokenizer.encode("e a 月").tolist() == [tokenizer.unknown_id, 3, tokenizer.unknown_id]
+
+
+@pytest.mark.parametrize("size", [3, 7, 100])
+def test_a_vocabulary_size_is_exact(size: int) -> None:
+    text = " ".join(f"w{number}" for number in range(98)) + "\n"
+    assert WordTokenizer.learn(text, size).vocab_size == size
+
+
+def test_a_text_with_fewer_words_gives_a_smaller_vocabulary() -> None:
+    assert WordTokenizer.learn(CORPUS, 1000).vocab_size == 5
+
+
+def test_without_a_size_words_seen_once_teach_unknown() -> None:
+    tokenizer = WordTokenizer.learn("a a b b once\n", None)
+    assert tokenizer.vocab_size == 4
+    assert tokenizer.unseen("a b once") == ["once"]
+
+
+def test_without_a_size_twenty_thousand_symbols_are_the_most() -> None:
+    text = "".join(f"w{number} w{number}\n" for number in range(20_100))
+    assert WordTokenizer.learn(text, None).vocab_size == 20_000
+
+
+def test_a_text_with_its_own_marks_uses_them() -> None:
+    tokenizer = WordTokenizer.learn("the <unk> sat <eos>\nonce <unk> <unk>\n", None)
+    assert [tokenizer.symbol(token) for token in range(tokenizer.vocab_size)] == [
+        "<unk>",
+        "<eos>",
+        "once",
+        "sat",
+        "the",
+    ]
+    assert tokenizer.encode("the <unk> <eos>").tolist() == [4, 0, 1]
+    assert tokenizer.unseen("<unk> <eos>\n") == []
+
+
+@given(st.lists(st.lists(st.sampled_from(["a", "bé", "月", "..."]), min_size=1)))
+def test_word_gives_lines_of_single_blanks_back(lines: list[list[str]]) -> None:
+    text = "".join(" ".join(line) + "\n" for line in lines)
+    tokenizer = WordTokenizer.learn("a bé 月 ...\n", 6)
+    assert decode(tokenizer, tokenizer.encode(text)) == text
+    assert "".join(streamed(tokenizer, text)) == text
+
+
+def test_a_word_decoder_knows_what_it_goes_on_from() -> None:
+    tokenizer = WordTokenizer.learn("a b", 4)
+    eos, a, b = 1, 2, 3
+    assert tokenizer.decoder().push(a) == "a"
+    assert tokenizer.decoder([a]).push(b) == " b"
+    assert tokenizer.decoder([a, eos]).push(b) == "b"
+    decoder = tokenizer.decoder([a])
+    assert [decoder.push(token) for token in (b, eos, a, eos, eos, a)] == [" b", "\n", "a", "\n", "\n", "a"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["<unk>"],
+        ["<eos>", "<unk>", "a"],
+        ["a", "<unk>", "<eos>"],
+        ["<unk>", "<eos>", "a", "b", "a"],
+        ["<unk>", "<eos>", "<unk>"],
+    ],
+)
+def test_a_word_table_begins_with_its_marks_and_has_each_word_once(words: list[str]) -> None:
+    with pytest.raises(TokenizerError, match="word table"):
+        WordTokenizer(words)
+
+
+# -- what kind of text
+
+
+def test_a_text_with_unknown_words_is_naturally_cut_into_words() -> None:
+    assert natural_level(" no it was n't <unk> monday \n") == "word"
+    assert natural_level("<unk>") == "word"
+    assert natural_level("see <unk>, or x<unk> and <unk>y") == "char"
+    assert natural_level(CORPUS) == "char"
+
+
+def test_spaces_are_scarce_in_chinese_and_not_in_english() -> None:
+    assert spaces_are_scarce("床前明月光，疑是地上霜。举头望明月，低头思故乡。\n" * 20)
+    assert not spaces_are_scarce(CORPUS)
+    assert not spaces_are_scarce("Donaudampfschifffahrt is long, and most words are not\n")
+    assert not spaces_are_scarce(" \n")
+
+
+# -- on disk
+
+KEPT: list[Tokenizer] = [
+    CharTokenizer.learn(CORPUS + '月🙂\0"\\\u2028'),
+    ByteTokenizer(),
+    WordTokenizer.learn(CORPUS + '月光 "quoted\\"', 9),
+]
+
+
+@pytest.mark.parametrize("tokenizer", KEPT, ids=lambda tokenizer: tokenizer.level)
+def test_a_tokenizer_comes_back_from_its_bytes(tokenizer: Tokenizer) -> None:
+    again = from_json(tokenizer.to_bytes())
+    assert type(again) is type(tokenizer)
+    assert again.vocab_size == tokenizer.vocab_size
+    assert again.to_bytes() == tokenizer.to_bytes()
+    assert fingerprint(again) == fingerprint(tokenizer)
+    text = CORPUS + "月🙂\0\n"
+    np.testing.assert_array_equal(again.encode(text), tokenizer.encode(text))
+    symbols = range(tokenizer.vocab_size)
+    assert [again.symbol(token) for token in symbols] == [tokenizer.symbol(token) for token in symbols]
+
+
+def test_tokenizers_that_differ_have_different_fingerprints() -> None:
+    others: list[Tokenizer] = [CharTokenizer("ab"), CharTokenizer("ac"), WordTokenizer(["<unk>", "<eos>"])]
+    assert len({fingerprint(tokenizer) for tokenizer in KEPT + others}) == 6
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff\xfe",
+        b"{",
+        b"null",
+        b"[]",
+        b'"char"',
+        b"[" * 100_000,
+        b"{}",
+        b'{"level": null}',
+        b'{"level": ["char"]}',
+        b'{"level": "syllable"}',
+        b'{"level": "subword"}',
+        b'{"level": "char"}',
+        b'{"level": "char", "symbols": ""}',
+        b'{"level": "char", "symbols": "ba"}',
+        b'{"level": "char", "symbols": ["a", "b"]}',
+        b'{"level": "char", "symbols": 7}',
+        b'{"level": "word"}',
+        b'{"level": "word", "words": 7}',
+        b'{"level": "word", "words": "ab"}',
+        b'{"level": "word", "words": []}',
+        b'{"level": "word", "words": {"<unk>": 0, "<eos>": 1}}',
+        b'{"level": "word", "words": ["<unk>", "<eos>", 7]}',
+        b'{"level": "word", "words": ["<unk>", "<eos>", "a", "a"]}',
+    ],
+    ids=lambda content: repr(content[:40]),
+)
+def test_a_damaged_tokenizer_is_refused(content: bytes) -> None:
+    with pytest.raises(TokenizerError):
+        from_json(content)
+
+
+@pytest.mark.parametrize("tokenizer", KEPT, ids=lambda tokenizer: tokenizer.level)
+def test_a_truncated_tokenizer_is_refused(tokenizer: Tokenizer) -> None:
+    content = tokenizer.to_bytes().rstrip()
+    for length in range(len(content)):
+        with pytest.raises(TokenizerError):
+            from_json(content[:length])
+
+
+def test_what_is_kept_is_plain_json() -> None:
+    assert json.loads(CharTokenizer("ab月").to_bytes()) == {"level": "char", "symbols": "ab月"}

@@ -1,0 +1,185 @@
+"""The loop: it learns, it keeps its budget, it pauses whole, it survives a bad gradient."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from rnncli.model.config import Cell, ModelConfig
+from rnncli.model.language_model import LanguageModel
+from rnncli.reports import Evaluated, Score, Stepped
+from rnncli.text.lanes import Lanes
+from rnncli.training.config import TrainConfig
+from rnncli.training.loop import Run, train, train_step
+
+CPU = torch.device("cpu")
+MODEL = ModelConfig(vocab_size=4, hidden_size=16, embedding_size=8, dropout=0.1)
+CONFIG = TrainConfig(steps=60, batch_size=4, bptt=8, learning_rate=0.02, validations=3)
+IDS = np.tile(np.array([0, 1, 2, 3, 3, 1], np.uint8), 100)
+
+
+def lanes(config: TrainConfig = CONFIG) -> Lanes:
+    return Lanes(IDS, MODEL.start, config.batch_size, config.bptt)
+
+
+def no_score(model: LanguageModel) -> Score:
+    return Score(
+        nats=float(sum(p.detach().abs().sum() for p in model.parameters())),
+        tokens=1,
+        words=1,
+        characters=1,
+        bytes=1,
+    )
+
+
+class Ticking:
+    """A clock on which every look takes `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        self.instants = self._tick(seconds)
+
+    def _tick(self, seconds: float) -> Iterator[float]:
+        instant = 0.0
+        while True:
+            yield instant
+            instant += seconds
+
+    def __call__(self) -> float:
+        return next(self.instants)
+
+
+def weights(model: LanguageModel) -> list[Tensor]:
+    return [parameter.detach().clone() for parameter in model.parameters()]
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_a_pattern_is_learned(cell: Cell) -> None:
+    run = Run.new(replace(MODEL, cell=cell), CONFIG, CPU)
+    reports = [report for report in train(run, lanes(), CONFIG, no_score) if isinstance(report, Evaluated)]
+    assert reports[0].train_nats_per_token > 0.2
+    assert reports[-1].train_nats_per_token < 0.1
+
+
+def test_a_budget_in_steps_is_kept_to_the_step_and_ends_with_a_validation() -> None:
+    run = Run.new(MODEL, CONFIG, CPU)
+    *_, last = train(run, lanes(), CONFIG, no_score)
+    assert run.step == 60
+    assert isinstance(last, Evaluated)
+    assert last.step == 60
+
+
+def test_validations_are_spread_evenly() -> None:
+    run = Run.new(MODEL, CONFIG, CPU)
+    steps = [report.step for report in train(run, lanes(), CONFIG, no_score) if isinstance(report, Evaluated)]
+    assert steps == [20, 40, 60]
+
+
+def test_a_budget_in_seconds_is_kept_with_room_for_the_last_validation() -> None:
+    config = replace(CONFIG, steps=None, seconds=100.0)
+    run = Run.new(MODEL, config, CPU)
+    *_, last = train(run, lanes(), config, no_score, validation_seconds=5.0, clock=Ticking(0.05))
+    assert isinstance(last, Evaluated)
+    assert 94.0 < run.seconds <= 100.5
+
+
+def test_of_two_budgets_the_first_to_end_ends_the_run() -> None:
+    config = replace(CONFIG, steps=7, seconds=1e9)
+    run = Run.new(MODEL, config, CPU)
+    list(train(run, lanes(), config, no_score))
+    assert run.step == 7
+
+
+def test_the_shortest_time_still_takes_a_step_and_validates() -> None:
+    config = replace(CONFIG, steps=None, seconds=1e-3)
+    run = Run.new(MODEL, config, CPU)
+    run.seconds = 10.0
+    reports = list(train(run, lanes(), config, no_score))
+    assert run.step == 1
+    assert isinstance(reports[-1], Evaluated)
+
+
+def test_the_best_weights_are_kept_and_not_the_last() -> None:
+    scores = iter([3.0, 1.0, 2.0])
+    seen: list[list[Tensor]] = []
+
+    def validate(model: LanguageModel) -> Score:
+        seen.append(weights(model))
+        return Score(next(scores), 1, 1, 1, 1)
+
+    run = Run.new(MODEL, CONFIG, CPU)
+    reports = [report for report in train(run, lanes(), CONFIG, validate) if isinstance(report, Evaluated)]
+    assert [report.best for report in reports] == [True, True, False]
+    assert run.best is not None
+    assert run.best.step == 40
+    assert all(torch.equal(a, b) for a, b in zip(run.best.weights.values(), seen[1], strict=True))
+
+
+def test_a_score_that_is_not_a_number_is_never_the_best() -> None:
+    run = Run.new(MODEL, CONFIG, CPU)
+    reports = train(run, lanes(), CONFIG, lambda model: Score(float("nan"), 1, 1, 1, 1))
+    assert not any(report.best for report in reports if isinstance(report, Evaluated))
+    assert run.best is None
+
+
+def test_the_same_seed_gives_the_same_weights() -> None:
+    runs = [Run.new(MODEL, CONFIG, CPU) for _ in range(2)]
+    for run in runs:
+        list(train(run, lanes(), CONFIG, no_score))
+    for a, b in zip(weights(runs[0].model), weights(runs[1].model), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_step_whose_gradient_is_not_finite_leaves_the_weights_alone() -> None:
+    run = Run.new(MODEL, CONFIG, CPU)
+    train_step(run, lanes()[0], CONFIG, 0.01)
+    before = weights(run.model)
+    run.state = run.state.map(lambda tensor: torch.full_like(tensor, torch.inf))
+    train_step(run, lanes()[1], CONFIG, 0.01)
+    assert (run.step, run.skipped_steps) == (2, 1)
+    assert all(torch.equal(a, b) for a, b in zip(before, weights(run.model), strict=True))
+    assert not any(tensor.any() for tensor in run.state.tensors()), "the memory is clean again"
+    train_step(run, lanes()[2], CONFIG, 0.01)
+    assert run.skipped_steps == 1
+
+
+def test_state_is_carried_from_window_to_window_and_cut_from_its_past() -> None:
+    run = Run.new(MODEL, CONFIG, CPU)
+    train_step(run, lanes()[0], CONFIG, 0.01)
+    carried = run.state
+    assert any(tensor.any() for tensor in carried.tensors())
+    assert not any(tensor.requires_grad for tensor in carried.tensors())
+    with torch.no_grad():
+        window = torch.from_numpy(lanes()[1].inputs)
+        fresh, _ = run.model(window, run.model.initial_state(4))
+        after, _ = run.model(window, carried)
+    assert not torch.allclose(fresh, after)
+
+
+def test_gradients_are_clipped_to_their_longest_length() -> None:
+    config = replace(CONFIG, gradient_clip=1e-3)
+    run = Run.new(MODEL, config, CPU)
+    _, norm = train_step(run, lanes()[0], config, 0.01)
+    clipped = torch.linalg.vector_norm(
+        torch.stack([p.grad.norm() for p in run.model.parameters() if p.grad is not None])
+    )
+    assert norm > 1e-3
+    assert float(clipped) == pytest.approx(1e-3, rel=1e-2)
+
+
+def test_bfloat16_learns_the_same_pattern() -> None:
+    config = replace(CONFIG, precision="bf16")
+    run = Run.new(MODEL, config, CPU)
+    reports = [report for report in train(run, lanes(), config, no_score) if isinstance(report, Evaluated)]
+    assert reports[-1].train_nats_per_token < 0.1
+    assert all(parameter.dtype == torch.float32 for parameter in run.model.parameters())
+
+
+def test_progress_is_reported_while_it_goes_on() -> None:
+    run = Run.new(MODEL, CONFIG, CPU)
+    steps = [r for r in train(run, lanes(), CONFIG, no_score, clock=Ticking(0.06)) if isinstance(r, Stepped)]
+    assert len(steps) > 10
+    assert all(0.0 < report.progress <= 1.0 for report in steps)
+    assert [report.step for report in steps] == sorted({report.step for report in steps})

@@ -1,0 +1,162 @@
+"""What the plan chooses for which text, budget and machine; the machine is invented here."""
+
+from typing import Any
+
+import pytest
+
+from rnncli.errors import ConfigError
+from rnncli.model.config import ModelConfig
+from rnncli.training.config import TrainConfig
+from rnncli.training.plan import (
+    CorpusSize,
+    Machine,
+    Plan,
+    Wishes,
+    affordable_level,
+    make_plan,
+    measure_machine,
+)
+
+BOOK = CorpusSize("book.txt", "char", 65, 1_000_000, 110_000)
+LEAFLET = CorpusSize("leaflet.txt", "char", 65, 20_000, 2_000)
+VERSE = CorpusSize("verse.txt", "char", 11_000, 3_000_000, 300_000)
+LAPTOP = Machine(30_000.0, "bf16", "cpu")
+
+
+def planned(corpus: CorpusSize = BOOK, machine: Machine = LAPTOP, **settings: Any) -> Plan:
+    def measure(model: ModelConfig, training: TrainConfig, seconds: float) -> float:
+        return machine.tokens_per_second
+
+    return make_plan(corpus, Wishes.of(settings), machine, measure)
+
+
+def test_without_wishes_five_minutes_are_planned() -> None:
+    plan = planned()
+    assert plan.training.seconds == 300.0
+    assert plan.planned.seconds == pytest.approx(300.0)
+    assert plan.planned.train_tokens == pytest.approx(300 * 30_000, rel=0.1)
+
+
+def test_more_time_is_worth_a_wider_network() -> None:
+    widths = [planned(seconds=seconds).model.hidden_size for seconds in (5.0, 60.0, 3600.0)]
+    assert widths == sorted(set(widths))
+
+
+def test_a_faster_machine_trains_a_wider_network() -> None:
+    fast = Machine(3_000_000.0, "fp32", "cuda")
+    assert planned(machine=fast).model.hidden_size > planned().model.hidden_size
+
+
+def test_a_short_text_gets_a_narrow_network_more_dropout_and_an_early_end() -> None:
+    plan, book = planned(LEAFLET), planned()
+    assert plan.model.hidden_size < book.model.hidden_size
+    assert plan.model.dropout > book.model.dropout
+    assert plan.planned.seconds < 100.0
+    assert plan.training.steps is not None
+    assert any("memorise" in reason for reason in plan.planned.reasons)
+
+
+def test_a_large_vocabulary_ties_its_two_ends() -> None:
+    plan = planned(VERSE)
+    assert plan.model.tied_embeddings
+    assert plan.model.embedding_size == plan.model.hidden_size
+
+
+def test_every_choice_can_be_overridden() -> None:
+    wishes: dict[str, Any] = {
+        "cell": "lstm",
+        "hidden_size": 48,
+        "num_layers": 3,
+        "embedding_size": 24,
+        "dropout": 0.33,
+        "tied_embeddings": False,
+        "batch_size": 5,
+        "bptt": 17,
+        "learning_rate": 0.5,
+        "weight_decay": 0.2,
+        "gradient_clip": 9.0,
+        "warmup": 0.5,
+        "validations": 2,
+        "validation_tokens": 123,
+        "precision": "fp32",
+        "seed": 9,
+        "seconds": 77.0,
+    }
+    plan = planned(VERSE, **wishes)
+    for name, value in wishes.items():
+        config = plan.model if hasattr(plan.model, name) else plan.training
+        assert getattr(config, name) == value, name
+
+
+def test_a_run_counted_in_steps_does_not_depend_on_the_machine() -> None:
+    slow, fast = (planned(steps=500, machine=Machine(speed, "fp32", "cpu")) for speed in (100.0, 1e6))
+    assert (slow.model, slow.training) == (fast.model, fast.training)
+
+
+def test_epochs_become_steps() -> None:
+    plan = planned(epochs=2.0, batch_size=10, bptt=100)
+    assert plan.training.steps == 2000
+    assert plan.training.seconds is None
+    assert plan.planned.epochs == pytest.approx(2.0, rel=0.01)
+
+
+def test_lanes_shrink_until_a_tiny_text_fills_them() -> None:
+    plan = planned(CorpusSize("line.txt", "char", 9, 9, 1))
+    assert plan.training.batch_size * plan.training.bptt <= 9
+
+
+def test_validations_cost_a_small_share_of_the_time() -> None:
+    for seconds in (10.0, 60.0, 300.0, 3600.0):
+        plan = planned(VERSE, seconds=seconds)
+        assert plan.training.validations * plan.validation_seconds < 0.1 * seconds
+
+
+def test_more_memory_than_the_machine_has_is_refused_before_anything_is_built() -> None:
+    with pytest.raises(ConfigError, match="GB to train"):
+        planned(hidden_size=16_384, num_layers=64)
+
+
+@pytest.mark.parametrize(
+    "wishes", [{"steps": 5, "epochs": 1.0}, {"epochs": 0.0}, {"epochs": float("nan")}], ids=str
+)
+def test_budgets_without_sense_are_refused(wishes: dict[str, float]) -> None:
+    with pytest.raises(ConfigError):
+        planned(**wishes)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"seconds": 0.0},
+        {"steps": 0},
+        {"batch_size": 0, "steps": 1},
+        {"batch_size": -1, "steps": 1},
+        {"batch_size": 10**9, "steps": 1},
+        {"learning_rate": 0.0, "steps": 1},
+        {"learning_rate": float("inf"), "steps": 1},
+        {"learning_rate": float("nan"), "steps": 1},
+        {"seed": -1, "steps": 1},
+        {"seed": 2**64, "steps": 1},
+        {"warmup": 1.0, "steps": 1},
+        {"precision": "fp64", "steps": 1},
+        {},
+    ],
+    ids=str,
+)
+def test_a_train_config_refuses_bad_values_at_birth(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        TrainConfig(**settings)
+
+
+@pytest.mark.parametrize(("bf16", "chosen"), [(100.0, "fp32"), (105.0, "fp32"), (150.0, "bf16")])
+def test_bfloat16_is_used_where_it_pays(bf16: float, chosen: str) -> None:
+    def measure(model: ModelConfig, training: TrainConfig, seconds: float) -> float:
+        return bf16 if training.precision == "bf16" else 100.0
+
+    assert measure_machine(measure, Wishes(), "cpu").precision == chosen
+
+
+def test_a_text_too_long_for_its_minutes_is_read_in_pieces() -> None:
+    assert affordable_level("char", 10**6, Wishes(), LAPTOP) == "char"
+    assert affordable_level("char", 10**9, Wishes(), LAPTOP) == "subword"
+    assert affordable_level("word", 10**9, Wishes(), LAPTOP) == "word"
