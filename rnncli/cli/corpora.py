@@ -1,12 +1,13 @@
 """The texts a person names, as token stores: what tokenize and train share."""
 
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rnncli.console.safe_text import one_line
 from rnncli.text.config import Level, TextConfig
 from rnncli.text.reading import Text
-from rnncli.text.store import TokenStore
+from rnncli.text.store import TokenStore, is_store
 from rnncli.text.tokenizers import Tokenizer, natural_level, spaces_are_scarce
 
 _MOST_NAMED = 5
@@ -37,16 +38,12 @@ def describe_unseen(tokenizer: Tokenizer, text: str) -> str | None:
     return f"{named}{more}"
 
 
-def store_at(paths: list[str]) -> Path | None:
-    """The one folder among the arguments that is a token store, if that is what was named."""
-    from rnncli.text.store import is_store
-
+def store_at(paths: Sequence[str]) -> Path | None:
+    """The token store, where that is what was named and all that was."""
     return Path(paths[0]) if len(paths) == 1 and is_store(Path(paths[0])) else None
 
 
 def _named(symbol: str) -> str:
-    import unicodedata
-
     if len(symbol) > 1:
         return repr(one_line(symbol))
     return f"{one_line(symbol)!r} (U+{ord(symbol):04X} {unicodedata.name(symbol, 'unnamed')})"

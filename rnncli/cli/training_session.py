@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from time import monotonic
 
 import torch
@@ -20,7 +19,8 @@ from rnncli.storage.record import checked_name, free_name
 from rnncli.text import reading
 from rnncli.text.config import TextConfig
 from rnncli.text.lanes import Lanes
-from rnncli.text.store import TokenStore
+from rnncli.text.reading import Text
+from rnncli.text.store import TokenStore, refuse_short
 from rnncli.training import plan, probe
 from rnncli.training.config import TrainConfig
 from rnncli.training.loop import Best, Run, train, weights_of
@@ -69,9 +69,11 @@ def begin(
     """Read, plan, and write the record of the run; `began` is when its time started to count."""
     if name is not None:
         ModelDir.refuse_taken(checked_name(name))  # before the work, not after it
+    given = _open_or_read(source)
     measure = partial(_measure, device)
     machine = plan.measure_machine(measure, wishes, device.type)
-    store, path = _open_or_build(source, wishes, machine, view)
+    store = given if isinstance(given, TokenStore) else _build(given, source, wishes, machine, view)
+    path = corpora.store_at(source.paths)
     chosen = plan.make_plan(_corpus_size(store), wishes, machine, measure)
     Lanes(store.ids(store.train), chosen.model.start, chosen.training.batch_size, chosen.training.bptt)
     folder = ModelDir.create(name or free_name(store.name), chosen.model, chosen.training, store, path)
@@ -152,23 +154,28 @@ def _finish(session: Session, view: View, signal: int) -> Outcome:
     return Outcome(saved, run.best.score, signal)
 
 
-def _open_or_build(
-    source: Source, wishes: plan.Wishes, machine: plan.Machine, view: View
-) -> tuple[TokenStore, Path | None]:
-    path = corpora.store_at(list(source.paths))
-    if path is not None:
-        if source.level or source.vocab_size or source.encoding:
-            raise ConfigError(
-                f"{path} is tokenized already, so that its level and encoding are settled",
-                hint="leave those options out, or train from the text itself",
-            )
-        return TokenStore.open(path), path
-    text = reading.read(source.paths, source.encoding)
+def _open_or_read(source: Source) -> TokenStore | Text:
+    """What can go wrong with a text and its options goes wrong here, before the machine is measured."""
+    TextConfig(source.level or "subword", source.vocab_size, source.subword_kind, source.valid_fraction)  # type: ignore[arg-type]
+    path = corpora.store_at(source.paths)
+    if path is None:
+        text = reading.read(source.paths, source.encoding)
+        refuse_short(text)
+        return text
+    if source.level or source.vocab_size or source.encoding:
+        raise ConfigError(
+            f"{path} is tokenized already, so that its level and encoding are settled",
+            hint="leave those options out, or train from the text itself",
+        )
+    return TokenStore.open(path)
+
+
+def _build(text: Text, source: Source, wishes: plan.Wishes, machine: plan.Machine, view: View) -> TokenStore:
     level = corpora.chosen_level(source.level, text)
     if source.level is None:
         level = plan.affordable_level(level, len(text.content), wishes, machine)
     config = TextConfig(level, source.vocab_size, source.subword_kind, source.valid_fraction)  # type: ignore[arg-type]
-    return corpora.build(text, config, lambda message: view.show(Noted(message))), None
+    return corpora.build(text, config, lambda message: view.show(Noted(message)))
 
 
 def _corpus_size(store: TokenStore) -> plan.CorpusSize:

@@ -72,12 +72,8 @@ class TokenStore:
     @classmethod
     def build(cls, text: Text, config: TextConfig) -> "TokenStore":
         """Learn the tokenizer, encode both parts; raises CorpusError and TokenizerError."""
+        refuse_short(text)
         content = text.content
-        if len(content) < _FEWEST_CHARACTERS:
-            raise CorpusError(
-                f"{text.name} has {len(content)} characters; a model needs {_FEWEST_CHARACTERS} or more",
-                hint="a good model wants a hundred thousand",
-            )
         cut = _cut(content, config)
         parts = content[:cut], content[cut:]
         tokenizer = _learn(content, parts[0], config)
@@ -166,6 +162,15 @@ class TokenStore:
         fits = self.tokens.dtype.name == record["dtype"] and self.valid.start == self.train.tokens
         if not fits or len(self.tokens) != self.train.tokens + self.valid.tokens:
             raise CorpusError(f"{path}/{_TOKENS} is not as long as recorded", hint="tokenize the text again")
+
+
+def refuse_short(text: Text) -> None:
+    """Raises CorpusError for a text that has nothing to learn from and nothing to hold out."""
+    if len(text.content) < _FEWEST_CHARACTERS:
+        raise CorpusError(
+            f"{text.name} has {len(text.content)} characters; a model needs {_FEWEST_CHARACTERS} or more",
+            hint="a good model wants a hundred thousand",
+        )
 
 
 def is_store(path: Path) -> bool:

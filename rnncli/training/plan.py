@@ -58,6 +58,10 @@ class Wishes:
             raise ConfigError("both --steps and --epochs are given", hint="give one of them")
         if self.epochs is not None and not 0.0 < self.epochs < 1e9:
             raise ConfigError(f"epochs is {self.epochs}", hint="it is more than 0, for example 10")
+        # Values out of range are refused here, before a text is read and the machine measured.
+        widths = {"embedding_size": 1, "hidden_size": 1} if self.model.get("tied_embeddings") else {}
+        ModelConfig(**{"vocab_size": 2, **widths, **self.model})
+        TrainConfig(**{"steps": 1, **self.training})
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> "Wishes":

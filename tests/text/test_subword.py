@@ -171,6 +171,13 @@ def test_lines_with_the_marks_of_sentencepiece_are_learned_from(kind: SubwordKin
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_lower_block_is_not_learned_as_a_blank(kind: SubwordKind) -> None:
+    tokenizer = SubwordTokenizer.learn(VERSE.replace(" ", "▁"), 400, kind)
+    assert learned(tokenizer)
+    assert not any("▁" in piece for piece in learned(tokenizer))
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("symbol", ["a", "月", " ", "\t"])
 def test_a_text_of_one_symbol_is_learned_from(kind: SubwordKind, symbol: str) -> None:
     tokenizer = SubwordTokenizer.learn(symbol * 500, None, kind)
