@@ -77,7 +77,7 @@ def train(
     warmup: Annotated[float | None, _option("Part of the budget.", _TRAINING, TrainConfig.warmup)] = None,
     validations: Annotated[int | None, _option("How often the held-out part is scored.", _TRAINING)] = None,
     validation_tokens: Annotated[
-        int | None, _option("How much of it, from its beginning.", _TRAINING)
+        int | None, _option("How many of its tokens, spread evenly.", _TRAINING)
     ] = None,
     precision: Annotated[
         str | None, _option("bf16 where it is faster here.", _TRAINING, metavar="fp32|bf16")

@@ -10,7 +10,7 @@ from rnncli.cli import corpora, writing
 from rnncli.cli.stopping import stop_requests
 from rnncli.console.training_view import View
 from rnncli.errors import ConfigError, TrainingError
-from rnncli.inference.evaluation import evaluate
+from rnncli.inference.evaluation import estimate
 from rnncli.model.config import ModelConfig
 from rnncli.model.language_model import LanguageModel
 from rnncli.reports import Evaluated, Noted, Planned, Sampled, Saved, Score, Stepped
@@ -113,10 +113,10 @@ def carry_out(session: Session, view: View) -> Outcome:
     """Train to the end of the budget or to the first Ctrl-C; what is shown is also kept."""
     folder, run, store, training = session.folder, session.run, session.store, session.training
     lanes = Lanes(store.ids(store.train), run.model.config.start, training.batch_size, training.bptt)
-    valid = store.head(store.valid, training.validation_tokens)
+    valid, unknown = store.ids(store.valid), store.tokenizer.unknown_id
 
     def validate(model: LanguageModel) -> Score:
-        return evaluate(model, store.ids(valid), valid.counts, store.tokenizer.unknown_id)
+        return estimate(model, valid, training.validation_tokens, store.measure, unknown)
 
     view.show(session.planned)
     logged = run.seconds

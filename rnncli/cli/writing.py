@@ -14,7 +14,7 @@ from rnncli.inference.config import SamplingConfig
 from rnncli.inference.generation import generate
 from rnncli.model.language_model import LanguageModel
 from rnncli.text import reading
-from rnncli.text.tokenizers import Tokenizer
+from rnncli.text.tokenizers import Ids, Tokenizer
 
 _SAMPLE_TOKENS = {"char": 160, "byte": 160, "word": 32, "subword": 48}
 
@@ -39,7 +39,7 @@ def stream(
     unseen = corpora.describe_unseen(tokenizer, prompt)
     if unseen:
         terminal.note(f"the prompt has symbols that the model has never seen, read as <unk>: {unseen}")
-    ids = tokenizer.encode(prompt)
+    ids = _context(tokenizer, prompt)
     decoder = tokenizer.decoder(map(int, ids))
     _write(prompt)
     tokens = generate(model, ids, sampling, np.random.default_rng(seed), _forbidden(tokenizer))
@@ -52,10 +52,16 @@ def stream(
 
 def sample(model: LanguageModel, tokenizer: Tokenizer, seed: int) -> str:
     """A few lines of what the model writes by now."""
-    decoder = tokenizer.decoder()
-    start = tokenizer.encode("")
-    tokens = generate(model, start, SamplingConfig(), np.random.default_rng(seed), _forbidden(tokenizer))
+    ids = _context(tokenizer, "")
+    decoder = tokenizer.decoder(map(int, ids))
+    tokens = generate(model, ids, SamplingConfig(), np.random.default_rng(seed), _forbidden(tokenizer))
     return "".join(decoder.push(token) for token in islice(tokens, _SAMPLE_TOKENS[tokenizer.level]))
+
+
+def _context(tokenizer: Tokenizer, prompt: str) -> Ids:
+    """The ids to go on from: without a prompt those of a line end, so that a line begins."""
+    beginning = "" if tokenizer.unseen("\n") else "\n"
+    return tokenizer.encode(prompt or beginning)
 
 
 def _forbidden(tokenizer: Tokenizer) -> tuple[int, ...]:

@@ -199,7 +199,7 @@ def _plan_rows(plan: Planned) -> list[tuple[str, str]]:
 
 def _part(plan: Planned) -> str:
     whole = plan.validation_tokens == plan.valid_tokens
-    return "all" if whole else f"the first {plan.validation_tokens:,}"
+    return "all" if whole else f"{plan.validation_tokens:,}, from all over"
 
 
 def _plan_panel(plan: Planned) -> Panel:

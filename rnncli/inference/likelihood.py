@@ -1,19 +1,21 @@
-"""The only code that turns logits into scores. Shapes: S lanes, T window, V vocabulary, N tokens.
+"""The only code that turns logits into scores. Shapes: S lanes, L lane length, V vocabulary, N tokens.
 
-A recurrent network reads one token after another, so the exact score of a text seems to need N steps
-of one lane. But networks forget: a lane that starts from a wrong state soon behaves as if it had
-started from the right one. So S lanes are scored side by side from guessed states, then each lane is
-scored again from the final state of the lane before it, until its state meets the recorded one.
-From there on everything would repeat itself, and the lane is done. What is left is, within rounding,
-the score of one long pass with full history: a fixed point and not an approximation. If nothing
-is forgotten, lanes are rescored to their ends, one after another, and the result is still that.
+A recurrent network reads one token after another, so the score of a text seems to need N steps of
+one lane. But most networks forget: started from a wrong state they soon behave as if it had been the
+right one. So the text is cut into S lanes, each lane's first state is guessed by reading a little of
+the lane before it, and all lanes are scored side by side. Then every guess is checked against the
+state in which the lane before really ended:
 
-    pass 1   0 ---------->   ? ---------->   ? ---------->      ? guessed (zeros)
-    pass 2                   1 --->*          1 ---->*           * meets pass 1, stop
+    lane 1   0 ==================> a          a = a', b = b' within a tolerance: done
+    lane 2            (guess) ---> a' ==================> b
+    lane 3                                   (guess) ---> b' ==================>
+
+Where they differ, the true states are found by reading the text once in a single lane, without
+logits, and the lanes that had a wrong start are scored again. Either way the result is that of one
+long pass with full history, within rounding: checked, not assumed.
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,12 +29,16 @@ from rnncli.text.tokenizers import Ids
 
 LANES = 64
 WINDOW = 128
-# Bounds memory: recorded states take about N / WINDOW * D floats a layer.
+# Bounds the memory that a long text takes: ids, nats and their lanes.
 BLOCK_TOKENS = 2**21
-# States closer than this, relative to their size, count as met; it moves a total by less than 1e-6.
-MEETING_TOLERANCE = 1e-5
-# Below this many tokens a lane is mostly correction.
-_SHORTEST_LANE = 2 * WINDOW
+# What a guess reads of the lane before; most trained networks forget within a few hundred tokens.
+WARM_UP = 512
+# Below this many tokens a lane would mostly be warm-up.
+_SHORTEST_LANE = WARM_UP
+# States closer than this, relative to their size, are the same; it moves a total by less than 1e-6.
+_TOLERANCE = 1e-5
+# Logits held at once, as floats: they should stay in the cache and never fill the memory.
+_MOST_LOGITS = 2**22
 
 
 def token_nats(logits: Tensor, targets: Tensor) -> Tensor:
@@ -43,7 +49,11 @@ def token_nats(logits: Tensor, targets: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def stream_nats(
-    model: LanguageModel, ids: Ids, lanes: int = LANES, window: int = WINDOW, block_tokens: int = BLOCK_TOKENS
+    model: LanguageModel,
+    ids: Ids,
+    lanes: int = LANES,
+    window: int = WINDOW,
+    block_tokens: int = BLOCK_TOKENS,
 ) -> Iterator[npt.NDArray[np.float32]]:
     """-ln p of every id of a text (N,) in order, in blocks: each once, with all its history.
 
@@ -52,91 +62,119 @@ def stream_nats(
     """
     state, before = model.initial_state(1), model.config.start
     for start in range(0, len(ids), block_tokens):
-        block = np.asarray(ids[start : start + block_tokens]).astype(np.int64)
-        nats, state = _block_nats(model, block, before, state, lanes, window)
-        before = int(block[-1])
-        yield nats
+        inputs, targets = _shifted(model, ids[start : start + block_tokens], before)
+        nats, state = _block_nats(model, inputs, targets, state, lanes, window)
+        before = int(targets[-1])
+        yield nats.cpu().numpy()
 
 
-class _Block(NamedTuple):
-    """A block laid out in lanes: inputs, targets and nats (S, L); ends[w] is the state after window w."""
+@torch.inference_mode()
+def sampled_nats(
+    model: LanguageModel, ids: Ids, tokens: int, lanes: int = LANES, window: int = WINDOW
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.intp]]:
+    """-ln p of about `tokens` ids from all over a text (N,), and their positions: to watch a training.
 
-    inputs: Tensor
-    targets: Tensor
-    nats: Tensor
-    window: int
-    ends: list[State]
+    One stretch of each lane is scored, at a cost known beforehand. The guesses are not checked, so
+    that a stretch may lack what lies further back than WARM_UP tokens.
+    """
+    lanes = _lanes_for(len(ids), lanes)
+    length = len(ids) // lanes
+    stretch = min(max(tokens // lanes, 1), length)
+    positions = np.arange(lanes)[:, None] * length + np.arange(stretch)
+    inputs, targets = _shifted(model, ids, model.config.start)
+    rows, goals = inputs[: lanes * length].view(lanes, length), targets[: lanes * length].view(lanes, length)
+    starts = _guessed_starts(model, rows, model.initial_state(1), window)
+    nats, _ = _score(model, rows[:, :stretch], goals[:, :stretch], starts, window)
+    return nats.flatten().cpu().numpy(), positions.flatten()
 
-    @property
-    def windows(self) -> list[slice]:
-        length = self.inputs.shape[1]
-        return [slice(t, min(t + self.window, length)) for t in range(0, length, self.window)]
+
+def _shifted(model: LanguageModel, ids: Ids, before: int) -> tuple[Tensor, Tensor]:
+    """ids (N,) -> inputs (N,), one behind and led by `before`, and targets (N,)."""
+    targets = torch.from_numpy(np.asarray(ids).astype(np.int64)).to(model.device)
+    return torch.cat([targets.new_tensor([before]), targets])[:-1], targets
+
+
+def _lanes_for(tokens: int, most: int) -> int:
+    return max(1, min(most, tokens // _SHORTEST_LANE))
 
 
 def _block_nats(
-    model: LanguageModel, ids: npt.NDArray[np.int64], before: int, state: State, lanes: int, window: int
-) -> tuple[npt.NDArray[np.float32], State]:
-    """ids (N,) and the state before them -> nats (N,) and the state after them."""
-    lanes = max(1, min(lanes, len(ids) // _SHORTEST_LANE))
-    length = len(ids) // lanes
-    body = length * lanes  # what does not fill the lanes is a short lane of its own, afterwards
-    block = _lay_out(model, ids[:body], before, lanes, window)
-    starts = model.initial_state(lanes).merge(state, lambda guess, true: torch.cat([true, guess[1:]]))
-    _rescore(model, block, torch.arange(lanes, device=model.device), starts)
-    while True:
-        # Each lane starts where the lane before it ended; the first where it always did.
-        known = starts.merge(block.ends[-1], lambda start, end: torch.cat([start[:1], end[:-1]]))
-        changed = torch.nonzero(~_same(known, starts)).flatten()
-        if len(changed) == 0:
-            break
-        for start, new in zip(starts.tensors(), known.tensors(), strict=True):
-            start[changed] = new[changed]
-        _rescore(model, block, changed, _rows(starts, changed))
-    nats = block.nats.flatten()
-    after = block.ends[-1].map(lambda tensor: tensor[-1:])
-    if body < len(ids):
-        tail = _lay_out(model, ids[body:], int(ids[body - 1]), 1, window)
-        _rescore(model, tail, torch.zeros(1, dtype=torch.long, device=model.device), after)
-        nats = torch.cat([nats, tail.nats.flatten()])
-        after = tail.ends[-1]
-    return nats.cpu().numpy(), after
+    model: LanguageModel, inputs: Tensor, targets: Tensor, state: State, lanes: int, window: int
+) -> tuple[Tensor, State]:
+    """inputs and targets (N,) and the state before them -> nats (N,) and the state after them."""
+    lanes = _lanes_for(len(targets), lanes)
+    length = len(targets) // lanes
+    body = length * lanes  # what does not fill the lanes is scored after them
+    rows, goals = inputs[:body].view(lanes, length), targets[:body].view(lanes, length)
+    starts = _guessed_starts(model, rows, state, window)
+    nats, ends = _score(model, rows, goals, starts, window)
+    if not bool(_same(_after_each_lane(state, ends), starts).all()):
+        true_starts = _true_starts(model, rows, state, window)
+        wrong = torch.nonzero(~_same(true_starts, starts)).flatten()
+        again = true_starts.map(lambda tensor: tensor[wrong])
+        nats[wrong], new_ends = _score(model, rows[wrong], goals[wrong], again, window)
+        for end, new in zip(ends.tensors(), new_ends.tensors(), strict=True):
+            end[wrong] = new
+    last = ends.map(lambda tensor: tensor[-1:])
+    rest, after = _score(model, inputs[None, body:], targets[None, body:], last, window)
+    return torch.cat([nats.flatten(), rest.flatten()]), after
 
 
-def _lay_out(
-    model: LanguageModel, ids: npt.NDArray[np.int64], before: int, lanes: int, window: int
-) -> _Block:
-    targets = torch.from_numpy(ids).to(model.device).view(lanes, -1)
-    inputs = torch.cat([targets.new_tensor([before]), targets.flatten()[:-1]]).view(lanes, -1)
-    return _Block(inputs, targets, torch.zeros(targets.shape, device=model.device), window, [])
+def _score(
+    model: LanguageModel, inputs: Tensor, targets: Tensor, state: State, window: int
+) -> tuple[Tensor, State]:
+    """inputs and targets (S, L) -> nats (S, L) and the states after each lane."""
+    nats = torch.zeros(targets.shape, device=targets.device)
+    rows_at_once = max(1, _MOST_LOGITS // model.config.vocab_size)
+    for start in range(0, inputs.shape[1], window):
+        hidden, state = model.hidden(inputs[:, start : start + window], state)
+        goals = targets[:, start : start + window]
+        flat, flat_goals = hidden.flatten(0, 1), goals.flatten()
+        scored = torch.cat(
+            [
+                token_nats(model.logits(flat[row : row + rows_at_once]), flat_goals[row : row + rows_at_once])
+                for row in range(0, len(flat), rows_at_once)
+            ]
+        )
+        nats[:, start : start + window] = scored.view(goals.shape)
+    return nats, state
 
 
-def _rescore(model: LanguageModel, block: _Block, rows: Tensor, state: State) -> None:
-    """Score the lanes `rows` (R,) from `state` until each meets what is recorded of it, if anything is."""
-    first = not block.ends
-    for number, span in enumerate(block.windows):
-        logits, state = model(block.inputs[rows, span], state)
-        block.nats[rows, span] = token_nats(logits, block.targets[rows, span])
-        if first:
-            block.ends.append(state)
-            continue
-        recorded = block.ends[number]
-        going = torch.nonzero(~_same(state, _rows(recorded, rows))).flatten()
-        for old, new in zip(recorded.tensors(), state.tensors(), strict=True):
-            old[rows] = new
-        rows, state = rows[going], _rows(state, going)
-        if len(rows) == 0:
-            return
+def _read(model: LanguageModel, inputs: Tensor, state: State, window: int) -> State:
+    """inputs (S, L) -> the states after each lane, no logits computed."""
+    for start in range(0, inputs.shape[1], window):
+        _, state = model.hidden(inputs[:, start : start + window], state)
+    return state
 
 
-def _rows(state: State, rows: Tensor) -> State:
-    return state.map(lambda tensor: tensor[rows])
+def _guessed_starts(model: LanguageModel, rows: Tensor, state: State, window: int) -> State:
+    """The state before each lane (S, L): the first is known, the others have read WARM_UP tokens."""
+    empty = model.initial_state(len(rows) - 1)
+    guesses = _read(model, rows[:-1, -WARM_UP:], empty, window) if len(rows) > 1 else empty
+    return state.merge(guesses, lambda true, guess: torch.cat([true, guess]))
+
+
+def _true_starts(model: LanguageModel, rows: Tensor, state: State, window: int) -> State:
+    """The state before each lane (S, L), found by reading the lanes one after another."""
+    starts = [state]
+    for row in rows[:-1]:
+        starts.append(_read(model, row[None], starts[-1], window))
+    joined = starts[0]
+    for start in starts[1:]:
+        joined = joined.merge(start, lambda before, one: torch.cat([before, one]))
+    return joined
+
+
+def _after_each_lane(first: State, ends: State) -> State:
+    """Each lane starts where the lane before it ended, the first where the block starts."""
+    return first.merge(ends, lambda start, end: torch.cat([start, end[:-1]]))
 
 
 def _same(a: State, b: State) -> Tensor:
     """(S,) True for the lanes in which two states agree within the tolerance everywhere."""
 
     def close(x: Tensor, y: Tensor) -> Tensor:
-        equal = torch.isclose(x, y, rtol=MEETING_TOLERANCE, atol=MEETING_TOLERANCE, equal_nan=True)
+        equal = torch.isclose(x, y, rtol=_TOLERANCE, atol=_TOLERANCE, equal_nan=True)
         return equal.flatten(1).all(1)
 
     return torch.stack(a.merge(b, close).tensors()).all(0)

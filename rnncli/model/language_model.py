@@ -55,14 +55,25 @@ class LanguageModel(nn.Module):
         Token ids run from 0 to V; V is `config.start`, "text begins". Dropout acts where a generator
         for its masks is given, that is in training, and nowhere else.
         """
+        hidden, after = self.hidden(tokens, state, dropout_rng)
+        return self.logits(hidden), after
+
+    def hidden(
+        self, tokens: Tensor, state: State, dropout_rng: torch.Generator | None = None
+    ) -> tuple[Tensor, State]:
+        """tokens (B, T) -> the last layer's outputs (B, T, D) and the state after T."""
         hidden = self.embedding(tokens)
         after = []
         for layer, layer_state in zip(self.layers, state.layers, strict=True):
             hidden, layer_after = _as_layer(layer)(hidden, layer_state)
             hidden = _dropout(hidden, self.config.dropout, dropout_rng)
             after.append(layer_after)
+        return hidden, State(tuple(after))
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """hidden (..., D) -> logits (..., V): the expensive half where the vocabulary is large."""
         weight = self.embedding.weight[:-1] if self.config.tied_embeddings else self.output_weight
-        return F.linear(hidden, weight, self.output_bias), State(tuple(after))
+        return F.linear(hidden, weight, self.output_bias)
 
 
 def _as_layer(module: nn.Module) -> Layer:

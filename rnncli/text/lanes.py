@@ -4,7 +4,8 @@
                                    e f g h   (i waits for the next epoch)
 
 Every epoch begins a little further into what does not fit, so that no id waits for ever and the
-windows do not always end at the same places.
+windows do not always end at the same places. Now and then a lane restarts, as if text began there:
+a network that never meets an empty memory learns to rely on what only hours of text can fill.
 """
 
 from dataclasses import dataclass
@@ -15,21 +16,25 @@ import numpy.typing as npt
 from rnncli.errors import CorpusError
 from rnncli.text.tokenizers import Ids
 
+# In windows; often enough to be learned, seldom enough to leave the long memory its gradient.
+RESTART = 64
+
 
 @dataclass(frozen=True)
 class Window:
-    """inputs (B, T) and the targets (B, T) one step ahead; `fresh` where no state comes before."""
+    """inputs (B, T), targets (B, T) one step ahead, and fresh (B,): lanes that no state comes before."""
 
     inputs: npt.NDArray[np.int64]
     targets: npt.NDArray[np.int64]
-    fresh: bool
+    fresh: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Lanes:
     """lanes[k] is window k of an endless stream of epochs, and depends on nothing but k.
 
-    The first input of an epoch is `start`, an id outside the vocabulary that means "text begins".
+    The first input of a fresh lane is `start`, an id outside the vocabulary that means "text begins".
+    All lanes are fresh when an epoch begins, and each once in RESTART windows between.
     """
 
     ids: Ids
@@ -60,8 +65,7 @@ class Lanes:
         first = offset + window * self.bptt
         rows = first + lane_length * np.arange(self.batch_size)[:, None] + np.arange(self.bptt)
         targets = self.ids[rows].astype(np.int64)
-        if window == 0:
-            before = np.full((self.batch_size, 1), self.start)
-        else:
-            before = self.ids[rows[:, :1] - 1].astype(np.int64)
-        return Window(np.concatenate([before, targets[:, :-1]], axis=1), targets, fresh=window == 0)
+        turn = np.arange(self.batch_size) * RESTART // self.batch_size  # lanes take turns
+        fresh = (window + turn) % RESTART == 0 if window else np.ones(self.batch_size, np.bool_)
+        before = np.where(fresh, self.start, self.ids[rows[:, 0] - 1].astype(np.int64))
+        return Window(np.concatenate([before[:, None], targets[:, :-1]], axis=1), targets, fresh)

@@ -96,11 +96,9 @@ class TokenStore:
     def ids(self, part: Part) -> Ids:
         return self.tokens[part.start : part.start + part.tokens]
 
-    def head(self, part: Part, tokens: int) -> Part:
-        """The first `tokens` of a part; its text is measured as its ids decode."""
-        if tokens >= part.tokens:
-            return part
-        return Part(part.start, tokens, *count(decode(self.tokenizer, self.tokens[part.start :][:tokens])))
+    def measure(self, ids: Ids) -> TextCounts:
+        """The size of the text that some ids stand for, as they decode."""
+        return count(decode(self.tokenizer, ids))
 
     @property
     def oov_tokens(self) -> int:

@@ -130,8 +130,13 @@ def train_step(run: Run, window: Window, config: TrainConfig, rate: float) -> tu
     the memory is cleared, so that the weights stay sound.
     """
     device = run.model.device
-    inputs, targets = (torch.from_numpy(ids).to(device) for ids in (window.inputs, window.targets))
-    state = run.model.initial_state(len(inputs)) if window.fresh else run.state
+    inputs, targets, fresh = (
+        torch.from_numpy(array).to(device) for array in (window.inputs, window.targets, window.fresh)
+    )
+    state = run.state.merge(
+        run.model.initial_state(len(inputs)),
+        lambda carried, empty: torch.where(fresh[:, None], empty, carried),
+    )
     with precision_context(config, device):
         logits, state = run.model(inputs, state, run.rng)
     loss = token_nats(logits, targets).mean()

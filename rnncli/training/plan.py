@@ -13,7 +13,7 @@ from rnncli.errors import ConfigError
 from rnncli.model.config import GATES, ModelConfig
 from rnncli.reports import Planned
 from rnncli.text.config import Level
-from rnncli.training.config import DEFAULT_SECONDS, Precision, TrainConfig
+from rnncli.training.config import DEFAULT_SECONDS, TrainConfig
 
 # (model, settings, seconds to spend) -> training tokens per second
 Measure = Callable[[ModelConfig, TrainConfig, float], float]
@@ -103,23 +103,16 @@ class Plan:
 
 @dataclass(frozen=True)
 class Machine:
-    """Measured speed of the reference model, tokens per second, in the better precision."""
+    """Measured speed of the reference model, in tokens per second."""
 
     tokens_per_second: float
-    precision: Precision
     device: str
 
 
 def measure_machine(measure: Measure, wishes: Wishes, device: str) -> Machine:
-    """bfloat16 where it is at least a tenth faster; about two seconds, less for a short budget."""
-    seconds = _probe_seconds(wishes)
-    wished: Precision | None = wishes.training.get("precision")
-    speeds: dict[Precision, float] = {}
-    for precision in (wished,) if wished else ("fp32", "bf16"):
-        speeds[precision] = measure(_REFERENCE, TrainConfig(steps=1, precision=precision), seconds)
-    bf16_pays = speeds.get("bf16", 0.0) > 1.1 * speeds.get("fp32", 0.0)
-    precision = "bf16" if bf16_pays else "fp32"
-    return Machine(speeds[precision], precision, device)
+    """The speed of the reference model; about a second, less for a short budget."""
+    settings = TrainConfig(steps=1, precision=wishes.training.get("precision", TrainConfig.precision))
+    return Machine(measure(_REFERENCE, settings, _probe_seconds(wishes)), device)
 
 
 def affordable_level(level: Level, characters: int, wishes: Wishes, machine: Machine) -> Level:
@@ -133,9 +126,9 @@ def make_plan(corpus: CorpusSize, wishes: Wishes, machine: Machine, measure: Mea
     """Fill in every setting that was left open; raises ConfigError where wishes cannot be met."""
     reasons: list[str] = []
     model = _choose_model(corpus, wishes, machine, reasons)
-    training = _choose_window(corpus, wishes, machine, model)
+    training = _choose_window(corpus, wishes, model)
     _check_memory(model, predicted_memory_bytes(model, training))
-    speed = measure(model, training, _probe_seconds(wishes))
+    training, speed = _choose_precision(model, training, wishes, measure)
     training = _choose_budget(training, corpus, wishes, speed, reasons)
     training = _choose_validations(training, corpus, wishes, speed)
     planned = describe(corpus, model, training, machine.device, speed, tuple(reasons))
@@ -236,7 +229,20 @@ def _guessed_speed(model: ModelConfig, machine: Machine) -> float:
     return float(machine.tokens_per_second * (products(_REFERENCE) / products(model)) ** _SPEED_EXPONENT)
 
 
-def _choose_window(corpus: CorpusSize, wishes: Wishes, machine: Machine, model: ModelConfig) -> TrainConfig:
+def _choose_precision(
+    model: ModelConfig, training: TrainConfig, wishes: Wishes, measure: Measure
+) -> tuple[TrainConfig, float]:
+    """Settings and speed in the wished precision, else in bfloat16 where that is a tenth faster."""
+    seconds = _probe_seconds(wishes)
+    speed = measure(model, training, seconds)
+    if "precision" in wishes.training:
+        return training, speed
+    brief = replace(training, precision="bf16")
+    brief_speed = measure(model, brief, seconds)
+    return (brief, brief_speed) if brief_speed > 1.1 * speed else (training, speed)
+
+
+def _choose_window(corpus: CorpusSize, wishes: Wishes, model: ModelConfig) -> TrainConfig:
     """Lanes, window and rate; fewer lanes where the text would not fill eight windows."""
     batch_size = wishes.training.get("batch_size", TrainConfig.batch_size)
     bptt = wishes.training.get("bptt", TrainConfig.bptt)
@@ -248,7 +254,6 @@ def _choose_window(corpus: CorpusSize, wishes: Wishes, machine: Machine, model: 
             bptt //= 2
     chosen = {
         "steps": 1,  # until the budget is chosen
-        "precision": machine.precision,
         "batch_size": batch_size,
         "bptt": bptt,
         "learning_rate": min(_RATE_TIMES_WIDTH / model.hidden_size, _HIGHEST_RATE),

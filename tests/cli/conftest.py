@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import torch
 
 from rnncli.__main__ import main
 
@@ -52,6 +53,7 @@ def rnncli(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[b
         return Ran(code, out.decode("utf-8"), err.decode("utf-8"))
 
     yield run
+    torch.set_flush_denormal(False)  # a command sets it for its whole process
     for number, handler in handlers.items():
         signal.signal(number, handler)
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from rnncli.inference.evaluation import evaluate
-from rnncli.inference.likelihood import stream_nats, token_nats
+from rnncli.inference.evaluation import estimate, evaluate
+from rnncli.inference.likelihood import sampled_nats, stream_nats, token_nats
 from rnncli.model.config import Cell
 from rnncli.model.language_model import LanguageModel
 from rnncli.text.reading import TextCounts
@@ -55,7 +55,7 @@ def test_the_score_is_that_of_one_step_at_a_time(cell: Cell, count: int) -> None
     ids=str,
 )
 def test_the_figure_does_not_depend_on_batch_or_window(cell: Cell, layout: dict[str, int]) -> None:
-    model, ids = tiny_model(cell=cell), random_ids(5000)
+    model, ids = tiny_model(cell=cell), random_ids(9000)
     exact = sum(scored(model, ids, lanes=1, window=10**6, block_tokens=10**6))
     assert sum(scored(model, ids, **layout)) == pytest.approx(exact, rel=1e-6)
 
@@ -69,9 +69,31 @@ def test_a_network_that_forgets_nothing_is_still_scored_exactly() -> None:
         kernel.weight_ih_l0.abs_().mul_(0.01)
         model.embedding.weight.abs_()
         model.output_weight.mul_(0.01)
-    ids = random_ids(2000)
+    ids = random_ids(6000)
     exact = sum(scored(model, ids, lanes=1, window=10**6))
     assert sum(scored(model, ids, lanes=7, window=64)) == pytest.approx(exact, rel=1e-6)
+    unchecked, _ = sampled_nats(model, ids, len(ids), lanes=7)
+    assert float(unchecked.sum()) != pytest.approx(exact, rel=1e-4), "the check was needed here"
+
+
+@pytest.mark.parametrize("tokens", [1, 640, 5000, 9000, 10**6])
+def test_a_sample_scores_what_it_says_from_all_over_the_text(tokens: int) -> None:
+    model, ids = tiny_model(), random_ids(9000)
+    exact = np.array(scored(model, ids))
+    nats, positions = sampled_nats(model, ids, tokens)
+    np.testing.assert_allclose(nats, exact[positions], rtol=1e-4, atol=1e-4)
+    assert len(set(positions.tolist())) == len(positions)
+    assert len(positions) == pytest.approx(min(max(tokens, 17), 9000), rel=0.05)
+    assert positions.max() > 8000
+
+
+def test_an_estimate_adds_up_like_a_score() -> None:
+    model, ids = tiny_model(), random_ids(9000)
+    score = estimate(model, ids, 900, lambda chosen: TextCounts(len(chosen), 1, 2), unknown_id=3)
+    assert score.tokens == score.characters == len(sampled_nats(model, ids, 900)[1])
+    assert 0 < score.oov_tokens < score.tokens
+    whole = evaluate(model, ids, TextCounts(9000, 1, 2), None)
+    assert score.nats_per_token == pytest.approx(whole.nats_per_token, rel=0.1)
 
 
 def test_a_network_with_broken_weights_gives_a_broken_score_and_an_end() -> None:

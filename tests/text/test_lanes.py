@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnncli.errors import CorpusError
-from rnncli.text.lanes import Lanes, Window
+from rnncli.text.lanes import RESTART, Lanes, Window
 
 START = 65
 
@@ -49,7 +49,7 @@ def test_a_window_depends_on_its_number_alone(lanes: Lanes, k: int) -> None:
     window = again[k]
     np.testing.assert_array_equal(window.inputs, expected.inputs)
     np.testing.assert_array_equal(window.targets, expected.targets)
-    assert window.fresh == expected.fresh
+    np.testing.assert_array_equal(window.fresh, expected.fresh)
 
 
 @given(shapes, st.integers(0, 200))
@@ -63,21 +63,32 @@ def test_targets_are_the_inputs_one_step_ahead(lanes: Lanes, k: int) -> None:
 
 
 @given(shapes, st.integers(0, 20))
-def test_windows_continue_every_lane(lanes: Lanes, epoch: int) -> None:
+def test_windows_continue_every_lane_that_is_not_fresh(lanes: Lanes, epoch: int) -> None:
     windows = epoch_of(lanes, epoch)
     for before, after in pairwise(windows):
-        np.testing.assert_array_equal(after.inputs[:, 0], before.targets[:, -1])
+        goes_on = ~after.fresh
+        np.testing.assert_array_equal(after.inputs[goes_on, 0], before.targets[goes_on, -1])
         np.testing.assert_array_equal(after.targets[:, 0], before.targets[:, -1] + 1)
 
 
 @given(shapes, st.integers(0, 20))
-def test_only_the_first_window_of_an_epoch_is_fresh_and_begins_with_the_start_id(
-    lanes: Lanes, epoch: int
-) -> None:
-    first, *others = epoch_of(lanes, epoch)
-    assert first.fresh
-    assert (first.inputs[:, 0] == START).all()
-    assert not any(window.fresh for window in others)
+def test_every_lane_is_fresh_when_an_epoch_begins(lanes: Lanes, epoch: int) -> None:
+    first, *_ = epoch_of(lanes, epoch)
+    assert first.fresh.all()
+
+
+@given(shapes, st.integers(0, 200))
+def test_a_fresh_lane_begins_with_the_start_id_and_no_other_does(lanes: Lanes, k: int) -> None:
+    window = lanes[k]
+    np.testing.assert_array_equal(window.inputs[:, 0] == START, window.fresh)
+    assert not (window.inputs[:, 1:] == START).any() or START in lanes.ids
+
+
+def test_lanes_take_turns_to_restart_once_in_a_while() -> None:
+    lanes = Lanes(np.zeros(8 * 3 * RESTART, np.uint8), START, batch_size=4, bptt=2)
+    fresh = np.array([lanes[k].fresh for k in range(1, 1 + 2 * RESTART)])
+    assert fresh.sum(axis=0).tolist() == [2, 2, 2, 2]
+    assert fresh.sum(axis=1).max() == 1, "one at a time"
 
 
 @given(shapes, st.integers(0, 20))

@@ -157,19 +157,11 @@ def test_unknown_words_are_counted_in_both_parts() -> None:
 # -- the first tokens of a part
 
 
-def test_the_head_of_a_part_is_measured_as_its_text() -> None:
-    store = built("a" * 90 + "é b月 cdefg")
-    head = store.head(store.valid, 4)
-    assert (head.start, head.tokens) == (90, 4)
-    assert head.counts == count("é b月")
-    assert decode(store.tokenizer, store.ids(head)) == "é b月"
-
-
-@pytest.mark.parametrize("more", [0, 1, 10**9])
-def test_the_head_of_a_short_part_is_the_part(more: int) -> None:
-    store = built(level="word")
-    assert store.head(store.valid, store.valid.tokens + more) is store.valid
-    assert store.head(store.valid, store.valid.tokens - 1) != store.valid
+def test_ids_are_measured_as_the_text_that_they_stand_for() -> None:
+    text = "é b月" * 30
+    store = TokenStore.build(Text(text, "t.txt", "00", "utf-8"), TextConfig())
+    assert store.measure(store.tokens[:7]) == count(text[:7])
+    assert store.measure(store.tokens[:0]) == count("")
 
 
 # -- whole or nothing

@@ -14,13 +14,12 @@ from rnncli.training.plan import (
     Wishes,
     affordable_level,
     make_plan,
-    measure_machine,
 )
 
 BOOK = CorpusSize("book.txt", "char", 65, 1_000_000, 110_000)
 LEAFLET = CorpusSize("leaflet.txt", "char", 65, 20_000, 2_000)
 VERSE = CorpusSize("verse.txt", "char", 11_000, 3_000_000, 300_000)
-LAPTOP = Machine(30_000.0, "bf16", "cpu")
+LAPTOP = Machine(30_000.0, "cpu")
 
 
 def planned(corpus: CorpusSize = BOOK, machine: Machine = LAPTOP, **settings: Any) -> Plan:
@@ -43,7 +42,7 @@ def test_more_time_is_worth_a_wider_network() -> None:
 
 
 def test_a_faster_machine_trains_a_wider_network() -> None:
-    fast = Machine(3_000_000.0, "fp32", "cuda")
+    fast = Machine(3_000_000.0, "cuda")
     assert planned(machine=fast).model.hidden_size > planned().model.hidden_size
 
 
@@ -89,7 +88,7 @@ def test_every_choice_can_be_overridden() -> None:
 
 
 def test_a_run_counted_in_steps_does_not_depend_on_the_machine() -> None:
-    slow, fast = (planned(steps=500, machine=Machine(speed, "fp32", "cpu")) for speed in (100.0, 1e6))
+    slow, fast = (planned(steps=500, machine=Machine(speed, "cpu")) for speed in (100.0, 1e6))
     assert (slow.model, slow.training) == (fast.model, fast.training)
 
 
@@ -153,7 +152,9 @@ def test_bfloat16_is_used_where_it_pays(bf16: float, chosen: str) -> None:
     def measure(model: ModelConfig, training: TrainConfig, seconds: float) -> float:
         return bf16 if training.precision == "bf16" else 100.0
 
-    assert measure_machine(measure, Wishes(), "cpu").precision == chosen
+    assert make_plan(BOOK, Wishes(), LAPTOP, measure).training.precision == chosen
+    wished = Wishes.of({"precision": "bf16"})
+    assert make_plan(BOOK, wished, LAPTOP, measure).training.precision == "bf16"
 
 
 def test_a_text_too_long_for_its_minutes_is_read_in_pieces() -> None:
