@@ -5,6 +5,7 @@ from rich.text import Text
 
 from rnncli.console.safe_text import one_line
 from rnncli.console.terminal import stdout_console
+from rnncli.console.units import perplexity
 from rnncli.reports import Score
 
 
@@ -24,8 +25,8 @@ def show_score(name: str, score: Score) -> None:
         ("bytes", f"{score.bytes:,}", "of UTF-8"),
         ("total", f"{score.nats:,.1f}", "nats"),
         ("loss", f"{score.nats_per_token:.4f}", "nats per token"),
-        ("perplexity", f"{score.token_perplexity:,.3f}", "per token"),
-        ("perplexity", f"{score.word_perplexity:,.1f}", "per word"),
+        ("perplexity", perplexity(score.token_perplexity), "per token"),
+        ("perplexity", perplexity(score.word_perplexity), "per word"),
         ("entropy", f"{score.bits_per_character:.4f}", "bits per character"),
         ("entropy", f"{score.bits_per_byte:.4f}", "bits per byte"),
     ):

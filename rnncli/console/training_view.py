@@ -180,7 +180,7 @@ class BarView:
 def _plan_rows(plan: Planned) -> list[tuple[str, str]]:
     return [
         ("text", f"{plan.corpus}: {plan.corpus_tokens:,} tokens, {plan.valid_tokens:,} of them held out"),
-        ("validation", f"on {_part(plan)} of those"),
+        ("validation", f"on {_part(plan)}"),
         ("level", f"{plan.level}, {plan.vocab_size:,} symbols"),
         ("model", f"{plan.architecture}, {plan.parameters:,} parameters"),
         ("training", f"{plan.batch_size} lanes of {plan.bptt}, {plan.precision} on {plan.device}"),
@@ -199,7 +199,7 @@ def _plan_rows(plan: Planned) -> list[tuple[str, str]]:
 
 def _part(plan: Planned) -> str:
     whole = plan.validation_tokens == plan.valid_tokens
-    return "all" if whole else f"{plan.validation_tokens:,}, from all over"
+    return "all of those" if whole else f"{plan.validation_tokens:,} of those, spread evenly"
 
 
 def _plan_panel(plan: Planned) -> Panel:

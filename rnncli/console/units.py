@@ -8,7 +8,7 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
         return f"{minutes} min {rest} s" if rest else f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
+    hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours} h {minutes} min"
 
 
@@ -25,3 +25,10 @@ def size(count_bytes: int) -> str:
         if count_bytes >= factor:
             return f"{count_bytes / factor:.3g} {unit}"
     return f"{count_bytes} B"
+
+
+def perplexity(value: float) -> str:
+    """4.33521 -> "4.335", 12345.6 -> "12,346", 3.1e21 -> "3.10e+21"."""
+    if value < 1000:
+        return f"{value:.3f}"
+    return f"{value:,.0f}" if value < 1e7 else f"{value:.2e}"

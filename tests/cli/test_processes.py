@@ -1,0 +1,111 @@
+"""What only a process of its own can show: imports, signals, pipes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import TINY
+
+COMMANDS = ["tokenize", "train", "eval", "generate", "info"]
+COMMAND = [sys.executable, "-m", "rnncli"]
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "80"}
+
+
+def run(*arguments: object, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)], input=stdin, capture_output=True, env=ENVIRONMENT, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["--version"], *([name, "--help"] for name in COMMANDS)],
+    ids=" ".join,
+)
+def test_help_imports_no_heavy_library(arguments: list[str]) -> None:
+    program = (
+        "import sys; from rnncli.__main__ import main; sys.argv = ['rnncli', *sys.argv[1:]]\n"
+        "try: main()\n"
+        "except SystemExit as leaving: assert not leaving.code, leaving.code\n"
+        "heavy = {'torch', 'numpy', 'sentencepiece', 'safetensors'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"rnncli" in done.stdout
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_training_is_saved_usable_and_resumable(
+    rhyme: Path, number: signal.Signals, code: int
+) -> None:
+    options = [option if option != "6" else "100000000" for option in TINY]
+    training = subprocess.Popen(
+        [*COMMAND, "train", str(rhyme), "--name", "x", *options], stderr=subprocess.PIPE, env=ENVIRONMENT
+    )
+    assert training.stderr is not None
+    for line in training.stderr:
+        if line.startswith(b"step="):
+            break
+    training.send_signal(number)
+    training.communicate(timeout=60)
+    assert training.returncode == code
+    assert b"interrupted" in run("info", "x").stdout
+    assert run("generate", "-m", "x", "--length", "5").returncode == 0
+    step = int(Path("models/x/checkpoints").glob("step-*.safetensors").__next__().stem[5:])
+    resumed = run("train", "--resume", "x", "--steps", step + 5)
+    assert resumed.returncode == 0, resumed.stderr.decode()
+    assert f"goes on from step {step:,}".encode() in resumed.stderr
+    assert b"finished" in run("info", "x").stdout
+
+
+def test_ctrl_c_before_there_is_anything_to_save_leaves_nothing(rhyme: Path) -> None:
+    reading = subprocess.Popen(
+        [*COMMAND, "train", "-", "--name", "x"],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
+    )
+    time.sleep(3)  # long enough to have begun to wait for the text
+    reading.send_signal(signal.SIGINT)
+    _, err = reading.communicate(timeout=60)
+    assert reading.returncode == 130
+    assert b"Traceback" not in err
+    assert not Path("models").exists()
+
+
+def test_a_pipe_that_closes_early_ends_generate_quietly(rhyme: Path) -> None:
+    assert run("train", rhyme, "--name", "x", *TINY).returncode == 0
+    writing = subprocess.Popen(
+        [*COMMAND, "generate", "-m", "x", "--length", "1000000"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
+    )
+    assert writing.stdout is not None
+    assert writing.stderr is not None
+    assert len(writing.stdout.read(20)) == 20
+    writing.stdout.close()
+    assert b"Traceback" not in writing.stderr.read()
+    writing.stderr.close()
+    writing.wait(timeout=60)
+
+
+def test_piped_text_is_utf_8_whatever_the_locale(rhyme: Path) -> None:
+    Path("poem.txt").write_text("床前明月光，疑是地上霜。\n" * 40, encoding="utf-8")
+    assert run("train", "poem.txt", "--name", "x", *TINY).returncode == 0
+    done = subprocess.run(
+        [*COMMAND, "generate", "-m", "x", "--prompt", "-", "--length", "8"],
+        input="明月".encode(),
+        capture_output=True,
+        env={**ENVIRONMENT, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout.decode("utf-8").startswith("明月")
+    assert len(done.stdout.decode("utf-8")) == 10

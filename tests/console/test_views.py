@@ -1,0 +1,168 @@
+"""What a person reads: rows, plain lines, and foreign text that is shown but never obeyed."""
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from rnncli.console import terminal
+from rnncli.console.safe_text import one_line, visible
+from rnncli.console.training_view import BarView, PlainView, open_view
+from rnncli.console.units import clock, duration, perplexity, size
+from rnncli.reports import Evaluated, Noted, Planned, Report, Sampled, Saved, Score, Stepped
+
+PLAN = Planned(
+    corpus="novel.txt",
+    level="char",
+    vocab_size=66,
+    corpus_tokens=1_000_000,
+    valid_tokens=100_000,
+    validation_tokens=100_000,
+    architecture="gru, 1 layer of 512, embedding 128",
+    parameters=1_028_546,
+    batch_size=32,
+    bptt=64,
+    precision="bf16",
+    device="cpu",
+    steps=2225,
+    train_tokens=4_556_800,
+    epochs=4.5,
+    seconds=180.0,
+    tokens_per_second=26_865.0,
+    memory_bytes=366_000_000,
+    reasons=("width 512: because",),
+)
+STEP = Stepped(100, 0.2, 8.0, 0.25, 1.7, 26_000.0, 3e-3, 0.4, 0)
+ROW = Evaluated(555, 1.1, 40.0, 1.6543, Score(150_000.0, 100_000, 20_000, 100_000, 100_000), best=True)
+JOURNEY: list[Report] = [
+    PLAN,
+    Noted("a note"),
+    STEP,
+    ROW,
+    Sampled(555, "Lord, I know"),
+    Saved("models/x", 555, 40.0, False),
+]
+HOSTILE = "\x1b[2J\x1b]52;c;aGk=\x07 \x9b31m [bold red]x[/bold red] \u202eevil\u202c \r over \x00"
+
+
+def shown_on_a_terminal(reports: list[Report], width: int = 80) -> str:
+    stream = io.StringIO()
+    view = BarView(Console(file=stream, force_terminal=True, width=width, color_system=None, highlight=False))
+    for report in reports:
+        view.show(report)
+    view.close()
+    return stream.getvalue()
+
+
+def test_a_terminal_shows_plan_row_sample_and_what_comes_next() -> None:
+    text = shown_on_a_terminal(JOURNEY)
+    for part in ("1,028,546 parameters", "4.5 epochs", "3 min", "366 MB", "because", "tok/s", "0:24 left"):
+        assert part in text
+    for part in (
+        "555",
+        "1.6543",
+        "1.5000",
+        "4.482",
+        "2.1640",
+        "best",
+        "Lord, I know",
+        "rnncli generate --model x",
+    ):
+        assert part in text
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_no_row_is_wider_than_an_80_column_terminal(width: int) -> None:
+    rows = [line for line in shown_on_a_terminal([ROW], 200).splitlines() if line.strip()]
+    assert max(map(len, rows)) <= 80
+    assert shown_on_a_terminal(JOURNEY, width)
+
+
+def test_plain_lines_are_keys_and_values(capsys: pytest.CaptureFixture[str]) -> None:
+    view = PlainView()
+    for report in JOURNEY:
+        view.show(report)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "step=100 epoch=0.20 loss=1.7000 tokens_per_second=26000 seconds=8 seconds_left=24" in err
+    assert "step=555 epoch=1.10 train=1.6543 valid=1.5000 perplexity=4.482" in err
+    assert "\x1b" not in err
+
+
+def test_plain_lines_come_at_least_every_thirty_seconds_and_not_for_every_step(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    instants = iter([float(second) for second in range(300) for _ in range(2)])
+    view = PlainView(now=lambda: next(instants))
+    for _ in range(120):
+        view.show(STEP)
+    lines = capsys.readouterr().err.splitlines()
+    assert 4 <= len(lines) <= 12
+
+
+def test_a_log_that_nobody_reads_does_not_end_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stderr", Closed())
+    view = PlainView()
+    view.show(ROW)
+    view.show(ROW)
+    sys.stderr.close()
+
+
+def test_without_a_terminal_lines_are_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with open_view("auto", quiet=False) as view:
+        assert isinstance(view, PlainView)
+    with open_view("bar", quiet=False) as view:
+        assert isinstance(view, BarView)
+
+
+@given(st.text())
+def test_no_control_character_of_foreign_text_reaches_a_terminal(text: str) -> None:
+    safe = visible(text)
+    for character in safe:
+        assert character in "\n\t" or (ord(character) >= 32 and not 0x7F <= ord(character) <= 0x9F)
+        assert not 0x202A <= ord(character) <= 0x202E
+        assert not 0x2066 <= ord(character) <= 0x2069
+    assert "\n" not in one_line(text)
+
+
+def test_markup_and_escapes_of_a_sample_are_shown_and_not_obeyed() -> None:
+    text = shown_on_a_terminal([Sampled(1, HOSTILE), Noted(HOSTILE)])
+    assert "[bold red]x[/bold red]" in text
+    assert "\x1b[2J" not in text
+    assert "\x1b]52" not in text
+    assert "\x9b" not in text
+    assert "\u202e" not in text
+
+
+def test_errors_are_two_lines_whatever_they_quote(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.error(f"cannot read {HOSTILE}\nsecond line", "check [/] it")
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error.startswith("error: cannot read \\x1b[2J")
+    assert hint == "hint: check [/] it"
+
+
+def test_ordinary_text_of_many_scripts_is_left_alone() -> None:
+    for text in ("Grüße, 世界！", "日本語テキスト", "שלום", "नमस्ते", "👩\u200d👩\u200d👧", "a\tb\nc"):
+        assert visible(text) == text
+
+
+def test_numbers_are_written_as_people_read_them() -> None:
+    assert [duration(s) for s in (7.2, 59.0, 125.0, 300.0)] == ["7.2 s", "59 s", "2 min 5 s", "5 min"]
+    assert duration(7300.0) == "2 h 2 min"
+    assert [clock(s) for s in (5, 125, 7300)] == ["0:05", "2:05", "2:01:40"]
+    assert [size(n) for n in (950, 12_300_000, 2_500_000_000)] == ["950 B", "12.3 MB", "2.5 GB"]
+    assert [perplexity(p) for p in (4.33521, 12345.6, 3.1e21)] == ["4.335", "12,346", "3.10e+21"]
+
+
+def test_json_has_no_number_that_json_lacks(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    terminal.print_json({"a": float("nan"), "b": {"c": float("inf")}, "d": [1.5, float("-inf")]})
+    assert capsys.readouterr().out == '{"a": null, "b": {"c": null}, "d": [1.5, null]}\n'

@@ -1,0 +1,77 @@
+"""The documents are true: their commands run, their files and targets exist."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+SHORT = "2s"
+
+
+def console_commands(document: Path) -> list[str]:
+    """Lines after "$ " in blocks marked as console."""
+    blocks = re.findall(r"```console\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL)
+    return [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+
+
+def test_the_readme_shows_the_two_commands_and_more() -> None:
+    commands = console_commands(ROOT / "README.md")
+    assert {"make demo", "make test"} <= set(commands)
+    assert sum(command.split()[0] == "rnncli" for command in commands) >= 5
+
+
+@pytest.mark.parametrize("document", [d for d in DOCUMENTS if console_commands(d)], ids=lambda d: d.name)
+def test_every_command_of_a_document_runs(document: Path, own_folder: Path) -> None:
+    """In their order, in one folder, with a text in place of the reader's and less time than shown."""
+    (own_folder / "novel.txt").write_bytes((ROOT / "data" / "english.txt").read_bytes())
+    (own_folder / "other.txt").write_bytes((ROOT / "data" / "english.txt").read_bytes()[:3000])
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "RNNCLI_TRAIN_TIME": SHORT, "OMP_NUM_THREADS": "1"}
+    for command in console_commands(document):
+        if command.startswith("make "):
+            assert re.search(rf"^{command.split()[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+            continue
+        shortened = re.sub(r"--time \S+", f"--time {SHORT}", command)
+        done = subprocess.run(shortened, shell=True, env=environment, capture_output=True, check=False)
+        assert done.returncode == 0, f"{command}\n{done.stderr.decode()}"
+
+
+@pytest.mark.parametrize("document", [ROOT / "README.md", ROOT / "docs" / "architecture.md"], ids=lambda d: d.name)
+def test_every_file_in_a_file_map_exists(document: Path) -> None:
+    modules = re.findall(r"\b(\w+\.py)\b", document.read_text(encoding="utf-8"))
+    present = {path.name for path in ROOT.rglob("*.py") if ".venv" not in path.parts}
+    assert modules
+    assert set(modules) <= present
+
+
+def test_every_module_stands_in_the_architecture() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rooms = [path for path in (ROOT / "rnncli").rglob("*.py") if path.stem not in ("__init__", "__main__", "config")]
+    missing = [path.name for path in rooms if path.parent.name not in ("cli", "console") and path.name not in page]
+    assert not missing
+
+
+def test_the_texts_of_the_project_are_of_the_size_that_their_page_says() -> None:
+    for name in ("english.txt", "chinese.txt"):
+        assert 20_000 <= (ROOT / "data" / name).stat().st_size <= 60_000
+
+
+def test_dependencies_are_the_agreed_ones_and_each_has_its_reason() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    block = re.search(r"^dependencies = \[\n(.*?)^\]", text, re.DOTALL | re.MULTILINE)
+    assert block is not None
+    lines = block.group(1).splitlines()
+    assert {re.match(r'\s+"([a-z]+)', line).group(1) for line in lines} == {  # type: ignore[union-attr]
+        "torch",
+        "numpy",
+        "typer",
+        "rich",
+        "sentencepiece",
+        "safetensors",
+    }
+    assert all("# " in line for line in lines)
