@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO_TEXT := data/python-manual.txt
 DEMO := $(BIN)/rnncli
 
-.PHONY: demo test check clean
+.PHONY: demo test clean
 .DELETE_ON_ERROR:
 
 demo: .venv/installed $(DEMO_TEXT)
@@ -35,4 +35,4 @@ $(DEMO_TEXT): data/python_manual.py
 	$(PYTHON) data/python_manual.py > $@
 
 clean:
-	rm -rf .venv models
+	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache models/demo

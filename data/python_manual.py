@@ -59,4 +59,5 @@ def main() -> None:
         sys.stdout.write(page.strip() + "\n\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from rnncli.errors import StorageError
@@ -26,6 +27,8 @@ def write_file(path: Path, content: bytes) -> None:
         partial.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
+        with suppress(OSError):  # where the disk is full, what was written so far must not stay
+            partial.unlink(missing_ok=True)
         raise _cannot_write(path, error) from error
 
 

@@ -1,7 +1,10 @@
 """Plain frozen values that cross rooms: what was scored, planned, stepped, evaluated, saved."""
 
+import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ class Planned:
     """
 
     corpus: str
+    encoding: str
     level: str
     vocab_size: int
     corpus_tokens: int
@@ -114,7 +118,7 @@ class Stepped:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A validation: held-out tokens scored exactly, beside the training loss since the last one."""
+    """A validation: a look at held-out tokens from all over, beside the training loss since the last one."""
 
     step: int
     epoch: float
@@ -143,6 +147,19 @@ class Saved:
 
 
 Report = Noted | Planned | Stepped | Evaluated | Sampled | Saved
+
+
+def to_json(record: Mapping[str, Any]) -> str:
+    """One line of strict JSON: a number that is not finite becomes null, since JSON has no NaN."""
+    return json.dumps(_finite(record), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _ratio(numerator: float, denominator: int) -> float:

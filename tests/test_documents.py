@@ -10,13 +10,23 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-SHORT = "2s"
+SHORT = "4s"
 
 
 def console_commands(document: Path) -> list[str]:
     """Lines after "$ " in blocks marked as console."""
     blocks = re.findall(r"```console\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL)
     return [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+
+
+def test_the_readme_shows_a_recording_of_the_first_command() -> None:
+    recording = re.search(r"```text\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert recording is not None
+    lines = recording.group(1).splitlines()
+    assert lines[0].startswith("$ rnncli train ")
+    assert any("parameters" in line for line in lines)
+    assert any(line.endswith("best") for line in lines)
+    assert max(map(len, lines)) <= 80
 
 
 def test_the_readme_shows_the_two_commands_and_more() -> None:
@@ -31,28 +41,36 @@ def test_every_command_of_a_document_runs(document: Path, own_folder: Path) -> N
     (own_folder / "novel.txt").write_bytes((ROOT / "data" / "english.txt").read_bytes())
     (own_folder / "other.txt").write_bytes((ROOT / "data" / "english.txt").read_bytes()[:3000])
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "RNNCLI_TRAIN_TIME": SHORT, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"}
     for command in console_commands(document):
         if command.startswith("make "):
             assert re.search(rf"^{command.split()[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
             continue
         shortened = re.sub(r"--time \S+", f"--time {SHORT}", command)
+        if "rnncli train" in command and not re.search(r"--(time|steps|epochs|resume)", command):
+            shortened += f" --time {SHORT}"
         done = subprocess.run(shortened, shell=True, env=environment, capture_output=True, check=False)
         assert done.returncode == 0, f"{command}\n{done.stderr.decode()}"
 
 
-@pytest.mark.parametrize("document", [ROOT / "README.md", ROOT / "docs" / "architecture.md"], ids=lambda d: d.name)
-def test_every_file_in_a_file_map_exists(document: Path) -> None:
-    modules = re.findall(r"\b(\w+\.py)\b", document.read_text(encoding="utf-8"))
-    present = {path.name for path in ROOT.rglob("*.py") if ".venv" not in path.parts}
+@pytest.mark.parametrize("name", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_every_file_that_a_page_names_exists(name: str) -> None:
+    modules = re.findall(r"\b([a-z]\w*\.py)\b", (ROOT / name).read_text(encoding="utf-8"))
+    present = {path.name for room in ("rnncli", "tests") for path in (ROOT / room).rglob("*.py")}
     assert modules
     assert set(modules) <= present
 
 
 def test_every_module_stands_in_the_architecture() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    rooms = [path for path in (ROOT / "rnncli").rglob("*.py") if path.stem not in ("__init__", "__main__", "config")]
-    missing = [path.name for path in rooms if path.parent.name not in ("cli", "console") and path.name not in page]
+    rooms = [
+        path
+        for path in (ROOT / "rnncli").rglob("*.py")
+        if path.stem not in ("__init__", "__main__", "config")
+    ]
+    missing = [
+        path.name for path in rooms if path.parent.name not in ("cli", "console") and path.name not in page
+    ]
     assert not missing
 
 

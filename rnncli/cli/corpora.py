@@ -1,21 +1,32 @@
 """The texts a person names, as token stores: what tokenize and train share."""
 
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from rnncli.console.safe_text import one_line
+from rnncli.errors import ConfigError
 from rnncli.text.config import Level, TextConfig
 from rnncli.text.reading import Text
 from rnncli.text.store import TokenStore, is_store
-from rnncli.text.tokenizers import Tokenizer, natural_level, spaces_are_scarce
+from rnncli.text.tokenizers import Tokenizer, spaces_are_scarce
 
 _MOST_NAMED = 5
 
 
-def chosen_level(wished: str | None, text: Text) -> Level:
-    """What was asked for, checked later by TextConfig; else what the text suggests."""
-    return wished or natural_level(text.content)  # type: ignore[return-value]
+def text_config(level: Level, given: Mapping[str, Any]) -> TextConfig:
+    """Settings by name, `level` where none is given; raises ConfigError for one that would do nothing."""
+    names = {entry.name for entry in fields(TextConfig)}
+    settings = {name: value for name, value in given.items() if name in names and value is not None}
+    config = TextConfig(**{"level": level, **settings})
+    if "subword_kind" in settings and config.level != "subword":
+        raise ConfigError(
+            f"subword-kind has no meaning at {config.level} level",
+            hint="leave it out, or add --level subword",
+        )
+    return config
 
 
 def build(text: Text, config: TextConfig, note: Callable[[str], None]) -> TokenStore:

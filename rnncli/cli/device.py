@@ -1,6 +1,7 @@
 """Where to compute."""
 
 import ctypes
+import os
 import sys
 
 import torch
@@ -27,6 +28,16 @@ def pick_device(name: str) -> torch.device:
         torch.set_flush_denormal(True)  # decaying states pass through denormals, which are twentyfold slower
         _keep_freed_memory()
     return torch.device(name)
+
+
+def memory_bytes(device: torch.device) -> int | None:
+    """All the memory that the device has; None where nobody can say."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):  # not a POSIX system
+        return None
 
 
 def _keep_freed_memory() -> None:

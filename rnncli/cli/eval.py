@@ -27,13 +27,14 @@ def eval(
     from rnncli.cli import corpora
     from rnncli.cli.device import pick_device
     from rnncli.console import score_view, terminal
+    from rnncli.errors import CorpusError
     from rnncli.inference.evaluation import evaluate
     from rnncli.storage.model_dir import ModelDir
     from rnncli.text import reading
 
     folder = ModelDir.find(model)
     terminal.note(f"model {folder.path}")
-    network, _ = folder.model(pick_device(device))
+    network = folder.model(pick_device(device))
     tokenizer = folder.tokenizer()
     if text:
         given = reading.read(text, encoding)
@@ -42,6 +43,9 @@ def eval(
         unseen = corpora.describe_unseen(tokenizer, content)
         if unseen:
             terminal.note(f"{name} has symbols that the model does not know, scored as <unk>: {unseen}")
+        terminal.note(f"{name} read as {given.encoding}")
+        if not len(ids):
+            raise CorpusError(f"{name} has nothing to score", hint="give a text with characters in it")
     else:
         store = folder.corpus()
         name, ids, counts = f"held-out part of {store.name}", store.ids(store.valid), store.valid.counts

@@ -40,6 +40,6 @@ def generate(
     folder = ModelDir.find(model)
     seed = writing.fresh_seed() if seed is None else seed
     terminal.note(f"model {folder.path}, seed {seed}")
-    network, _ = folder.model(pick_device(device))
+    network = folder.model(pick_device(device))
     begin = writing.read_prompt(prompt)
     writing.stream(network, folder.tokenizer(), begin, length, sampling, seed)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from rnncli.cli.parsing import settings_file
+from rnncli.text.config import TextConfig
 
 Model = Annotated[
     str | None,
@@ -42,8 +43,20 @@ Level = Annotated[
     typer.Option(metavar="char|byte|word|subword", help="What a token is; without it, the text decides."),
 ]
 VocabSize = Annotated[int | None, typer.Option(metavar="N", help="Most symbols at word and subword level.")]
-SubwordKind = Annotated[str, typer.Option(metavar="bpe|unigram", help="How subword pieces are learned.")]
-ValidFraction = Annotated[float, typer.Option(metavar="F", help="Part of the text held out, from its end.")]
+SubwordKind = Annotated[
+    str | None,
+    typer.Option(
+        metavar="bpe|unigram", help="How subword pieces are learned.", show_default=TextConfig.subword_kind
+    ),
+]
+ValidFraction = Annotated[
+    float | None,
+    typer.Option(
+        metavar="F",
+        help="Part of the text held out, from its end; at most 5 million characters.",
+        show_default=str(TextConfig.valid_fraction),
+    ),
+]
 
 
 class Progress(StrEnum):

@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from rnncli.cli import options
-from rnncli.text.config import TextConfig
 
 
 def tokenize(
+    context: typer.Context,
     corpus: Annotated[
         list[str], typer.Argument(metavar="TEXT...", help="Text files, in this order; - is stdin.")
     ],
@@ -19,8 +19,8 @@ def tokenize(
     ] = None,
     level: options.Level = None,
     vocab_size: options.VocabSize = None,
-    subword_kind: options.SubwordKind = TextConfig.subword_kind,
-    valid_fraction: options.ValidFraction = TextConfig.valid_fraction,
+    subword_kind: options.SubwordKind = None,
+    valid_fraction: options.ValidFraction = None,
     encoding: options.Encoding = None,
     json: options.Json = False,
     config: options.Settings = None,
@@ -33,9 +33,10 @@ def tokenize(
     from rnncli.console import corpus_view, terminal
     from rnncli.errors import StorageError
     from rnncli.text import reading
+    from rnncli.text.tokenizers import natural_level
 
     text = reading.read(corpus, encoding)
-    wished = TextConfig(corpora.chosen_level(level, text), vocab_size, subword_kind, valid_fraction)  # type: ignore[arg-type]
+    wished = corpora.text_config(natural_level(text.content), context.params)
     target = output or Path(Path("stdin" if corpus[0] == reading.STDIN else corpus[0]).stem + ".tok")
     if target.exists():
         raise StorageError(f"{target} exists already", hint="remove it, or name another folder with -o")

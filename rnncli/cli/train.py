@@ -8,16 +8,16 @@ import typer
 from rnncli.cli import options
 from rnncli.cli.parsing import seconds
 from rnncli.model.config import ModelConfig
-from rnncli.text.config import TextConfig
 from rnncli.training.config import DEFAULT_SECONDS, TrainConfig
 
 
 def _option(help_text: str, panel: str, default: object = None, **settings: Any) -> Any:
     """An option without a value of its own: the plan, or the default of its config class, decides."""
-    ending = " [default: by plan]" if default is None else f" [default: {default}]"
-    return typer.Option(help=help_text + ending, rich_help_panel=panel, **settings)
+    shown = "by plan" if default is None else str(default)
+    return typer.Option(help=help_text, show_default=shown, rich_help_panel=panel, **settings)
 
 
+_WITH_RESUME = {"resume", "time", "steps", "epochs", "device", "progress", "quiet", "json", "config"}
 _BUDGET, _MODEL, _TRAINING = "Budget: what ends first, ends it", "Model", "Training"
 
 
@@ -28,7 +28,7 @@ def train(
         typer.Argument(metavar="TEXT...", help="Text files, in this order; - is stdin; or one token store."),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="The model's name under models/ [default: the text's].")
+        str | None, typer.Option(help="The model's name under models/.", show_default="the text's")
     ] = None,
     resume: Annotated[
         str | None,
@@ -36,8 +36,8 @@ def train(
     ] = None,
     level: options.Level = None,
     vocab_size: options.VocabSize = None,
-    subword_kind: options.SubwordKind = TextConfig.subword_kind,
-    valid_fraction: options.ValidFraction = TextConfig.valid_fraction,
+    subword_kind: options.SubwordKind = None,
+    valid_fraction: options.ValidFraction = None,
     encoding: options.Encoding = None,
     time: Annotated[
         float | None,
@@ -96,8 +96,7 @@ def train(
     Example: rnncli train novel.txt --time 5m --name novel
     """
     began = monotonic()
-    if (not corpus) == (resume is None):
-        raise typer.BadParameter("name a text, or --resume a model, and not both", param_hint="TEXT...")
+    _refuse_what_would_do_nothing(context, corpus, resume)
     from rnncli.cli import training_session
     from rnncli.cli.device import pick_device
     from rnncli.console import terminal, training_view
@@ -109,9 +108,7 @@ def train(
         if resume is not None:
             session = training_session.resume(resume, wishes, where, view)
         else:
-            source = training_session.Source(
-                tuple(corpus or ()), encoding, level, vocab_size, subword_kind, valid_fraction
-            )
+            source = training_session.Source(tuple(corpus or ()), encoding, context.params)
             session = training_session.begin(source, name, wishes, where, view, began)
         outcome = training_session.carry_out(session, view)
     if json:
@@ -120,3 +117,21 @@ def train(
         typer.echo(outcome.saved.path)
     if outcome.signal:
         raise SystemExit(128 + outcome.signal)
+
+
+def _refuse_what_would_do_nothing(
+    context: typer.Context, corpus: list[str] | None, resume: str | None
+) -> None:
+    """A resumed run has its text and its settings; only its budget may change."""
+    if (not corpus) == (resume is None):
+        raise typer.BadParameter("name a text, or --resume a model, and not both", param_hint="TEXT...")
+    if resume is None:
+        return
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if (
+            parameter.name not in _WITH_RESUME
+            and source is not None
+            and source.name in ("COMMANDLINE", "DEFAULT_MAP")
+        ):
+            raise typer.BadParameter("cannot change when a run is resumed", param_hint=parameter.opts[0])

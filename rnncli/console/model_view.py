@@ -30,8 +30,8 @@ def show_model(model: dict[str, Any]) -> None:
         rows.append(
             (
                 "held out",
-                f"{valid['nats_per_token']:.4f} nats per token, perplexity "
-                f"{valid['token_perplexity']:.3f}, {valid['bits_per_character']:.4f} bits per character",
+                f"{valid['nats_per_token']:.4f} nats per token, {valid['bits_per_character']:.4f} bits per "
+                f"character, as watched on {valid['tokens']:,} tokens; rnncli eval is exact",
             )
         )
     if model["curve"]:

@@ -4,7 +4,7 @@ import unicodedata
 
 # Cc: control; Cf: invisible formatting, bidi overrides among it; Cs: half characters; Zl, Zp: line ends.
 _LIVE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-# Joins and directions that ordinary text of many scripts needs: joiners and emoji tags.
+# What ordinary text needs of those: line ends, tabs, the joiners of emoji and of many scripts.
 _HARMLESS = {"\n", "\t", "\N{ZERO WIDTH NON-JOINER}", "\N{ZERO WIDTH JOINER}"}
 
 

@@ -1,15 +1,15 @@
 """The two streams: results to stdout, everything else to stderr, and whether a person looks on."""
 
-import json
-import math
 import os
 import sys
+from collections.abc import Mapping
 from typing import IO, Any
 
 from rich.console import Console
 from rich.text import Text
 
 from rnncli.console.safe_text import one_line
+from rnncli.reports import to_json
 
 
 def stderr_console() -> Console:
@@ -38,14 +38,6 @@ def error(message: str, hint: str) -> None:
     console.print(Text.assemble(("hint: ", "bold"), one_line(hint)))
 
 
-def print_json(record: dict[str, Any]) -> None:
-    """One object on stdout; what is not a finite number becomes null, since JSON has no NaN."""
-    print(json.dumps({key: _jsonable(value) for key, value in record.items()}, allow_nan=False))  # noqa: T201
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: _jsonable(inner) for key, inner in value.items()}
-    return [_jsonable(inner) for inner in value] if isinstance(value, list | tuple) else value
+def print_json(record: Mapping[str, Any]) -> None:
+    """One object on stdout."""
+    print(to_json(record))  # noqa: T201

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from rnncli.console.safe_text import one_line, visible
 from rnncli.console.terminal import is_live, stderr_console
-from rnncli.console.units import clock, duration, size
+from rnncli.console.units import clock, duration, perplexity, size
 from rnncli.reports import Evaluated, Noted, Planned, Report, Sampled, Saved, Score, Stepped
 
 ProgressMode = Literal["auto", "bar", "plain", "none"]
@@ -169,7 +169,7 @@ class BarView:
             f"{report.epoch:.2f}",
             f"{report.train_nats_per_token:.4f}",
             f"{report.score.nats_per_token:.4f}",
-            f"{report.score.token_perplexity:.3f}",
+            perplexity(report.score.token_perplexity),
             f"{report.score.bits_per_character:.4f}",
             clock(report.seconds),
         )
@@ -179,7 +179,11 @@ class BarView:
 
 def _plan_rows(plan: Planned) -> list[tuple[str, str]]:
     return [
-        ("text", f"{plan.corpus}: {plan.corpus_tokens:,} tokens, {plan.valid_tokens:,} of them held out"),
+        (
+            "text",
+            f"{plan.corpus} ({plan.encoding}): {plan.corpus_tokens:,} tokens, "
+            f"{plan.valid_tokens:,} of them held out",
+        ),
         ("validation", f"on {_part(plan)}"),
         ("level", f"{plan.level}, {plan.vocab_size:,} symbols"),
         ("model", f"{plan.architecture}, {plan.parameters:,} parameters"),

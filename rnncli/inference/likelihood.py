@@ -35,6 +35,8 @@ BLOCK_TOKENS = 2**21
 WARM_UP = 512
 # Below this many tokens a lane would mostly be warm-up.
 _SHORTEST_LANE = WARM_UP
+# A sample comes from fewer places rather than in shorter stretches than this.
+_SHORTEST_STRETCH = 128
 # States closer than this, relative to their size, are the same; it moves a total by less than 1e-6.
 _TOLERANCE = 1e-5
 # Logits held at once, as floats: they should stay in the cache and never fill the memory.
@@ -74,10 +76,10 @@ def sampled_nats(
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.intp]]:
     """-ln p of about `tokens` ids from all over a text (N,), and their positions: to watch a training.
 
-    One stretch of each lane is scored, at a cost known beforehand. The guesses are not checked, so
-    that a stretch may lack what lies further back than WARM_UP tokens.
+    One stretch of each lane is scored, at a cost known beforehand: sampled_cost. The guesses are not
+    checked, so that a stretch may lack what lies further back than WARM_UP tokens.
     """
-    lanes = _lanes_for(len(ids), lanes)
+    lanes = min(_sampled_lanes(min(len(ids), tokens), lanes), _lanes_for(len(ids), lanes))
     length = len(ids) // lanes
     stretch = min(max(tokens // lanes, 1), length)
     positions = np.arange(lanes)[:, None] * length + np.arange(stretch)
@@ -86,6 +88,16 @@ def sampled_nats(
     starts = _guessed_starts(model, rows, model.initial_state(1), window)
     nats, _ = _score(model, rows[:, :stretch], goals[:, :stretch], starts, window)
     return nats.flatten().cpu().numpy(), positions.flatten()
+
+
+def sampled_cost(total: int, tokens: int) -> int:
+    """How many tokens sampled_nats reads to score `tokens` of `total`, warm-up included."""
+    wanted = min(total, tokens)
+    return wanted + WARM_UP * (_sampled_lanes(wanted, LANES) - 1)
+
+
+def _sampled_lanes(tokens: int, most: int) -> int:
+    return max(1, min(most, tokens // _SHORTEST_STRETCH))
 
 
 def _shifted(model: LanguageModel, ids: Ids, before: int) -> tuple[Tensor, Tensor]:
@@ -111,10 +123,11 @@ def _block_nats(
     if not bool(_same(_after_each_lane(state, ends), starts).all()):
         true_starts = _true_starts(model, rows, state, window)
         wrong = torch.nonzero(~_same(true_starts, starts)).flatten()
-        again = true_starts.map(lambda tensor: tensor[wrong])
-        nats[wrong], new_ends = _score(model, rows[wrong], goals[wrong], again, window)
-        for end, new in zip(ends.tensors(), new_ends.tensors(), strict=True):
-            end[wrong] = new
+        if len(wrong):
+            again = true_starts.map(lambda tensor: tensor[wrong])
+            nats[wrong], new_ends = _score(model, rows[wrong], goals[wrong], again, window)
+            for end, new in zip(ends.tensors(), new_ends.tensors(), strict=True):
+                end[wrong] = new
     last = ends.map(lambda tensor: tensor[-1:])
     rest, after = _score(model, inputs[None, body:], targets[None, body:], last, window)
     return torch.cat([nats.flatten(), rest.flatten()]), after

@@ -1,7 +1,7 @@
 """Embedding, recurrent stack, logits. Shapes: B lanes, T time, E embedding, D width, V vocabulary.
 
-tokens (B, T) -> embedding (B, T, E) -> layer ... layer (B, T, D) -> logits (B, T, V)
-                    dropout ^              ^ dropout       ^ dropout
+tokens (B, T) -> embedding (B, T, E) -> layer -> ... -> layer (B, T, D) -> logits (B, T, V)
+                                              ^ dropout               ^ dropout
 """
 
 import torch

@@ -14,7 +14,7 @@ from rnncli.training.config import TrainConfig
 from rnncli.training.loop import Best, Run
 from rnncli.training.optimizer import optimizer_tensors, restore_optimizer
 
-_COUNTERS = ("step", "seconds", "validations", "validated_step", "skipped_steps")
+_COUNTERS = ("step", "seconds", "first_step_seconds", "validations", "validated_step", "skipped_steps")
 _OPTIMIZER = "optimizer."
 
 

@@ -11,6 +11,7 @@ models/NAME/
 """
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -18,12 +19,13 @@ from typing import Any
 
 import torch
 
-from rnncli import __version__, atomic
+from rnncli import atomic
 from rnncli.errors import CorpusError, ModelError, StorageError
 from rnncli.model.config import ModelConfig
 from rnncli.model.language_model import LanguageModel
-from rnncli.reports import Planned, Report, Score
+from rnncli.reports import Planned, Report, Score, to_json
 from rnncli.storage import checkpoint
+from rnncli.storage.card import model_card
 from rnncli.storage.record import MODELS, Record, Status, checked_name, now, read_record
 from rnncli.storage.safe_load import DAMAGED, read_config, read_file
 from rnncli.storage.tensor_file import check_tensors, read_tensors, write_tensors
@@ -100,8 +102,9 @@ class ModelDir:
         if model is None:
             return cls._newest()
         for folder in (MODELS / model, Path(model)):
-            if (folder / _CONFIG).is_file():
-                return cls(folder)
+            with suppress(OSError, ValueError):  # not even a possible name of a file
+                if (folder / _CONFIG).is_file():
+                    return cls(folder)
         names = [folder.path.name for folder in cls.all()]
         near = get_close_matches(model, names, 1)
         known = f"did you mean {near[0]}?" if near else f"there are {', '.join(names) or 'no models yet'}"
@@ -117,7 +120,10 @@ class ModelDir:
     def _newest(cls) -> "ModelDir":
         usable = []
         for folder in cls.all():
-            record = folder.record()
+            try:
+                record = folder.record()
+            except ModelError:
+                continue  # a damaged folder says so when it is named; it must not stand in the others' way
             if record.status != "training" and folder.has_weights():
                 usable.append((record.saved_at, folder.path.name, folder))
         if not usable:
@@ -184,8 +190,8 @@ class ModelDir:
             raise ModelError(f"{path} does not say its step", hint=DAMAGED)
         return Best(None if score is None else read_config(Score, score, f"{path}: score"), step, weights)
 
-    def model(self, device: torch.device) -> tuple[LanguageModel, Best]:
-        """The best weights as a model, and what is known of them; raises ModelError."""
+    def model(self, device: torch.device) -> LanguageModel:
+        """The best weights as a model; raises ModelError."""
         best = self.best()
         if best is None:
             raise ModelError(
@@ -194,7 +200,7 @@ class ModelDir:
             )
         model = LanguageModel(self.record().model)
         model.load_state_dict(best.weights)
-        return model.requires_grad_(False).to(device), best
+        return model.requires_grad_(False).to(device)
 
     def save_run(self, run: Run, status: Status) -> None:
         """A checkpoint, the record of how far the run came, and older checkpoints pruned after it."""
@@ -228,46 +234,32 @@ class ModelDir:
             "curve": [
                 {
                     "step": line["step"],
-                    "train_nats_per_token": line["train_nats_per_token"],
                     "valid_nats_per_token": line["score"]["nats"] / line["score"]["tokens"],
                 }
                 for line in self.metrics()
-                if line["report"] == "evaluated"
+                if line.get("report") == "evaluated" and line["score"]["nats"] is not None
             ],
         }
 
     def append_metrics(self, report: Report) -> None:
         """One report as a line of metrics.jsonl."""
         line = {"report": type(report).__name__.lower(), **asdict(report)}
-        atomic.append_line(self.path / _METRICS, json.dumps(line))
+        atomic.append_line(self.path / _METRICS, to_json(line))
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Every whole line of metrics.jsonl; a torn last line after a crash is passed over."""
+        """Every whole line of metrics.jsonl; a line torn by a crash is passed over."""
         path = self.path / _METRICS
-        if not path.exists():
-            return []
-        lines = read_file(path).split(b"\n")[:-1]
-        return [json.loads(line) for line in lines]
+        found = []
+        for line in read_file(path).split(b"\n") if path.exists() else []:
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                continue
+        return [line for line in found if isinstance(line, dict)]
 
     def write_card(self, planned: Planned, best: Best) -> None:
         """README.md: what the model is, for a person who is handed the folder."""
-        score = best.score
-        figures = "It was stopped before its first validation."
-        if score is not None:
-            figures = (
-                f"On its held-out part ({score.characters:,} characters, every token scored once with full\n"
-                f"history): {score.bits_per_character:.4f} bits per character, "
-                f"{score.bits_per_byte:.4f} bits per byte, token perplexity {score.token_perplexity:.3f}."
-            )
-        card = (
-            f"# {self.path.name}\n\n"
-            f"A recurrent language model made by rnncli {__version__} from {planned.corpus}.\n\n"
-            f"- {planned.architecture}, {planned.parameters:,} parameters, level {planned.level}, "
-            f"{planned.vocab_size:,} symbols\n"
-            f"- weights of step {best.step:,}\n\n{figures}\n\n"
-            f"    rnncli generate --model {self.path.name}\n    rnncli eval --model {self.path.name}\n"
-        )
-        atomic.write_file(self.path / _CARD, card.encode())
+        atomic.write_file(self.path / _CARD, model_card(self.path.name, planned, best).encode())
 
     def _checkpoints(self) -> list[Path]:
         """By step, the newest last: never by file time."""

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from rnncli import __version__
 from rnncli.errors import ConfigError, ModelError
@@ -37,6 +37,17 @@ class Record:
     seconds: float = 0.0
     format_version: int = FORMAT_VERSION
     rnncli_version: str = __version__
+
+    def __post_init__(self) -> None:
+        for name in ("name", "created_at", "saved_at", "corpus", "corpus_sha256", "level"):
+            if not isinstance(getattr(self, name), str):
+                raise TypeError(f"{name} is {getattr(self, name)!r}")
+        if not (self.store is None or isinstance(self.store, str)) or type(self.step) is not int:
+            raise TypeError("store or step is of another type")
+        if not isinstance(self.seconds, int | float):
+            raise TypeError(f"seconds is {self.seconds!r}")
+        if self.status not in get_args(Status):
+            raise ValueError(f"status is {self.status!r}")
 
 
 def read_record(path: Path) -> Record:

@@ -2,6 +2,7 @@
 
 import codecs
 import hashlib
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -69,7 +70,10 @@ def read(sources: Sequence[str], encoding: str | None = None) -> Text:
 
 
 def _name(source: str) -> str:
-    return "stdin" if source == STDIN else Path(source).name
+    """For people: a name whose bytes are no UTF-8 comes out with escapes instead of half characters."""
+    if source == STDIN:
+        return "stdin"
+    return os.fsencode(Path(source).name).decode("utf-8", "backslashreplace")
 
 
 def _read_bytes(source: str) -> bytes:
@@ -81,8 +85,8 @@ def _read_bytes(source: str) -> bytes:
         return Path(source).read_bytes()
     except IsADirectoryError as error:
         raise CorpusError(
-            f"{source} is a folder and not a token store",
-            hint="name a text file, or a folder made by rnncli tokenize",
+            f"{source} is a folder",
+            hint="name a text file; a token store, made by rnncli tokenize, goes to rnncli train alone",
         ) from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         reason = error.strerror if isinstance(error, OSError) else error
@@ -110,4 +114,9 @@ def _decode(data: bytes, encoding: str | None, name: str) -> tuple[str, str]:
             f"{name} is not valid {used}{where}",
             hint="name its encoding, for example --encoding gb18030, big5, utf-16 or latin-1",
         ) from error
+    if used == "utf-8" and encoding is None and 5 * content.count("\0") > len(content):
+        raise CorpusError(
+            f"{name} is full of NUL characters, as UTF-16 without a byte order mark is",
+            hint="name its encoding, for example --encoding utf-16-le; if it is right, --encoding utf-8",
+        )
     return content, used

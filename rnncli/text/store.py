@@ -12,7 +12,7 @@ import json
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -38,8 +38,6 @@ FORMAT_VERSION = 1
 MOST_VALID_CHARACTERS = 5_000_000
 _FEWEST_CHARACTERS = 10
 _TOKENS, _RECORD = "tokens.bin", "store.json"
-
-PartName = Literal["train", "valid"]
 
 
 @dataclass(frozen=True)
@@ -173,7 +171,10 @@ def refuse_short(text: Text) -> None:
 
 def is_store(path: Path) -> bool:
     """A folder counts as a store when its last-written file is there."""
-    return (path / _RECORD).is_file()
+    try:
+        return (path / _RECORD).is_file()
+    except (OSError, ValueError):  # not even a possible name of a file
+        return False
 
 
 def tokenizer_file(tokenizer: Tokenizer) -> str:

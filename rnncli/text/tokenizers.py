@@ -203,8 +203,12 @@ class WordTokenizer:
 
 
 def natural_level(text: str) -> Level:
-    """Word for a text that already marks its unknown words, as Mikolov's Penn Treebank; else char."""
-    return "word" if re.search(rf"(?<!\S){UNKNOWN}(?!\S)", text) else "char"
+    """Word for a text that marks its unknown words, as Mikolov's Penn Treebank does; else char.
+
+    A few marks are a text about such marks: at least one word in 500 must be one.
+    """
+    marks = len(re.findall(rf"(?<!\S){UNKNOWN}(?!\S)", text))
+    return "word" if marks and 500 * marks >= len(text.split()) else "char"
 
 
 def spaces_are_scarce(text: str) -> bool:

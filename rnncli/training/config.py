@@ -16,7 +16,7 @@ class TrainConfig:
 
     The budget is `seconds`, `steps`, or whichever of them is used up first. `warmup` is the share of
     the budget in which the rate rises. `validations` are spread evenly over the budget, the last at
-    its end; each scores the first `validation_tokens` of the held-out part, or all of it.
+    its end; each scores about `validation_tokens` from all over the held-out part.
     """
 
     seconds: float | None = None

@@ -41,7 +41,11 @@ class Best:
 
 @dataclass
 class Run:
-    """Everything that a resume needs. `seconds` counts the budget used, over all resumes."""
+    """Everything that a resume needs.
+
+    `seconds` counts the budget used, over all resumes; `first_step_seconds` of it were gone when the
+    first step was taken, and do not count as progress.
+    """
 
     model: LanguageModel
     optimizer: torch.optim.Optimizer
@@ -49,6 +53,7 @@ class Run:
     state: State
     step: int = 0
     seconds: float = 0.0
+    first_step_seconds: float = 0.0
     validations: int = 0
     validated_step: int = 0
     skipped_steps: int = 0
@@ -81,45 +86,37 @@ def train(
     takes, so that a time budget has room for the last one.
     """
     began = clock() - run.seconds
+    if run.step == 0:
+        run.first_step_seconds = run.seconds
+    # A larger budget than before moves the validations apart.
     passed = math.floor(_progress(run, config, validation_seconds) * config.validations)
-    # Before the first step there is nothing to validate; a larger budget moves the others apart.
-    run.validations = min(run.validations if run.step else config.validations - 1, passed)
+    run.validations = min(run.validations, passed)
     since_report, since_validation = _Meter(clock()), _Meter(clock())
     while True:
         progress = _progress(run, config, validation_seconds)
         due = math.floor(progress * config.validations)
         if due > run.validations and run.step > run.validated_step:
-            paused = clock()
+            validation_began = clock()
             score = validate(run.model)
-            validation_seconds = clock() - paused
+            validation_seconds = clock() - validation_began
             run.seconds = clock() - began
             run.validations, run.validated_step = due, run.step
             best = _keep_best(run, score)
             epoch = run.step / lanes.windows_per_epoch
             yield Evaluated(run.step, epoch, run.seconds, since_validation.mean(), score, best)
             since_report, since_validation = _Meter(clock()), _Meter(clock())
-            continue
-        if progress >= 1.0 and run.step:  # however short the time, one step is taken
+        elif progress >= 1.0:
             return
-        rate = learning_rate(progress, config)
-        loss, norm = train_step(run, lanes[run.step], config, rate)
-        run.seconds = clock() - began
-        since_report.add(loss)
-        since_validation.add(loss)
-        if clock() - since_report.began >= REPORT_SECONDS:
-            tokens = since_report.steps * lanes.batch_size * lanes.bptt
-            yield Stepped(
-                step=run.step,
-                epoch=run.step / lanes.windows_per_epoch,
-                seconds=run.seconds,
-                progress=_progress(run, config, validation_seconds),
-                nats_per_token=since_report.mean(),
-                tokens_per_second=tokens / (clock() - since_report.began),
-                learning_rate=rate,
-                gradient_norm=norm,
-                skipped_steps=run.skipped_steps,
-            )
-            since_report = _Meter(clock())
+        else:
+            rate = learning_rate(progress, config)
+            loss, norm = train_step(run, lanes[run.step], config, rate)
+            run.seconds = clock() - began
+            since_report.add(loss)
+            since_validation.add(loss)
+            if clock() - since_report.began >= REPORT_SECONDS:
+                progress = _progress(run, config, validation_seconds)
+                yield _stepped(run, lanes, since_report, clock(), progress, rate, norm)
+                since_report = _Meter(clock())
 
 
 def train_step(run: Run, window: Window, config: TrainConfig, rate: float) -> tuple[Tensor, float]:
@@ -177,12 +174,32 @@ class _Meter:
         return float(self._nats) / self.steps if self.steps else math.nan
 
 
+def _stepped(
+    run: Run, lanes: Lanes, meter: _Meter, now: float, progress: float, rate: float, norm: float
+) -> Stepped:
+    return Stepped(
+        step=run.step,
+        epoch=run.step / lanes.windows_per_epoch,
+        seconds=run.seconds,
+        progress=progress,
+        nats_per_token=meter.mean(),
+        tokens_per_second=meter.steps * lanes.batch_size * lanes.bptt / (now - meter.began),
+        learning_rate=rate,
+        gradient_norm=norm,
+        skipped_steps=run.skipped_steps,
+    )
+
+
 def _progress(run: Run, config: TrainConfig, validation_seconds: float) -> float:
-    """The part of the budget used up, 0..1; a time budget keeps room for the last validation."""
+    """The part of the budget used up, 0..1: 0 at the first step, however short the time.
+
+    A time budget keeps room for the last validation.
+    """
     by_steps = run.step / config.steps if config.steps is not None else 0.0
     if config.seconds is None:
         return min(by_steps, 1.0)
-    by_time = run.seconds / max(config.seconds - validation_seconds, 1e-9)
+    trainable_seconds = config.seconds - validation_seconds - run.first_step_seconds
+    by_time = (run.seconds - run.first_step_seconds) / max(trainable_seconds, 1e-9)
     return min(max(by_steps, by_time), 1.0)
 
 

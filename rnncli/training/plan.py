@@ -1,26 +1,33 @@
-"""Corpus, budget and machine in; sizes, steps, predicted time and memory out.
+"""Corpus, budget and machine in; every size and setting out.
 
-A person's wishes come first; what is left open is chosen by the rules below, and every choice comes
-with its reason. The speeds are measured on this machine, by taking real training steps.
+A person's wishes come first; what is left open is chosen by the rules below, with reasons for what
+the text, the time or the machine decided. The speeds are measured by taking real training steps.
 """
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from rnncli.errors import ConfigError
-from rnncli.model.config import GATES, ModelConfig
+from rnncli.model.config import ModelConfig
 from rnncli.reports import Planned
 from rnncli.text.config import Level
 from rnncli.training.config import DEFAULT_SECONDS, TrainConfig
+from rnncli.training.forecast import (
+    CorpusSize,
+    affordable_validation_tokens,
+    budget_seconds,
+    memory_bytes,
+    predict,
+    validation_seconds,
+)
 
 # (model, settings, seconds to spend) -> training tokens per second
 Measure = Callable[[ModelConfig, TrainConfig, float], float]
 
 _WIDTHS = (64, 96, 128, 192, 256, 384, 512, 640, 768, 1024)
 # What speeds are told apart with: a width that every machine can train.
-_REFERENCE = ModelConfig(vocab_size=256, cell="gru", hidden_size=256, embedding_size=128)
+_REFERENCE = ModelConfig(vocab_size=256, cell="gru", hidden_size=256)
 # Speed falls more slowly than arithmetic grows: larger products keep the processor busier.
 _SPEED_EXPONENT = 0.6
 # Measured on texts of 30 kB to 1 MB: narrower learns less in the same minutes, wider gets too few
@@ -32,17 +39,13 @@ _RATE_TIMES_WIDTH, _HIGHEST_RATE = 2.0, 8e-3
 # From here the logits cost more than the recurrence, and one matrix for both ends saves half of it.
 _LARGE_VOCABULARY = 2_000
 _SHORT_TEXT_TOKENS = 300_000
+_SHORT_TEXT_DROPOUT = 0.5
 # On short texts the held-out loss turns upwards after about this many epochs.
 _ENOUGH_EPOCHS = 20
 # Shares of a time budget: for one measurement before the start, one validation, all validations.
 _PROBE_SHARE, _VALIDATION_SHARE, _VALIDATIONS_SHARE = 0.01, 0.02, 0.06
 _LONGEST_PROBE_SECONDS = 1.0
 _FEWEST_VALIDATIONS, _MOST_VALIDATIONS = 3, 20
-_FEWEST_VALIDATION_TOKENS = 1_000
-# Scoring needs no gradients but rescans the beginnings of its lanes.
-_SCORING_SPEEDUP = 2.0
-# Python, torch and its libraries before any model is there.
-_BASE_MEMORY_BYTES = 300_000_000
 
 
 @dataclass(frozen=True)
@@ -66,29 +69,21 @@ class Wishes:
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> "Wishes":
         """From settings by name; None and names of neither config are passed over."""
-
-        def known(kind: type) -> dict[str, Any]:
-            names = {entry.name for entry in fields(kind)}
-            return {k: v for k, v in settings.items() if k in names and v is not None and k != "vocab_size"}
-
-        return cls(known(ModelConfig), known(TrainConfig), settings.get("epochs"))
+        given = {name: value for name, value in settings.items() if value is not None}
+        given.pop("vocab_size", None)  # at most so many: a wish about the text, not the model's own size
+        model = {entry.name: given[entry.name] for entry in fields(ModelConfig) if entry.name in given}
+        if model.get("tied_embeddings"):  # one width names both
+            for one, other in (("hidden_size", "embedding_size"), ("embedding_size", "hidden_size")):
+                if one in model:
+                    model.setdefault(other, model[one])
+        training = {entry.name: given[entry.name] for entry in fields(TrainConfig) if entry.name in given}
+        return cls(model, training, given.get("epochs"))
 
     @property
     def seconds(self) -> float | None:
         """The time budget; the default where no other budget is given."""
         counted = self.epochs is not None or self.training.get("steps") is not None
         return self.training.get("seconds", None if counted else DEFAULT_SECONDS)
-
-
-@dataclass(frozen=True)
-class CorpusSize:
-    """What the plan needs to know of a tokenized text."""
-
-    name: str
-    level: str
-    vocab_size: int
-    train_tokens: int
-    valid_tokens: int
 
 
 @dataclass(frozen=True)
@@ -103,99 +98,67 @@ class Plan:
 
 @dataclass(frozen=True)
 class Machine:
-    """Measured speed of the reference model, in tokens per second."""
+    """Measured speed of the reference model, in tokens per second, and memory, if that is known."""
 
     tokens_per_second: float
     device: str
+    memory_bytes: int | None = None
 
 
-def measure_machine(measure: Measure, wishes: Wishes, device: str) -> Machine:
+def measure_machine(
+    measure: Measure, wishes: Wishes, device: str, memory_bytes: int | None = None
+) -> Machine:
     """The speed of the reference model; about a second, less for a short budget."""
     settings = TrainConfig(steps=1, precision=wishes.training.get("precision", TrainConfig.precision))
-    return Machine(measure(_REFERENCE, settings, _probe_seconds(wishes)), device)
+    return Machine(measure(_REFERENCE, settings, _probe_seconds(wishes)), device, memory_bytes)
 
 
-def affordable_level(level: Level, characters: int, wishes: Wishes, machine: Machine) -> Level:
-    """Subword in place of char where the time would not do to read every character once."""
+def affordable_level(
+    level: Level, characters: int, wishes: Wishes, machine: Machine
+) -> tuple[Level, list[str]]:
+    """The level and why: subword in place of char where the time would not do to read it all once."""
+    if level == "word":
+        return level, ["level word: the text marks its unknown words itself"]
     if level == "char" and wishes.seconds and characters > machine.tokens_per_second * wishes.seconds:
-        return "subword"
-    return level
+        return "subword", ["level subword: the time would not do to read every character once"]
+    return level, []
 
 
-def make_plan(corpus: CorpusSize, wishes: Wishes, machine: Machine, measure: Measure) -> Plan:
-    """Fill in every setting that was left open; raises ConfigError where wishes cannot be met."""
-    reasons: list[str] = []
+def make_plan(
+    corpus: CorpusSize,
+    wishes: Wishes,
+    machine: Machine,
+    measure: Measure,
+    used_seconds: float = 0.0,
+    reasons: list[str] | None = None,
+) -> Plan:
+    """Fill in every setting that was left open; raises ConfigError where wishes cannot be met.
+
+    `used_seconds` of the time are over already; `reasons` are those for earlier choices.
+    """
+    reasons = list(reasons or [])
     model = _choose_model(corpus, wishes, machine, reasons)
     training = _choose_window(corpus, wishes, model)
-    _check_memory(model, predicted_memory_bytes(model, training))
+    _check_memory(model, memory_bytes(model, training), machine)
     training, speed = _choose_precision(model, training, wishes, measure)
     training = _choose_budget(training, corpus, wishes, speed, reasons)
     training = _choose_validations(training, corpus, wishes, speed)
-    planned = describe(corpus, model, training, machine.device, speed, tuple(reasons))
-    return Plan(model, training, planned, _validation_seconds(training, corpus, speed))
-
-
-def describe(
-    corpus: CorpusSize,
-    model: ModelConfig,
-    training: TrainConfig,
-    device: str,
-    tokens_per_second: float,
-    reasons: tuple[str, ...] = (),
-) -> Planned:
-    """What a run of these settings will be at this speed."""
-    validation_seconds = _validation_seconds(training, corpus, tokens_per_second)
-    seconds = _seconds_of(training, tokens_per_second, validation_seconds)
-    training_seconds = max(seconds - training.validations * validation_seconds, 0.0)
-    step_tokens = training.batch_size * training.bptt
-    steps = max(1, round(training_seconds * tokens_per_second / step_tokens))
-    return Planned(
-        corpus=corpus.name,
-        level=corpus.level,
-        vocab_size=corpus.vocab_size,
-        corpus_tokens=corpus.train_tokens + corpus.valid_tokens,
-        valid_tokens=corpus.valid_tokens,
-        validation_tokens=min(training.validation_tokens, corpus.valid_tokens),
-        architecture=model.architecture,
-        parameters=model.parameters,
-        batch_size=training.batch_size,
-        bptt=training.bptt,
-        precision=training.precision,
-        device=device,
-        steps=steps,
-        train_tokens=steps * step_tokens,
-        epochs=steps * step_tokens / corpus.train_tokens,
-        seconds=seconds,
-        tokens_per_second=tokens_per_second,
-        memory_bytes=predicted_memory_bytes(model, training),
-        reasons=reasons,
-    )
-
-
-def predicted_memory_bytes(model: ModelConfig, training: TrainConfig) -> int:
-    """Weights, gradients, two moments and the best copy; and what a window keeps for its gradient."""
-    activations = 2 * model.embedding_size + sum(
-        (2 * GATES[model.cell] + 4) * width for _, width in model.layer_widths
-    )
-    per_token = activations + 3 * model.vocab_size
-    floats = 5 * model.parameters + training.batch_size * training.bptt * per_token
-    return _BASE_MEMORY_BYTES + 4 * floats
+    planned = predict(corpus, model, training, machine.device, speed, used_seconds, reasons=tuple(reasons))
+    return Plan(model, training, planned, validation_seconds(training, corpus, speed))
 
 
 def _choose_model(corpus: CorpusSize, wishes: Wishes, machine: Machine, reasons: list[str]) -> ModelConfig:
-    cell = wishes.model.get("cell", ModelConfig.cell)
     large = corpus.vocab_size >= _LARGE_VOCABULARY
     short = corpus.train_tokens < _SHORT_TEXT_TOKENS
 
     def at_width(width: int) -> ModelConfig:
-        tied = large and "embedding_size" not in wishes.model
+        tied = wishes.model.get("tied_embeddings", large and "embedding_size" not in wishes.model)
         chosen = {
             "vocab_size": corpus.vocab_size,
-            "cell": cell,
             "hidden_size": width,
             "tied_embeddings": tied,
-            "embedding_size": width if wishes.model.get("tied_embeddings", tied) else min(width, 128),
-            "dropout": 0.5 if short else ModelConfig.dropout,
+            "embedding_size": width if tied else min(width, ModelConfig.embedding_size),
+            "dropout": _SHORT_TEXT_DROPOUT if short else ModelConfig.dropout,
         }
         return ModelConfig(**{**chosen, **wishes.model})
 
@@ -205,19 +168,24 @@ def _choose_model(corpus: CorpusSize, wishes: Wishes, machine: Machine, reasons:
     for width in _WIDTHS[1:]:
         wider = at_width(width)
         if wider.recurrent_parameters > _PARAMETERS_PER_TEXT_TOKEN * corpus.train_tokens:
-            reasons.append(
-                f"width {fitting.hidden_size}: a wider network would only memorise so short a text"
-            )
+            reasons.append(f"width {fitting.hidden_size}: a wider one would only memorise so short a text")
             break
-        if wishes.seconds is not None:
-            tokens = _guessed_speed(wider, machine) * wishes.seconds
-            if tokens < _TOKENS_PER_PARAMETER * wider.recurrent_parameters:
-                reasons.append(
-                    f"width {fitting.hidden_size}: a wider network would see too few tokens in the time"
-                )
-                break
+        tokens = _affordable_tokens(wider, corpus, wishes, machine)
+        if tokens < _TOKENS_PER_PARAMETER * wider.recurrent_parameters:
+            reasons.append(f"width {fitting.hidden_size}: a wider one would see too few tokens")
+            break
         fitting = wider
     return fitting
+
+
+def _affordable_tokens(model: ModelConfig, corpus: CorpusSize, wishes: Wishes, machine: Machine) -> float:
+    """Tokens that the budget lets a model train on; steps and epochs count the same on any machine."""
+    if wishes.seconds is not None:
+        return _guessed_speed(model, machine) * wishes.seconds
+    if wishes.epochs is not None:
+        return wishes.epochs * corpus.train_tokens
+    lanes = wishes.training.get("batch_size", TrainConfig.batch_size)
+    return float(wishes.training["steps"] * lanes * wishes.training.get("bptt", TrainConfig.bptt))
 
 
 def _guessed_speed(model: ModelConfig, machine: Machine) -> float:
@@ -227,19 +195,6 @@ def _guessed_speed(model: ModelConfig, machine: Machine) -> float:
         return config.recurrent_parameters + config.vocab_size * config.hidden_size
 
     return float(machine.tokens_per_second * (products(_REFERENCE) / products(model)) ** _SPEED_EXPONENT)
-
-
-def _choose_precision(
-    model: ModelConfig, training: TrainConfig, wishes: Wishes, measure: Measure
-) -> tuple[TrainConfig, float]:
-    """Settings and speed in the wished precision, else in bfloat16 where that is a tenth faster."""
-    seconds = _probe_seconds(wishes)
-    speed = measure(model, training, seconds)
-    if "precision" in wishes.training:
-        return training, speed
-    brief = replace(training, precision="bf16")
-    brief_speed = measure(model, brief, seconds)
-    return (brief, brief_speed) if brief_speed > 1.1 * speed else (training, speed)
 
 
 def _choose_window(corpus: CorpusSize, wishes: Wishes, model: ModelConfig) -> TrainConfig:
@@ -262,12 +217,21 @@ def _choose_window(corpus: CorpusSize, wishes: Wishes, model: ModelConfig) -> Tr
     return TrainConfig(**{**chosen, **open_ended})
 
 
+def _choose_precision(
+    model: ModelConfig, training: TrainConfig, wishes: Wishes, measure: Measure
+) -> tuple[TrainConfig, float]:
+    """Settings and speed in the wished precision, else in bfloat16 where that is a tenth faster."""
+    seconds = _probe_seconds(wishes)
+    speed = measure(model, training, seconds)
+    if "precision" in wishes.training:
+        return training, speed
+    brief = replace(training, precision="bf16")
+    brief_speed = measure(model, brief, seconds)
+    return (brief, brief_speed) if brief_speed > 1.1 * speed else (training, speed)
+
+
 def _choose_budget(
-    training: TrainConfig,
-    corpus: CorpusSize,
-    wishes: Wishes,
-    speed: float,
-    reasons: list[str],
+    training: TrainConfig, corpus: CorpusSize, wishes: Wishes, speed: float, reasons: list[str]
 ) -> TrainConfig:
     """Seconds, steps, or both where the time is more than the text needs."""
     steps_per_epoch = max(1, corpus.train_tokens // (training.batch_size * training.bptt))
@@ -294,40 +258,22 @@ def _choose_validations(
     """
     if wishes.seconds is None:
         return training
-    seconds = _seconds_of(training, speed, 0.0)
+    seconds = budget_seconds(training, speed, 0.0, 0, 0.0)
     if "validation_tokens" not in wishes.training:
-        affordable = int(_VALIDATION_SHARE * seconds * _SCORING_SPEEDUP * speed)
-        tokens = max(min(affordable, corpus.valid_tokens), _FEWEST_VALIDATION_TOKENS)
+        tokens = affordable_validation_tokens(corpus, speed, _VALIDATION_SHARE * seconds)
         training = replace(training, validation_tokens=tokens)
     if "validations" not in wishes.training:
-        affordable = int(_VALIDATIONS_SHARE * seconds / _validation_seconds(training, corpus, speed))
+        affordable = int(_VALIDATIONS_SHARE * seconds / validation_seconds(training, corpus, speed))
         number = min(max(affordable, _FEWEST_VALIDATIONS), _MOST_VALIDATIONS)
         training = replace(training, validations=number)
     return training
 
 
-def _validation_seconds(training: TrainConfig, corpus: CorpusSize, speed: float) -> float:
-    return min(training.validation_tokens, corpus.valid_tokens) / (_SCORING_SPEEDUP * speed)
-
-
-def _seconds_of(training: TrainConfig, speed: float, validation_seconds: float) -> float:
-    """How long a budget lasts, validations included."""
-    limits = [] if training.seconds is None else [training.seconds]
-    if training.steps is not None:
-        by_steps = training.steps * training.batch_size * training.bptt / speed
-        limits.append(by_steps + training.validations * validation_seconds)
-    return min(limits)
-
-
-def _check_memory(model: ModelConfig, memory_bytes: int) -> None:
-    try:
-        present = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError, AttributeError):
-        return  # not a POSIX system: nothing to compare with
-    if memory_bytes > present:
+def _check_memory(model: ModelConfig, needed_bytes: int, machine: Machine) -> None:
+    if machine.memory_bytes is not None and needed_bytes > machine.memory_bytes:
         raise ConfigError(
-            f"{model.architecture} needs about {memory_bytes / 1e9:,.0f} GB to train; "
-            f"this machine has {present / 1e9:,.0f} GB",
+            f"{model.architecture} needs about {needed_bytes / 1e9:,.0f} GB to train; "
+            f"{machine.device} has {machine.memory_bytes / 1e9:,.0f} GB",
             hint="use a smaller --hidden-size, --num-layers, --batch-size or --vocab-size",
         )
 

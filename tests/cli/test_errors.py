@@ -38,11 +38,33 @@ def test_a_missing_text_is_named(rnncli: Command, command: str) -> None:
     assert "cannot read nowhere.txt: No such file" in ran.err
 
 
+@pytest.mark.parametrize("content", [b"", b" \n"])
+def test_a_text_without_anything_to_score_is_an_error(rnncli: Command, rhyme: Path, content: bytes) -> None:
+    rnncli("train", rhyme, "--name", "x", "--level", "word", *TINY)
+    Path("blank.txt").write_bytes(content.replace(b"\n", b""))
+    ran = rnncli("eval", "blank.txt")
+    assert ran.code == 1
+    assert "blank.txt has nothing to score" in ran.err
+
+
+def test_utf_16_without_a_mark_is_recognised(rnncli: Command) -> None:
+    Path("wide.txt").write_bytes(("plain text " * 50).encode("utf-16-le"))
+    ran = rnncli("tokenize", "wide.txt")
+    assert ran.code == 1
+    assert "--encoding utf-16-le" in ran.err
+    assert rnncli("tokenize", "wide.txt", "--encoding", "utf-16-le", "--json").json["characters"] == 550
+
+
+def test_a_name_too_long_for_a_file_is_an_error_and_no_traceback(rnncli: Command) -> None:
+    assert rnncli("train", "x" * 5000).code == 1
+    assert rnncli("eval", "-m", "x" * 5000).code == 1
+
+
 def test_a_folder_that_is_no_store_is_named(rnncli: Command, own_folder: Path) -> None:
     Path("folder").mkdir()
     ran = rnncli("train", "folder")
     assert ran.code == 1
-    assert "folder is a folder and not a token store" in ran.err
+    assert "folder is a folder" in ran.err
 
 
 @pytest.mark.parametrize(
@@ -72,6 +94,7 @@ def test_a_folder_that_is_no_store_is_named(rnncli: Command, own_folder: Path) -
         ("--level", "word", "--vocab-size", "1"),
         ("--level", "subword", "--vocab-size", "100"),
         ("--vocab-size", "50"),
+        ("--subword-kind", "unigram"),
         ("--cell", "transformer"),
         ("--nonlinearity", "relu"),
         ("--tied-embeddings", "--embedding-size", "7", "--hidden-size", "9"),
@@ -194,9 +217,18 @@ def test_damaged_weights_are_noticed_and_named(rnncli: Command, rhyme: Path) -> 
 
 def test_a_resumed_run_keeps_its_settings(rnncli: Command, rhyme: Path) -> None:
     rnncli("train", rhyme, "--name", "x", *TINY)
-    ran = rnncli("train", "--resume", "x", "--hidden-size", "9")
-    assert ran.code == 1
-    assert "--hidden-size cannot change" in ran.err
+    for option in (("--hidden-size", "9"), ("--level", "char"), ("--valid-fraction", "0.2"), ("--name", "y")):
+        ran = rnncli("train", "--resume", "x", *option)
+        assert ran.code == 2
+        assert "cannot change when a run is resumed" in " ".join(ran.err.replace("│", " ").split())
+
+
+def test_a_token_store_keeps_its_level_and_its_split(rnncli: Command, rhyme: Path) -> None:
+    rnncli("tokenize", rhyme)
+    for option in (("--level", "byte"), ("--valid-fraction", "0.2"), ("--encoding", "latin-1")):
+        ran = rnncli("train", "rhyme.tok", *option)
+        assert ran.code == 1
+        assert "is tokenized already" in ran.err
 
 
 def test_debug_shows_the_traceback(rnncli: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,6 +40,12 @@ def test_help_imports_no_heavy_library(arguments: list[str]) -> None:
     assert b"rnncli" in done.stdout
 
 
+def test_help_names_the_defaults_that_the_configs_hold() -> None:
+    text = " ".join(run("train", "--help").stdout.decode().replace("│", " ").split())
+    for default in ("5m", "by plan", "0.01", "bpe"):
+        assert f"[default: ({default})]" in text or f"[default: {default}]" in text, default
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_training_is_saved_usable_and_resumable(
     rhyme: Path, number: signal.Signals, code: int

@@ -17,6 +17,7 @@ from rnncli.reports import Evaluated, Noted, Planned, Report, Sampled, Saved, Sc
 
 PLAN = Planned(
     corpus="novel.txt",
+    encoding="utf-8",
     level="char",
     vocab_size=66,
     corpus_tokens=1_000_000,

@@ -9,7 +9,7 @@ import torch
 
 from rnncli.errors import ConfigError, CorpusError, ModelError
 from rnncli.model.config import ModelConfig
-from rnncli.reports import Score
+from rnncli.reports import Evaluated, Score
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.record import Status, free_name
 from rnncli.text.config import TextConfig
@@ -36,11 +36,10 @@ def made(name: str, status: Status = "finished") -> ModelDir:
 
 def test_a_model_comes_back_with_its_weights_and_its_score() -> None:
     folder = made("x")
-    model, best = ModelDir.find("x").model(CPU)
-    written = folder.best()
-    assert written is not None
+    model, best = ModelDir.find("x").model(CPU), folder.best()
+    assert best is not None
     for name, tensor in model.state_dict().items():
-        assert torch.equal(tensor, written.weights[name])
+        assert torch.equal(tensor, best.weights[name])
     assert (best.step, best.score) == (2, Score(10.0, 5, 1, 5, 5))
     assert model.config == MODEL
 
@@ -58,10 +57,19 @@ def test_a_stopped_run_counts_as_a_model() -> None:
     assert ModelDir.find(None).path.name == "stopped"
 
 
+def test_a_damaged_folder_does_not_stand_in_the_way_of_the_others() -> None:
+    made("sound")
+    made("damaged")
+    Path("models/damaged/config.json").write_bytes(b"{")
+    assert ModelDir.find(None).path.name == "sound"
+    with pytest.raises(ModelError, match="damaged"):
+        ModelDir.find("damaged").record()
+
+
 def test_a_model_is_found_by_its_folder_too(own_folder: Path) -> None:
     made("x")
     Path("models/x").rename(own_folder / "elsewhere")
-    assert ModelDir.find(str(own_folder / "elsewhere")).model(CPU)[0].config == MODEL
+    assert ModelDir.find(str(own_folder / "elsewhere")).model(CPU).config == MODEL
 
 
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
@@ -155,6 +163,10 @@ def a_wrong_shape(record: dict[str, object]) -> None:
     record["model"] = {"vocab_size": MODEL.vocab_size, "hidden_size": 7, "embedding_size": 4}
 
 
+def a_number_for_an_instant(record: dict[str, object]) -> None:
+    record["saved_at"] = 5
+
+
 def no_model(record: dict[str, object]) -> None:
     del record["model"]
 
@@ -166,6 +178,7 @@ def no_model(record: dict[str, object]) -> None:
         (an_unknown_key, "unknown key 'hidden'"),
         (a_huge_network, "hidden-size is 1000000000"),
         (a_wrong_shape, "not of the shape"),
+        (a_number_for_an_instant, "saved_at is 5"),
         (no_model, "model is not a JSON object"),
     ],
 )
@@ -199,3 +212,12 @@ def test_a_torn_last_line_of_the_metrics_is_passed_over() -> None:
     folder = made("x")
     Path("models/x/metrics.jsonl").write_bytes(b'{"report": "stepped"}\n{"repo')
     assert folder.metrics() == [{"report": "stepped"}]
+    Path("models/x/metrics.jsonl").write_bytes(b'{"repo{"report": "stepped"}\n{"report": "evaluated"}\n')
+    assert folder.metrics() == [{"report": "evaluated"}]
+
+
+def test_a_score_that_is_not_a_number_is_described_as_none(own_folder: Path) -> None:
+    folder = made("x")
+    folder.append_metrics(Evaluated(1, 0.1, 1.0, float("nan"), Score(float("nan"), 5, 1, 5, 5), best=False))
+    folder.append_metrics(Evaluated(2, 0.2, 2.0, 1.0, Score(10.0, 5, 1, 5, 5), best=True))
+    assert [point["step"] for point in folder.describe()["curve"]] == [2]

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -169,3 +170,9 @@ def test_sizes_are_code_points_words_between_blanks_and_bytes_of_utf_8(text: str
 def test_bytes_are_those_of_utf_8_whatever_the_file_used(own_folder: Path) -> None:
     (own_folder / "a.txt").write_bytes("月光".encode("utf-32"))
     assert count(read(["a.txt"]).content).bytes == 6
+
+
+def test_a_file_name_that_is_no_utf_8_can_be_printed(tmp_path: Path) -> None:
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/novel-\xff.txt")
+    Path(path).write_text("text")
+    assert read([path]).name == "novel-\\xff.txt"

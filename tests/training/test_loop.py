@@ -85,6 +85,17 @@ def test_a_budget_in_seconds_is_kept_with_room_for_the_last_validation() -> None
     assert 94.0 < run.seconds <= 100.5
 
 
+def test_the_rate_rises_from_the_first_step_however_long_the_planning_took() -> None:
+    config = replace(CONFIG, steps=None, seconds=100.0, warmup=0.1)
+    run = Run.new(MODEL, config, CPU)
+    run.seconds = 40.0
+    reports = train(run, lanes(), config, no_score, clock=Ticking(0.05))
+    steps = [report for report in reports if isinstance(report, Stepped)]
+    assert steps[0].learning_rate < 0.1 * config.learning_rate
+    assert max(report.learning_rate for report in steps) > 0.9 * config.learning_rate
+    assert steps[-1].learning_rate < 0.05 * config.learning_rate
+
+
 def test_of_two_budgets_the_first_to_end_ends_the_run() -> None:
     config = replace(CONFIG, steps=7, seconds=1e9)
     run = Run.new(MODEL, config, CPU)

@@ -16,9 +16,9 @@ from rnncli.training.plan import (
     make_plan,
 )
 
-BOOK = CorpusSize("book.txt", "char", 65, 1_000_000, 110_000)
-LEAFLET = CorpusSize("leaflet.txt", "char", 65, 20_000, 2_000)
-VERSE = CorpusSize("verse.txt", "char", 11_000, 3_000_000, 300_000)
+BOOK = CorpusSize("book.txt", "utf-8", "char", 65, 1_000_000, 110_000)
+LEAFLET = CorpusSize("leaflet.txt", "utf-8", "char", 65, 20_000, 2_000)
+VERSE = CorpusSize("verse.txt", "utf-8", "char", 11_000, 3_000_000, 300_000)
 LAPTOP = Machine(30_000.0, "cpu")
 
 
@@ -100,7 +100,7 @@ def test_epochs_become_steps() -> None:
 
 
 def test_lanes_shrink_until_a_tiny_text_fills_them() -> None:
-    plan = planned(CorpusSize("line.txt", "char", 9, 9, 1))
+    plan = planned(CorpusSize("line.txt", "utf-8", "char", 9, 9, 1))
     assert plan.training.batch_size * plan.training.bptt <= 9
 
 
@@ -112,7 +112,7 @@ def test_validations_cost_a_small_share_of_the_time() -> None:
 
 def test_more_memory_than_the_machine_has_is_refused_before_anything_is_built() -> None:
     with pytest.raises(ConfigError, match="GB to train"):
-        planned(hidden_size=16_384, num_layers=64)
+        planned(machine=Machine(30_000.0, "cpu", 8 * 10**9), hidden_size=16_384, num_layers=64)
 
 
 @pytest.mark.parametrize(
@@ -158,6 +158,29 @@ def test_bfloat16_is_used_where_it_pays(bf16: float, chosen: str) -> None:
 
 
 def test_a_text_too_long_for_its_minutes_is_read_in_pieces() -> None:
-    assert affordable_level("char", 10**6, Wishes(), LAPTOP) == "char"
-    assert affordable_level("char", 10**9, Wishes(), LAPTOP) == "subword"
-    assert affordable_level("word", 10**9, Wishes(), LAPTOP) == "word"
+    assert affordable_level("char", 10**6, Wishes(), LAPTOP) == ("char", [])
+    level, (reason,) = affordable_level("char", 10**9, Wishes(), LAPTOP)
+    assert level == "subword"
+    assert "every character" in reason
+    assert affordable_level("word", 10**9, Wishes(), LAPTOP)[0] == "word"
+
+
+def test_a_short_run_counted_in_steps_gets_a_narrow_network() -> None:
+    assert planned(steps=200).model.hidden_size < planned(steps=20_000).model.hidden_size
+    assert planned(epochs=1.0).model.hidden_size < planned(epochs=50.0).model.hidden_size
+
+
+@pytest.mark.parametrize("width", ["hidden_size", "embedding_size"])
+def test_tied_embeddings_need_one_width_to_be_named(width: str) -> None:
+    model = planned(tied_embeddings=True, **{width: 72}).model
+    assert (model.hidden_size, model.embedding_size) == (72, 72)
+    assert planned(tied_embeddings=True).model.tied_embeddings
+
+
+def test_time_that_is_used_up_already_is_not_promised_again() -> None:
+    def measure(model: ModelConfig, training: TrainConfig, seconds: float) -> float:
+        return 30_000.0
+
+    early, late = (make_plan(BOOK, Wishes(), LAPTOP, measure, used_seconds=used) for used in (0.0, 100.0))
+    assert late.planned.seconds == early.planned.seconds == 300.0
+    assert late.planned.steps < 0.7 * early.planned.steps
