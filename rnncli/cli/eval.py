@@ -18,6 +18,7 @@ def eval(
     encoding: options.Encoding = None,
     device: options.Device = "auto",
     json: options.Json = False,
+    quiet: options.Quiet = False,
     config: options.Settings = None,
 ) -> None:
     """Score a text: every token exactly once, with its full history.
@@ -32,8 +33,9 @@ def eval(
     from rnncli.storage.model_dir import ModelDir
     from rnncli.text import reading
 
+    note = terminal.notes(quiet)
     folder = ModelDir.find(model)
-    terminal.note(f"model {folder.path}")
+    note(f"model {folder.path}")
     network = folder.model(pick_device(device))
     tokenizer = folder.tokenizer()
     if text:
@@ -42,8 +44,8 @@ def eval(
         ids, counts = tokenizer.encode(content), reading.count(content)
         unseen = corpora.describe_unseen(tokenizer, content)
         if unseen:
-            terminal.note(f"{name} has symbols that the model does not know, scored as <unk>: {unseen}")
-        terminal.note(f"{name} read as {given.encoding}")
+            note(f"{name} has symbols that the model does not know, scored as <unk>: {unseen}")
+        note(f"{name} read as {given.encoding}")
         if not len(ids):
             raise CorpusError(f"{name} has nothing to score", hint="give a text with characters in it")
     else:

@@ -25,6 +25,7 @@ def generate(
     ] = SamplingConfig.top_p,
     seed: Annotated[int | None, typer.Option(min=0, help="The same seed writes the same text.")] = None,
     device: options.Device = "auto",
+    quiet: options.Quiet = False,
     config: options.Settings = None,
 ) -> None:
     """Write with a model. The text goes to stdout as it comes into being.
@@ -37,9 +38,10 @@ def generate(
     from rnncli.storage.model_dir import ModelDir
 
     sampling = SamplingConfig(temperature, top_k, top_p)
+    note = terminal.notes(quiet)
     folder = ModelDir.find(model)
     seed = writing.fresh_seed() if seed is None else seed
-    terminal.note(f"model {folder.path}, seed {seed}")
+    note(f"model {folder.path}, seed {seed}")
     network = folder.model(pick_device(device))
     begin = writing.read_prompt(prompt)
-    writing.stream(network, folder.tokenizer(), begin, length, sampling, seed)
+    writing.stream(network, folder.tokenizer(), begin, length, sampling, seed, note)

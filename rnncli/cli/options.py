@@ -24,6 +24,7 @@ Encoding = Annotated[
     typer.Option(metavar="NAME", help="Encoding of texts without a byte order mark; without it, UTF-8."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Results and errors only.")]
 Device = Annotated[
     str,
     typer.Option(metavar="auto|cpu|cuda|mps", help="Where to compute; auto takes a GPU where there is one."),

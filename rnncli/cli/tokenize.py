@@ -23,6 +23,7 @@ def tokenize(
     valid_fraction: options.ValidFraction = None,
     encoding: options.Encoding = None,
     json: options.Json = False,
+    quiet: options.Quiet = False,
     config: options.Settings = None,
 ) -> None:
     """Cut a text into tokens once, for training on it many times.
@@ -40,7 +41,7 @@ def tokenize(
     target = output or Path(Path("stdin" if corpus[0] == reading.STDIN else corpus[0]).stem + ".tok")
     if target.exists():
         raise StorageError(f"{target} exists already", hint="remove it, or name another folder with -o")
-    store = corpora.build(text, wished, terminal.note)
+    store = corpora.build(text, wished, terminal.notes(quiet))
     store.write(target)
     record = corpus_view.store_record(store, target)
     if json:

@@ -85,7 +85,7 @@ def train(
     seed: Annotated[int | None, _option("Of weights and dropout.", _TRAINING, TrainConfig.seed)] = None,
     device: options.Device = "auto",
     progress: Annotated[options.Progress, typer.Option(help="How it is shown.")] = options.Progress.auto,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show errors only.")] = False,
+    quiet: options.Quiet = False,
     json: options.Json = False,
     config: options.Settings = None,
 ) -> None:

@@ -102,10 +102,10 @@ def resume(name: str, wishes: plan.Wishes, device: torch.device, view: View) -> 
     record, store = folder.record(), folder.corpus()
     training = _with_budget(record.training, wishes, store)
     run = folder.load_run(training, device)
-    used_up = (training.steps is not None and run.step >= training.steps) or (
-        training.seconds is not None and run.seconds >= 0.99 * training.seconds
-    )
-    if used_up:
+    steps_left = training.steps is None or run.step < training.steps
+    seconds_left = training.seconds is None or run.seconds < training.seconds
+    ended = record.status == "finished" and training == record.training
+    if ended or not (steps_left and seconds_left):
         raise TrainingError(
             f"{name} has used up its budget: {run.step:,} steps, {run.seconds:.0f} s",
             hint="give it a larger total, for example --time 10m or --epochs 40",
@@ -168,9 +168,8 @@ def _noted(view: View) -> Iterator[None]:
 
 def _finish(session: Session, view: View, signal: int) -> Outcome:
     run, folder = session.run, session.folder
-    if (
-        run.best is None or run.best.score is None
-    ):  # stopped before the first validation: what there is can be used all the same
+    if run.best is None or run.best.score is None:
+        # Never validated: the weights as they are now can be used all the same.
         run.best = Best(None, run.step, weights_of(run.model))
     folder.save_weights(run.best)
     folder.save_run(run, "interrupted" if signal else "finished")

@@ -2,12 +2,12 @@
 
 import secrets
 import sys
+from collections.abc import Callable
 from itertools import islice
 
 import numpy as np
 
 from rnncli.cli import corpora
-from rnncli.console import terminal
 from rnncli.console.safe_text import visible
 from rnncli.errors import GenerationError
 from rnncli.inference.config import SamplingConfig
@@ -33,12 +33,18 @@ def read_prompt(prompt: str) -> str:
 
 
 def stream(
-    model: LanguageModel, tokenizer: Tokenizer, prompt: str, length: int, sampling: SamplingConfig, seed: int
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    prompt: str,
+    length: int,
+    sampling: SamplingConfig,
+    seed: int,
+    note: Callable[[str], None],
 ) -> None:
     """Write the prompt and `length` tokens to stdout, whole characters as soon as they are known."""
     unseen = corpora.describe_unseen(tokenizer, prompt)
     if unseen:
-        terminal.note(f"the prompt has symbols that the model has never seen, read as <unk>: {unseen}")
+        note(f"the prompt has symbols that the model has never seen, read as <unk>: {unseen}")
     ids = _context(tokenizer, prompt)
     decoder = tokenizer.decoder(map(int, ids))
     _write(prompt)

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import IO, Any
 
 from rich.console import Console
@@ -29,6 +29,11 @@ def is_live(stream: IO[str]) -> bool:
 def note(message: str) -> None:
     """One line about what is going on, for a person."""
     stderr_console().print(Text(one_line(message), style="dim"))
+
+
+def notes(quiet: bool) -> Callable[[str], None]:
+    """How a command says what is going on: `note`, or not at all."""
+    return (lambda _: None) if quiet else note
 
 
 def error(message: str, hint: str) -> None:

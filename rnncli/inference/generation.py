@@ -28,6 +28,6 @@ def generate(
         tokens = torch.from_numpy(read[None, start : start + _PROMPT_WINDOW]).to(model.device)
         logits, state = model(tokens, state)
     while True:
-        token = sample(forbid(logits[0, -1].double().cpu().numpy(), forbidden), config, rng)
+        token = sample(forbid(logits[0, -1].float().cpu().numpy().astype(np.float64), forbidden), config, rng)
         yield token
         logits, state = model(torch.tensor([[token]], device=model.device), state)

@@ -4,8 +4,13 @@
                                    e f g h   (i waits for the next epoch)
 
 Every epoch begins a little further into what does not fit, so that no id waits for ever and the
-windows do not always end at the same places. Now and then a lane restarts, as if text began there:
-a network that never meets an empty memory learns to rely on what only hours of text can fill.
+windows do not always end at the same places.
+
+Half of the lanes restart now and then, as if text began there: a network that never meets an empty
+memory learns to rely on what only hours of text can fill. The other half go on to the end of the
+epoch: one that never meets a long history drifts into states it has not learned to use (measured on
+Chinese verse: 5.48 nats a character over the whole held-out text where restarts alone gave 5.15 over
+short stretches of it).
 """
 
 from dataclasses import dataclass
@@ -16,7 +21,7 @@ import numpy.typing as npt
 from rnncli.errors import CorpusError
 from rnncli.text.tokenizers import Ids
 
-# In windows; often enough to be learned, seldom enough to leave the long memory its gradient.
+# In windows, for the lanes that do: often enough for "text begins" to be learned.
 RESTART = 64
 
 
@@ -34,7 +39,7 @@ class Lanes:
     """lanes[k] is window k of an endless stream of epochs, and depends on nothing but k.
 
     The first input of a fresh lane is `start`, an id outside the vocabulary that means "text begins".
-    All lanes are fresh when an epoch begins, and each once in RESTART windows between.
+    All lanes are fresh when an epoch begins, and each of the first half once in RESTART windows.
     """
 
     ids: Ids
@@ -65,7 +70,9 @@ class Lanes:
         first = offset + window * self.bptt
         rows = first + lane_length * np.arange(self.batch_size)[:, None] + np.arange(self.bptt)
         targets = self.ids[rows].astype(np.int64)
-        turn = np.arange(self.batch_size) * RESTART // self.batch_size  # lanes take turns
-        fresh = (window + turn) % RESTART == 0 if window else np.ones(self.batch_size, np.bool_)
+        restarting = self.batch_size // 2
+        fresh = np.full(self.batch_size, window == 0)
+        turns = np.arange(restarting) * RESTART // max(restarting, 1)  # not all at once
+        fresh[:restarting] |= (window + turns) % RESTART == 0
         before = np.where(fresh, self.start, self.ids[rows[:, 0] - 1].astype(np.int64))
         return Window(np.concatenate([before[:, None], targets[:, :-1]], axis=1), targets, fresh)

@@ -95,6 +95,6 @@ def memory_bytes(model: ModelConfig, training: TrainConfig) -> int:
     activations = 2 * model.embedding_size + sum(
         (2 * GATES[model.cell] + 4) * width for _, width in model.layer_widths
     )
-    per_token = activations + 3 * model.vocab_size
+    per_token = activations + 5 * model.vocab_size  # logits twice, their softmax, and both gradients
     floats = 5 * model.parameters + training.batch_size * training.bptt * per_token
     return _BASE_MEMORY_BYTES + 4 * floats

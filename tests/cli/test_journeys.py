@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from rnncli.errors import StorageError
+from rnncli.storage.model_dir import ModelDir
+from rnncli.training.loop import Best
 from tests.cli.conftest import TINY, Command
 
 SCORE_KEYS = {
@@ -186,3 +189,30 @@ def test_settings_come_from_a_file_and_from_the_environment(
 def test_quiet_shows_nothing_but_the_result(rnncli: Command, rhyme: Path) -> None:
     ran = rnncli("train", rhyme, "--name", "x", "-q", *TINY)
     assert (ran.out, ran.err) == ("models/x\n", "")
+    for command in (("eval", "--json"), ("generate", "--length", "5", "--prompt", "☃"), ("tokenize", rhyme)):
+        assert rnncli(*command, "-q").err == ""
+
+
+def test_a_save_that_fails_on_the_way_is_said_and_the_training_goes_on(
+    rnncli: Command, rhyme: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: ModelDir, best: Best) -> None:
+        raise StorageError("cannot write models/x/model.safetensors: No space left", hint="check the space")
+
+    real = ModelDir.save_weights
+    monkeypatch.setattr(ModelDir, "save_weights", full)
+    ran = rnncli("train", rhyme, "--name", "x", *TINY)
+    assert "No space left; check the space; the training goes on" in ran.err
+    assert ran.code == 1, "the last save fails loudly"
+    assert "error: cannot write models/x/model.safetensors" in ran.err
+    monkeypatch.setattr(ModelDir, "save_weights", real)
+    assert rnncli("train", "--resume", "x", "--steps", "8").code == 0
+    assert rnncli("eval", "-m", "x").code == 0
+
+
+def test_a_changed_level_is_explained_in_the_plan(rnncli: Command) -> None:
+    Path("ptb.txt").write_text(" the <unk> of the N N \n a <unk> b \n" * 30)
+    ran = rnncli("train", "ptb.txt", "--name", "x", *TINY)
+    assert ran.code == 0
+    assert "level word: the text marks its unknown words itself" in ran.err
+    assert "ptb.txt (utf-8)" in ran.err

@@ -84,11 +84,16 @@ def test_a_fresh_lane_begins_with_the_start_id_and_no_other_does(lanes: Lanes, k
     assert not (window.inputs[:, 1:] == START).any() or START in lanes.ids
 
 
-def test_lanes_take_turns_to_restart_once_in_a_while() -> None:
+def test_half_of_the_lanes_take_turns_to_restart_and_half_go_on() -> None:
     lanes = Lanes(np.zeros(8 * 3 * RESTART, np.uint8), START, batch_size=4, bptt=2)
     fresh = np.array([lanes[k].fresh for k in range(1, 1 + 2 * RESTART)])
-    assert fresh.sum(axis=0).tolist() == [2, 2, 2, 2]
+    assert fresh.sum(axis=0).tolist() == [2, 2, 0, 0]
     assert fresh.sum(axis=1).max() == 1, "one at a time"
+
+
+def test_a_single_lane_goes_on() -> None:
+    lanes = Lanes(np.zeros(3 * RESTART, np.uint8), START, batch_size=1, bptt=1)
+    assert not any(lanes[k].fresh.any() for k in range(1, 3 * RESTART))
 
 
 @given(shapes, st.integers(0, 20))
