@@ -8,9 +8,9 @@ windows do not always end at the same places.
 
 Half of the lanes restart now and then, as if text began there: a network that never meets an empty
 memory learns to rely on what only hours of text can fill. The other half go on to the end of the
-epoch: one that never meets a long history drifts into states it has not learned to use (measured on
-Chinese verse: 5.48 nats a character over the whole held-out text where restarts alone gave 5.15 over
-short stretches of it).
+epoch: one that never meets a long history drifts into states that it has not learned to use. On
+Chinese verse, with restarts in all lanes, a model that scored 5.15 nats a character over stretches of
+some thousand characters scored 5.48 over the whole held-out text.
 """
 
 from dataclasses import dataclass
