@@ -2,8 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rnncli.errors import StorageError
@@ -32,23 +32,27 @@ def write_file(path: Path, content: bytes) -> None:
         raise _cannot_write(path, error) from error
 
 
-def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
-    """Make the folder `path` out of what `fill` writes into an empty one; raises StorageError.
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """An empty folder to fill, which becomes `path` at the end; after an error nothing is left of it.
 
-    `path` must not exist: a folder cannot be replaced in one step.
+    Raises StorageError. `path` must not exist: a folder cannot be replaced in one step.
     """
     partial = path.with_name(f"{PARTIAL}{path.name}")
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        fill(partial)
-        for file in partial.iterdir():
-            _sync(file)
-        _sync_folder(partial)
+        yield partial
+        for root, _, files in os.walk(partial, topdown=False):
+            for name in files:
+                _sync(Path(root, name))
+            _sync_folder(Path(root))
         partial.rename(path)
         _sync_folder(path.parent)
     except OSError as error:
         raise _cannot_write(path, error) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)  # gone already where all went well
 
 
 def append_line(path: Path, line: str) -> None:

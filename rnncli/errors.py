@@ -18,6 +18,9 @@ class RnncliError(Exception):
         super().__init__(message)
         self.hint = hint
 
+    def __reduce__(self) -> tuple[type["RnncliError"], tuple[str, str]]:
+        return type(self), (str(self), self.hint)  # on its way from another process
+
 
 class CorpusError(RnncliError):
     """A text cannot be read, is too small, has changed or is gone."""

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,58 @@ class Noted:
     """Something about the text or the model that its owner should know; never fatal."""
 
     message: str
+
+
+@dataclass(frozen=True)
+class SymbolCount:
+    """A character, how often it occurs, and what Unicode calls it."""
+
+    symbol: str
+    count: int
+    code_point: str
+    name: str
+
+
+@dataclass(frozen=True)
+class LevelSize:
+    """What a text is at one level: so many symbols, and characters to a token."""
+
+    level: str
+    vocab_size: int
+    tokens: int
+    characters_per_token: float
+
+
+@dataclass(frozen=True)
+class CorpusReport:
+    """What a text is like, before anything is learned from it.
+
+    Counts of symbols are of the whole text; what needs words or lines was looked at in
+    `sample_characters` of it. `growth` has pairs of words read (characters, where
+    spaces do not set words apart: `growth_unit`) and different ones among them. The
+    shares are of lines that are not empty, None where there is none: `duplicate_lines` repeat an
+    earlier one, `valid_lines_in_train` of the held-out lines occur in the training part too.
+    """
+
+    name: str
+    encoding: str
+    disk_bytes: int
+    bytes: int
+    characters: int
+    lines: int
+    distinct_symbols: int
+    han_characters: int
+    frequent: tuple[SymbolCount, ...]
+    rare: tuple[SymbolCount, ...]
+    sample_characters: int
+    growth_unit: Literal["word", "character"]
+    growth: tuple[tuple[int, int], ...]
+    duplicate_lines: float | None
+    valid_lines_in_train: float | None
+    levels: tuple[LevelSize, ...]
+    level: str
+    vocab_size: int | None
+    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -146,7 +198,7 @@ class Saved:
     interrupted: bool
 
 
-Report = Noted | Planned | Stepped | Evaluated | Sampled | Saved
+Report = Noted | CorpusReport | Planned | Stepped | Evaluated | Sampled | Saved
 
 
 def to_json(record: Mapping[str, Any]) -> str:

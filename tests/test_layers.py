@@ -24,6 +24,8 @@ OWNERS = {
     "typer": {"cli"},
     "rich": {"console"},
     "sentencepiece": {"text"},
+    "charset_normalizer": {"text"},
+    "backports": {"text"},
     "safetensors": {"storage"},
     "torch": {"model", "inference", "training", "storage", "cli"},
 }

@@ -1,42 +1,141 @@
 """The texts a person names, as token stores: what tokenize and train share."""
 
+import os
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, Self, TypeVar
 
 from rnncli.console.safe_text import one_line
 from rnncli.errors import ConfigError
-from rnncli.text.config import Level, TextConfig
-from rnncli.text.reading import Text
-from rnncli.text.store import TokenStore, is_store
-from rnncli.text.tokenizers import Tokenizer, spaces_are_scarce
+from rnncli.text.building import build, refuse_short
+from rnncli.text.config import Level, ReadConfig, TextConfig
+from rnncli.text.corpus import Corpus
+from rnncli.text.guessing import GLIMPSE_CHARACTERS, natural_level, spaces_are_scarce
+from rnncli.text.sources import LIST_MARK, STDIN
+from rnncli.text.store import TokenStore, is_store, load_tokenizer
+from rnncli.text.tokenizers import Tokenizer
 
 _MOST_NAMED = 5
+_OF_A_NEW_TOKENIZER = ("level", "vocab_size", "subword_kind", "pattern")
+# Settings of a text that a token store has settled already.
+SETTLED_BY_A_STORE = (
+    *(entry.name for kind in (TextConfig, ReadConfig) for entry in fields(kind)),
+    *("valid", "tokenizer", "workers"),
+)
+
+Config = TypeVar("Config", ReadConfig, TextConfig)
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Texts that have been read once, and what was said of how to cut them."""
+
+    corpus: Corpus
+    valid: Corpus | None
+    tokenizer: Tokenizer | None
+    natural: Level
+    settings: Mapping[str, Any]
+
+    @classmethod
+    def survey(cls, given: Sequence[str], settings: Mapping[str, Any], scratch: Path) -> Self:
+        """Read them; `scratch` holds what cannot be read twice. Raises CorpusError and ConfigError."""
+        reading = _config(ReadConfig, settings)
+        tokenizer = _tokenizer(settings)
+        held_out = settings.get("valid")
+        if held_out and settings.get("valid_fraction") is not None:
+            raise ConfigError("both --valid and --valid-fraction are given", hint="give one of them")
+        text_config("char" if tokenizer is None else tokenizer.level, settings)  # before the reading
+        corpus = Corpus.survey(given, reading, scratch)
+        valid = Corpus.survey(held_out, reading, scratch) if held_out else None
+        refuse_short(corpus)
+        natural = natural_level(corpus.sample(GLIMPSE_CHARACTERS)) if tokenizer is None else tokenizer.level
+        texts = cls(corpus, valid, tokenizer, natural, settings)
+        texts.config()
+        return texts
+
+    def config(self, level: Level | None = None) -> TextConfig:
+        """The settings, with `level` or the natural one where none was given."""
+        return text_config(level or self.natural, self.settings)
+
+    def build(self, config: TextConfig, folder: Path, note: Callable[[str], None]) -> TokenStore:
+        """A store in the empty `folder`; says so where the level does not suit the text."""
+        plain_words = config.level == "word" and config.pattern is None
+        if plain_words and spaces_are_scarce(self.corpus.sample(GLIMPSE_CHARACTERS)):
+            note(
+                f"{self.corpus.name} has hardly any spaces, so that words between spaces are whole phrases; "
+                "--level subword or --level char suits it better"
+            )
+        return build(
+            self.corpus,
+            config,
+            folder,
+            valid=self.valid,
+            tokenizer=self.tokenizer,
+            workers=self.settings.get("workers"),
+        )
 
 
 def text_config(level: Level, given: Mapping[str, Any]) -> TextConfig:
     """Settings by name, `level` where none is given; raises ConfigError for one that would do nothing."""
-    names = {entry.name for entry in fields(TextConfig)}
-    settings = {name: value for name, value in given.items() if name in names and value is not None}
-    config = TextConfig(**{"level": level, **settings})
-    if "subword_kind" in settings and config.level != "subword":
-        raise ConfigError(
-            f"subword-kind has no meaning at {config.level} level",
-            hint="leave it out, or add --level subword",
-        )
+    config = _config(TextConfig, {"level": level, **_named(given)})
+    for field, needed, value in (
+        ("subword_kind", "level", "subword"),
+        ("pattern", "level", "word"),
+        ("split_seed", "split", "lines"),
+    ):
+        if given.get(field) is not None and getattr(config, needed) != value:
+            raise ConfigError(
+                f"{field.replace('_', '-')} has no meaning without --{needed} {value}",
+                hint=f"leave it out, or add --{needed} {value}",
+            )
     return config
 
 
-def build(text: Text, config: TextConfig, note: Callable[[str], None]) -> TokenStore:
-    """A store in memory; says so where the level does not suit the text."""
-    if config.level == "word" and spaces_are_scarce(text.content):
-        note(
-            f"{text.name} has hardly any spaces, so that words between spaces are whole phrases; "
-            "--level subword or --level char suits it better"
+def read_config(given: Mapping[str, Any]) -> ReadConfig:
+    """Settings by name; raises ConfigError."""
+    return _config(ReadConfig, given)
+
+
+def scratch(folder: Path) -> TemporaryDirectory[str]:
+    """A place for copies of what cannot be read twice, inside a folder that is being filled."""
+    return TemporaryDirectory(dir=folder, prefix="scratch-")
+
+
+def stores_at(paths: Sequence[str]) -> list[Path]:
+    """The token stores, where that is what was named; raises ConfigError where texts are among them."""
+    stores = [Path(path) for path in paths if is_store(Path(path))]
+    if stores and len(stores) < len(paths):
+        raise ConfigError(
+            f"{stores[0]} is a token store, and not all of the others are",
+            hint="tokenize the texts with --tokenizer, and name stores alone",
         )
-    return TokenStore.build(text, config)
+    return stores
+
+
+def open_stores(paths: Sequence[Path], note: Callable[[str], None]) -> TokenStore:
+    """Token stores as one; says so where a text is no longer the one that was tokenized."""
+    stores = [TokenStore.open(path) for path in paths]
+    for path, store in zip(paths, stores, strict=True):
+        note_changes(store, str(path), note)
+    return TokenStore.joined(stores)
+
+
+def note_changes(store: TokenStore, where: str, note: Callable[[str], None]) -> None:
+    changed = store.origin.changed()
+    if changed is not None:
+        note(f"{changed} is not what it was when {where} was made; the text of then is used")
+
+
+def title(given: Sequence[str]) -> str:
+    """What to call a model or a store of these texts: novel for novel.txt.gz."""
+    first = given[0]
+    if first == STDIN:
+        return "stdin"
+    name = Path(os.path.abspath(first.removeprefix(LIST_MARK))).name  # noqa: PTH100 - follows no link
+    return name.lstrip(".").split(".")[0] or "text"
 
 
 def describe_unseen(tokenizer: Tokenizer, text: str) -> str | None:
@@ -44,17 +143,42 @@ def describe_unseen(tokenizer: Tokenizer, text: str) -> str | None:
     unseen = tokenizer.unseen(text)
     if not unseen:
         return None
-    named = ", ".join(_named(symbol) for symbol in unseen[:_MOST_NAMED])
+    named = ", ".join(_symbol(symbol) for symbol in unseen[:_MOST_NAMED])
     more = f" and {len(unseen) - _MOST_NAMED} more" if len(unseen) > _MOST_NAMED else ""
     return f"{named}{more}"
 
 
-def store_at(paths: Sequence[str]) -> Path | None:
-    """The token store, where that is what was named and all that was."""
-    return Path(paths[0]) if len(paths) == 1 and is_store(Path(paths[0])) else None
+def named_tokenizer(name: str) -> Tokenizer:
+    """That of a token store or of a model; raises ModelError and TokenizerError."""
+    if is_store(Path(name)):
+        return load_tokenizer(Path(name))
+    from rnncli.storage.model_dir import ModelDir  # only here: it brings torch
+
+    return ModelDir.find(name).tokenizer()
 
 
-def _named(symbol: str) -> str:
+def _tokenizer(settings: Mapping[str, Any]) -> Tokenizer | None:
+    if settings.get("tokenizer") is None:
+        return None
+    for name in _OF_A_NEW_TOKENIZER:
+        if settings.get(name) is not None:
+            raise ConfigError(
+                f"both --tokenizer and --{name.replace('_', '-')} are given",
+                hint="a tokenizer that exists has its level and its symbols; leave the other out",
+            )
+    return named_tokenizer(settings["tokenizer"])
+
+
+def _config(kind: type[Config], given: Mapping[str, Any]) -> Config:
+    names = {entry.name for entry in fields(kind)}
+    return kind(**{name: value for name, value in given.items() if name in names and value is not None})
+
+
+def _named(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _symbol(symbol: str) -> str:
     if len(symbol) > 1:
         return repr(one_line(symbol))
     return f"{one_line(symbol)!r} (U+{ord(symbol):04X} {unicodedata.name(symbol, 'unnamed')})"

@@ -1,5 +1,6 @@
 """`rnncli eval`: perplexity, bits per character and byte."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -7,15 +8,29 @@ import typer
 from rnncli.cli import options
 
 
+class EvalPart(StrEnum):
+    """The parts that a model was not trained on."""
+
+    valid = "valid"
+    test = "test"
+
+
 def eval(
+    context: typer.Context,
     text: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[TEXT...]", help="Texts to score; - is stdin; without any, the model's held-out part."
+            metavar="[TEXT...]",
+            help=f"Texts to score: {options.TEXTS}. Without any, the model's held-out part.",
         ),
     ] = None,
     model: options.Model = None,
+    part: Annotated[
+        EvalPart, typer.Option(help="Which of the model's own parts, where no text is named.")
+    ] = EvalPart.valid,
     encoding: options.Encoding = None,
+    errors: options.Errors = None,
+    newlines: options.Newlines = None,
     device: options.Device = "auto",
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -25,33 +40,21 @@ def eval(
 
     Example: rnncli eval other.txt --model novel --json
     """
-    from rnncli.cli import corpora
+    from rnncli.cli import corpora, scoring
     from rnncli.cli.device import pick_device
     from rnncli.console import score_view, terminal
-    from rnncli.errors import CorpusError
     from rnncli.inference.evaluation import evaluate
     from rnncli.storage.model_dir import ModelDir
-    from rnncli.text import reading
 
     note = terminal.notes(quiet)
     folder = ModelDir.find(model)
     note(f"model {folder.path}")
     network = folder.model(pick_device(device))
-    tokenizer = folder.tokenizer()
     if text:
-        given = reading.read(text, encoding)
-        name, content = given.name, given.content
-        ids, counts = tokenizer.encode(content), reading.count(content)
-        unseen = corpora.describe_unseen(tokenizer, content)
-        if unseen:
-            note(f"{name} has symbols that the model does not know, scored as <unk>: {unseen}")
-        note(f"{name} read as {given.encoding}")
-        if not len(ids):
-            raise CorpusError(f"{name} has nothing to score", hint="give a text with characters in it")
+        name, scored = scoring.read_part(folder, text, corpora.read_config(context.params), note)
     else:
-        store = folder.corpus()
-        name, ids, counts = f"held-out part of {store.name}", store.ids(store.valid), store.valid.counts
-    score = evaluate(network, ids, counts, tokenizer.unknown_id)
+        name, scored = scoring.own_part(folder, part.value)
+    score = evaluate(network, scored.ids, scored.counts, scored.oov_tokens, scored.line_starts)
     if json:
         terminal.print_json({"model": folder.path.name, "text": name, **score.record()})
     else:

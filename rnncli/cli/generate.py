@@ -44,4 +44,4 @@ def generate(
     note(f"model {folder.path}, seed {seed}")
     network = folder.model(pick_device(device))
     begin = writing.read_prompt(prompt)
-    writing.stream(network, folder.tokenizer(), begin, length, sampling, seed, note)
+    writing.stream(network, folder.tokenizer(), folder.record().unit, begin, length, sampling, seed, note)

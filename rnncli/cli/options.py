@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rnncli.cli.parsing import settings_file
-from rnncli.text.config import TextConfig
+from rnncli.text.config import ReadConfig, TextConfig
 
 Model = Annotated[
     str | None,
@@ -18,10 +18,6 @@ Model = Annotated[
         metavar="NAME|DIR",
         help="A model under models/ or a folder; without it, the newest finished one.",
     ),
-]
-Encoding = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help="Encoding of texts without a byte order mark; without it, UTF-8."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Results and errors only.")]
@@ -39,23 +35,142 @@ Settings = Annotated[
         help="Settings by option name; options on the command line and RNNCLI_* variables come first.",
     ),
 ]
+_READING, _TOKENS, _PARTS = "Reading", "Tokens", "Parts"
+TEXTS = "files, folders, patterns, packed or not; @FILE lists them; - is stdin"
+Encoding = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Of texts without a byte order mark.",
+        show_default="utf-8",
+        rich_help_panel=_READING,
+    ),
+]
+Errors = Annotated[
+    str | None,
+    typer.Option(
+        metavar="strict|replace",
+        help="What does not decode: refused, or U+FFFD and counted.",
+        show_default=ReadConfig.errors,
+        rich_help_panel=_READING,
+    ),
+]
+Newlines = Annotated[
+    str | None,
+    typer.Option(
+        metavar="keep|unix",
+        help="Line ends as they are, or all as \\n.",
+        show_default=ReadConfig.newlines,
+        rich_help_panel=_READING,
+    ),
+]
 Level = Annotated[
     str | None,
-    typer.Option(metavar="char|byte|word|subword", help="What a token is; without it, the text decides."),
+    typer.Option(
+        metavar="char|byte|word|subword",
+        help="What a token is.",
+        show_default="by the text",
+        rich_help_panel=_TOKENS,
+    ),
 ]
-VocabSize = Annotated[int | None, typer.Option(metavar="N", help="Most symbols at word and subword level.")]
+VocabSize = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Most symbols at word and subword level.",
+        show_default="by the text",
+        rich_help_panel=_TOKENS,
+    ),
+]
 SubwordKind = Annotated[
     str | None,
     typer.Option(
-        metavar="bpe|unigram", help="How subword pieces are learned.", show_default=TextConfig.subword_kind
+        metavar="bpe|unigram",
+        help="How subword pieces are learned.",
+        show_default=TextConfig.subword_kind,
+        rich_help_panel=_TOKENS,
+    ),
+]
+Pattern = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REGEX",
+        help="What a word is, at word level; what lies between two is one too.",
+        show_default="between white space",
+        rich_help_panel=_TOKENS,
+    ),
+]
+TokenizerFrom = Annotated[
+    str | None,
+    typer.Option(
+        "--tokenizer",
+        metavar="FOLDER|NAME",
+        help="That of a token store or a model, instead of a new one.",
+        rich_help_panel=_TOKENS,
+    ),
+]
+Unit = Annotated[
+    str | None,
+    typer.Option(
+        metavar="stream|line",
+        help="One text, or every line a sample of its own.",
+        show_default=TextConfig.unit,
+        rich_help_panel=_TOKENS,
+    ),
+]
+Valid = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--valid",
+        metavar="TEXT",
+        help="A text of its own as held-out part.",
+        rich_help_panel=_PARTS,
     ),
 ]
 ValidFraction = Annotated[
     float | None,
     typer.Option(
         metavar="F",
-        help="Part of the text held out, from its end; at most 5 million characters.",
-        show_default=str(TextConfig.valid_fraction),
+        help="Part of the text held out.",
+        show_default="0.1, at most 5 million tokens",
+        rich_help_panel=_PARTS,
+    ),
+]
+TestFraction = Annotated[
+    float | None,
+    typer.Option(
+        metavar="F",
+        help="Part kept for rnncli eval --part test.",
+        show_default=str(TextConfig.test_fraction),
+        rich_help_panel=_PARTS,
+    ),
+]
+Split = Annotated[
+    str | None,
+    typer.Option(
+        metavar="end|lines",
+        help="Held-out parts are the text's end, or lines drawn at random.",
+        show_default=TextConfig.split,
+        rich_help_panel=_PARTS,
+    ),
+]
+SplitSeed = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Which lines --split lines draws.",
+        show_default=str(TextConfig.split_seed),
+        rich_help_panel=_PARTS,
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Processes that cut words and pieces; the result is the same.",
+        show_default="one a processor",
+        rich_help_panel=_TOKENS,
     ),
 ]
 

@@ -1,4 +1,4 @@
-"""`rnncli tokenize`: text -> tokenizer + token store."""
+"""`rnncli tokenize`: text -> tokenizer + token store, a report, or ids."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,17 +11,32 @@ from rnncli.cli import options
 def tokenize(
     context: typer.Context,
     corpus: Annotated[
-        list[str], typer.Argument(metavar="TEXT...", help="Text files, in this order; - is stdin.")
-    ],
+        list[str] | None, typer.Argument(metavar="TEXT...", help=f"Texts: {options.TEXTS}.")
+    ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FOLDER", help="The token store; without it, TEXT.tok."),
+        typer.Option("--output", "-o", metavar="FOLDER", help="The token store.", show_default="TEXT.tok"),
     ] = None,
+    report: Annotated[
+        bool, typer.Option("--report", help="Describe the text; without -o, make no store.")
+    ] = False,
+    encode: Annotated[bool, typer.Option("--encode", help="Text to ids on stdout, a line a line.")] = False,
+    decode: Annotated[bool, typer.Option("--decode", help="Ids to text on stdout.")] = False,
+    encoding: options.Encoding = None,
+    errors: options.Errors = None,
+    newlines: options.Newlines = None,
     level: options.Level = None,
     vocab_size: options.VocabSize = None,
     subword_kind: options.SubwordKind = None,
+    pattern: options.Pattern = None,
+    tokenizer: options.TokenizerFrom = None,
+    unit: options.Unit = None,
+    workers: options.Workers = None,
+    valid: options.Valid = None,
     valid_fraction: options.ValidFraction = None,
-    encoding: options.Encoding = None,
+    test_fraction: options.TestFraction = None,
+    split: options.Split = None,
+    split_seed: options.SplitSeed = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     config: options.Settings = None,
@@ -30,21 +45,20 @@ def tokenize(
 
     Example: rnncli tokenize novel.txt -o novel.tok && rnncli train novel.tok
     """
-    from rnncli.cli import corpora
+    from rnncli.cli import tokenizing
     from rnncli.console import corpus_view, terminal
-    from rnncli.errors import StorageError
-    from rnncli.text import reading
-    from rnncli.text.tokenizers import natural_level
 
-    text = reading.read(corpus, encoding)
-    wished = corpora.text_config(natural_level(text.content), context.params)
-    target = output or Path(Path("stdin" if corpus[0] == reading.STDIN else corpus[0]).stem + ".tok")
-    if target.exists():
-        raise StorageError(f"{target} exists already", hint="remove it, or name another folder with -o")
-    store = corpora.build(text, wished, terminal.notes(quiet))
-    store.write(target)
-    record = corpus_view.store_record(store, target)
+    if encode or decode:
+        tokenizing.refuse_beside_streaming(context)
+        tokenizing.stream(corpus or ["-"], context.params)
+        return
+    if not corpus:
+        raise typer.BadParameter("name a text, or - for stdin", param_hint="TEXT...")
+    described, record = tokenizing.tokenize(corpus, output, context.params, report, terminal.notes(quiet))
     if json:
-        terminal.print_json(record)
-    else:
+        terminal.print_json(corpus_view.tokenized_record(described, record))
+        return
+    if described is not None:
+        corpus_view.show_report(described)
+    if record is not None:
         corpus_view.show_store(record)

@@ -25,7 +25,7 @@ def train(
     context: typer.Context,
     corpus: Annotated[
         list[str] | None,
-        typer.Argument(metavar="TEXT...", help="Text files, in this order; - is stdin; or one token store."),
+        typer.Argument(metavar="TEXT...", help=f"Texts: {options.TEXTS}. Or token stores."),
     ] = None,
     name: Annotated[
         str | None, typer.Option(help="The model's name under models/.", show_default="the text's")
@@ -34,11 +34,21 @@ def train(
         str | None,
         typer.Option(metavar="NAME", help="Go on with a run that was stopped; budgets are totals."),
     ] = None,
+    encoding: options.Encoding = None,
+    errors: options.Errors = None,
+    newlines: options.Newlines = None,
     level: options.Level = None,
     vocab_size: options.VocabSize = None,
     subword_kind: options.SubwordKind = None,
+    pattern: options.Pattern = None,
+    tokenizer: options.TokenizerFrom = None,
+    unit: options.Unit = None,
+    workers: options.Workers = None,
+    valid: options.Valid = None,
     valid_fraction: options.ValidFraction = None,
-    encoding: options.Encoding = None,
+    test_fraction: options.TestFraction = None,
+    split: options.Split = None,
+    split_seed: options.SplitSeed = None,
     time: Annotated[
         float | None,
         _option(
@@ -108,7 +118,7 @@ def train(
         if resume is not None:
             session = training_session.resume(resume, wishes, where, view)
         else:
-            source = training_session.Source(tuple(corpus or ()), encoding, context.params)
+            source = training_session.Source(tuple(corpus or ()), context.params)
             session = training_session.begin(source, name, wishes, where, view, began)
         outcome = training_session.carry_out(session, view)
     if json:

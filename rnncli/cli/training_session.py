@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import numpy as np
 import torch
 
 from rnncli.cli import corpora, writing
@@ -19,19 +21,17 @@ from rnncli.model.config import ModelConfig
 from rnncli.model.language_model import LanguageModel
 from rnncli.reports import Evaluated, Noted, Planned, Sampled, Saved, Score, Stepped
 from rnncli.storage.model_dir import ModelDir
-from rnncli.storage.record import checked_name, free_name
-from rnncli.text import reading
-from rnncli.text.lanes import Lanes
-from rnncli.text.reading import Text
-from rnncli.text.store import TokenStore, refuse_short
-from rnncli.text.tokenizers import natural_level
+from rnncli.storage.record import free_name
+from rnncli.text import report
+from rnncli.text.lanes import Lanes, Windows
+from rnncli.text.lines import Lines, line_bounds
+from rnncli.text.store import TokenStore
 from rnncli.training import forecast, plan, probe
 from rnncli.training.config import TrainConfig
 from rnncli.training.loop import Best, Run, train, weights_of
 
 # Often enough for a curve, seldom enough for a small file.
 _METRICS_SECONDS = 5.0
-_SETTLED_BY_A_STORE = ("level", "vocab_size", "subword_kind", "valid_fraction", "encoding")
 _BUDGET_SETTINGS = {"seconds", "steps"}
 
 
@@ -40,7 +40,6 @@ class Source:
     """The text that a person named, and what was said of how to cut it; the text decides the rest."""
 
     paths: tuple[str, ...]
-    encoding: str | None
     settings: Mapping[str, Any]
 
 
@@ -73,26 +72,34 @@ def begin(
     def note(message: str) -> None:
         view.show(Noted(message))
 
-    if name is not None:
-        ModelDir.refuse_taken(checked_name(name))  # before the work, not after it
-    given = _open_or_read(source)
-    measure = partial(_measure, device)
-    machine = plan.measure_machine(measure, wishes, device.type, memory_bytes(device))
-    reasons: list[str] = []
-    if isinstance(given, Text):
-        natural = natural_level(given.content)
-        if source.settings.get("level") is None:
-            natural, reasons = plan.affordable_level(natural, len(given.content), wishes, machine)
-        store = corpora.build(given, corpora.text_config(natural, source.settings), note)
-    else:
-        store = given
-    used_seconds = monotonic() - began
-    chosen = plan.make_plan(_corpus_size(store), wishes, machine, measure, used_seconds, reasons)
-    _lanes(store, chosen.model, chosen.training)  # refuses too short a text before a folder is made
-    run = Run.new(chosen.model, chosen.training, device)
-    path = corpora.store_at(source.paths)
-    folder = ModelDir.create(name or free_name(store.name), chosen.model, chosen.training, store, path)
+    with ModelDir.new(name or free_name(corpora.title(source.paths))) as draft:
+        measure = partial(_measure, device)
+
+        def machine() -> plan.Machine:
+            return plan.measure_machine(measure, wishes, device.type, memory_bytes(device))
+
+        paths = corpora.stores_at(source.paths)
+        reasons: list[str] = []
+        if paths:
+            _refuse_settled(paths[0], source.settings)
+            store, measured = corpora.open_stores(paths, note), machine()
+        else:
+            # What can go wrong with a text goes wrong in the survey, before the machine is measured.
+            with corpora.scratch(draft.partial) as scratch:
+                texts = corpora.Texts.survey(source.paths, source.settings, Path(scratch))
+                measured, level = machine(), texts.natural
+                if source.settings.get("level") is None and texts.tokenizer is None:
+                    characters = texts.corpus.characters
+                    level, reasons = plan.affordable_level(level, characters, wishes, measured)
+                view.show(report.describe(texts.corpus, texts.config(level), texts.valid, thorough=False))
+                store = texts.build(texts.config(level), draft.corpus_folder(), note)
+        used_seconds = monotonic() - began
+        chosen = plan.make_plan(_corpus_size(store), wishes, measured, measure, used_seconds, reasons)
+        _windows(store, chosen.model, chosen.training)  # refuses too short a text
+        run = Run.new(chosen.model, chosen.training, device)
+        draft.describe(chosen.model, chosen.training, store, paths)
     run.seconds = monotonic() - began
+    folder = draft.model_dir
     return Session(folder, run, store, chosen.training, chosen.planned, chosen.validation_seconds)
 
 
@@ -100,7 +107,8 @@ def resume(name: str, wishes: plan.Wishes, device: torch.device, view: View) -> 
     """Go on where a run stopped; only its budget may change, and a budget is a total."""
     folder = ModelDir.find(name)
     record, store = folder.record(), folder.corpus()
-    training = _with_budget(record.training, wishes, store)
+    corpora.note_changes(store, str(folder.path), lambda message: view.show(Noted(message)))
+    training = _with_budget(record.model, record.training, wishes, store)
     run = folder.load_run(training, device)
     steps_left = training.steps is None or run.step < training.steps
     seconds_left = training.seconds is None or run.seconds < training.seconds
@@ -123,36 +131,39 @@ def resume(name: str, wishes: plan.Wishes, device: torch.device, view: View) -> 
 def carry_out(session: Session, view: View) -> Outcome:
     """Train to the end of the budget or to the first Ctrl-C; what is shown is also kept."""
     folder, run, store, training = session.folder, session.run, session.store, session.training
-    lanes = _lanes(store, run.model.config, training)
-    valid, unknown = store.ids(store.valid), store.tokenizer.unknown_id
+    windows = _windows(store, run.model.config, training)
+    valid, unknown = store.valid, store.tokenizer.unknown_id
 
     def validate(model: LanguageModel) -> Score:
-        return estimate(model, valid, training.validation_tokens, store.measure, unknown)
+        tokens = training.validation_tokens
+        return estimate(model, valid.ids, tokens, store.measure, unknown, valid.line_starts)
 
     view.show(session.planned)
     logged = run.seconds
     with stop_requests() as stop:
         folder.update(training=training)
         folder.save_run(run, "training")
-        for report in train(run, lanes, training, validate, session.validation_seconds):
-            view.show(report)
-            if isinstance(report, Evaluated):
-                _keep(session, report, view)
-                view.show(Sampled(run.step, writing.sample(run.model, store.tokenizer, training.seed)))
-            elif isinstance(report, Stepped) and report.seconds - logged >= _METRICS_SECONDS:
-                logged = report.seconds
+        for told in train(run, windows, training, validate, session.validation_seconds):
+            view.show(told)
+            if isinstance(told, Evaluated):
+                _keep(session, told, view)
+                view.show(
+                    Sampled(run.step, writing.sample(run.model, store.tokenizer, store.unit, training.seed))
+                )
+            elif isinstance(told, Stepped) and told.seconds - logged >= _METRICS_SECONDS:
+                logged = told.seconds
                 with _noted(view):
-                    folder.append_metrics(report)
+                    folder.append_metrics(told)
             if stop.signal:
                 break
         return _finish(session, view, stop.signal)
 
 
-def _keep(session: Session, report: Evaluated, view: View) -> None:
+def _keep(session: Session, evaluated: Evaluated, view: View) -> None:
     run, folder = session.run, session.folder
     with _noted(view):
-        folder.append_metrics(report)
-        if report.best and run.best is not None:
+        folder.append_metrics(evaluated)
+        if evaluated.best and run.best is not None:
             folder.save_weights(run.best)
         folder.save_run(run, "training")
 
@@ -179,43 +190,47 @@ def _finish(session: Session, view: View, signal: int) -> Outcome:
     return Outcome(saved, run.best.score, signal)
 
 
-def _open_or_read(source: Source) -> TokenStore | Text:
-    """What can go wrong with a text and its options goes wrong here, before the machine is measured."""
-    path = corpora.store_at(source.paths)
-    if path is None:
-        text = reading.read(source.paths, source.encoding)
-        refuse_short(text)
-        corpora.text_config(natural_level(text.content), source.settings)
-        return text
-    if any(source.settings.get(name) is not None for name in _SETTLED_BY_A_STORE):
+def _refuse_settled(path: Path, settings: Mapping[str, Any]) -> None:
+    given = [name for name in corpora.SETTLED_BY_A_STORE if settings.get(name) not in (None, (), [])]
+    if given:
         raise ConfigError(
-            f"{path} is tokenized already, so that its level, split and encoding are settled",
-            hint="leave those options out, or train from the text itself",
+            f"{path} is tokenized already, so that --{given[0].replace('_', '-')} is settled",
+            hint="leave it out, or train from the text itself",
         )
-    return TokenStore.open(path)
 
 
-def _lanes(store: TokenStore, model: ModelConfig, training: TrainConfig) -> Lanes:
-    return Lanes(store.ids(store.train), model.start, training.batch_size, training.bptt)
+def _windows(store: TokenStore, model: ModelConfig, training: TrainConfig) -> Windows:
+    train = store.train
+    if train.line_starts is None:
+        return Lanes(train.ids, model.start, training.batch_size, training.bptt)
+    return Lines(train.ids, train.line_starts, model.start, training.batch_size, training.bptt)
 
 
 def _corpus_size(store: TokenStore) -> forecast.CorpusSize:
-    tokenizer = store.tokenizer
+    tokenizer, lines = store.tokenizer, None
+    if store.train.line_starts is not None:
+        _, lengths = line_bounds(
+            store.train.ids, store.train.line_starts, np.arange(len(store.train.line_starts))
+        )
+        lines = forecast.LineSize(len(lengths), int(lengths.max()))
     return forecast.CorpusSize(
         store.name,
-        store.encoding,
+        store.origin.encoding,
         tokenizer.level,
         tokenizer.vocab_size,
         store.train.tokens,
         store.valid.tokens,
+        lines,
     )
 
 
-def _with_budget(training: TrainConfig, wishes: plan.Wishes, store: TokenStore) -> TrainConfig:
+def _with_budget(
+    model: ModelConfig, training: TrainConfig, wishes: plan.Wishes, store: TokenStore
+) -> TrainConfig:
     given = {key: value for key, value in wishes.training.items() if key in _BUDGET_SETTINGS}
     if wishes.epochs is not None:
-        step_tokens = training.batch_size * training.bptt
-        given["steps"] = max(1, round(wishes.epochs * (store.train.tokens // step_tokens)))
+        windows = _windows(store, model, training).windows_per_epoch
+        given["steps"] = max(1, round(wishes.epochs * windows))
     if not given:
         return training
     return replace(training, seconds=given.get("seconds"), steps=given.get("steps"))

@@ -2,7 +2,7 @@
 
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 import numpy as np
@@ -14,9 +14,12 @@ from rnncli.inference.config import SamplingConfig
 from rnncli.inference.generation import generate
 from rnncli.model.language_model import LanguageModel
 from rnncli.text import reading
+from rnncli.text.config import ReadConfig, Unit
+from rnncli.text.sources import STDIN
 from rnncli.text.tokenizers import Ids, Tokenizer
 
 _SAMPLE_TOKENS = {"char": 160, "byte": 160, "word": 32, "subword": 48}
+_SAMPLE_LINES = 5
 
 
 def fresh_seed() -> int:
@@ -26,7 +29,7 @@ def fresh_seed() -> int:
 
 def read_prompt(prompt: str) -> str:
     """The prompt itself, or stdin for "-"; raises GenerationError where it is not text."""
-    text = reading.read([reading.STDIN]).content if prompt == reading.STDIN else prompt
+    text = reading.read([STDIN], ReadConfig()).content if prompt == STDIN else prompt
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise GenerationError("the prompt is not valid UTF-8", hint="pass it through stdin: --prompt -")
     return text
@@ -35,38 +38,62 @@ def read_prompt(prompt: str) -> str:
 def stream(
     model: LanguageModel,
     tokenizer: Tokenizer,
+    unit: Unit,
     prompt: str,
     length: int,
     sampling: SamplingConfig,
     seed: int,
     note: Callable[[str], None],
 ) -> None:
-    """Write the prompt and `length` tokens to stdout, whole characters as soon as they are known."""
+    """Write the prompt and `length` tokens to stdout, whole characters as soon as they are known.
+
+    With unit line it ends with the line.
+    """
     unseen = corpora.describe_unseen(tokenizer, prompt)
     if unseen:
         note(f"the prompt has symbols that the model has never seen, read as <unk>: {unseen}")
-    ids = _context(tokenizer, prompt)
-    decoder = tokenizer.decoder(map(int, ids))
     _write(prompt)
-    tokens = generate(model, ids, sampling, np.random.default_rng(seed), _forbidden(tokenizer))
-    for token in islice(tokens, length):
-        _write(decoder.push(token))
-    _write(decoder.finish())
+    for text in _texts(model, tokenizer, unit, prompt, length, sampling, np.random.default_rng(seed)):
+        _write(text)
     if sys.stdout.isatty():
         _write("\n")
 
 
-def sample(model: LanguageModel, tokenizer: Tokenizer, seed: int) -> str:
+def sample(model: LanguageModel, tokenizer: Tokenizer, unit: Unit, seed: int) -> str:
     """A few lines of what the model writes by now."""
-    ids = _context(tokenizer, "")
+    rng, length = np.random.default_rng(seed), _SAMPLE_TOKENS[tokenizer.level]
+    samples = _SAMPLE_LINES if unit == "line" else 1
+    return "".join(
+        text
+        for _ in range(samples)
+        for text in _texts(model, tokenizer, unit, "", length, SamplingConfig(), rng)
+    )
+
+
+def _texts(
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    unit: Unit,
+    prompt: str,
+    length: int,
+    sampling: SamplingConfig,
+    rng: np.random.Generator,
+) -> Iterator[str]:
+    """What follows the prompt, as soon as its characters are whole: `length` tokens, or one line."""
+    ids = _context(tokenizer, unit, prompt)
     decoder = tokenizer.decoder(map(int, ids))
-    tokens = generate(model, ids, SamplingConfig(), np.random.default_rng(seed), _forbidden(tokenizer))
-    return "".join(decoder.push(token) for token in islice(tokens, _SAMPLE_TOKENS[tokenizer.level]))
+    tokens = islice(generate(model, ids, sampling, rng, _forbidden(tokenizer)), length)
+    last = int(tokenizer.encode("\n")[-1]) if unit == "line" else None
+    for token in tokens:
+        yield decoder.push(token)
+        if token == last:
+            break
+    yield decoder.finish()
 
 
-def _context(tokenizer: Tokenizer, prompt: str) -> Ids:
-    """The ids to go on from: without a prompt those of a line end, so that a line begins."""
-    beginning = "" if tokenizer.unseen("\n") else "\n"
+def _context(tokenizer: Tokenizer, unit: Unit, prompt: str) -> Ids:
+    """The ids to go on from: in a stream without a prompt those of a line end, so that a line begins."""
+    beginning = "" if unit == "line" or tokenizer.unseen("\n") else "\n"
     return tokenizer.encode(prompt or beginning)
 
 

@@ -16,10 +16,11 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from rnncli.console.corpus_view import summary_rows
 from rnncli.console.safe_text import one_line, visible
 from rnncli.console.terminal import is_live, stderr_console
 from rnncli.console.units import clock, duration, perplexity, size
-from rnncli.reports import Evaluated, Noted, Planned, Report, Sampled, Saved, Score, Stepped
+from rnncli.reports import CorpusReport, Evaluated, Noted, Planned, Report, Sampled, Saved, Score, Stepped
 
 ProgressMode = Literal["auto", "bar", "plain", "none"]
 # The design promises a plain line at least every 30 seconds.
@@ -99,6 +100,8 @@ class PlainView:
                 )
             case Planned():
                 line = "\n".join(f"plan: {name}={one_line(value)}" for name, value in _plan_rows(report))
+            case CorpusReport():
+                line = "\n".join(f"text: {name}={one_line(value)}" for name, value in summary_rows(report))
             case Sampled():
                 line = f"sample: {one_line(report.text)}"
             case Noted():
@@ -125,7 +128,9 @@ class BarView:
     def show(self, report: Report) -> None:
         match report:
             case Planned():
-                self._console.print(_plan_panel(report))
+                self._console.print(_panel("plan", _plan_rows(report)))
+            case CorpusReport():
+                self._console.print(_panel("text", summary_rows(report)))
             case Stepped():
                 self._move_bar(report)
             case Evaluated():
@@ -206,13 +211,13 @@ def _part(plan: Planned) -> str:
     return "all of those" if whole else f"{plan.validation_tokens:,} of those, spread evenly"
 
 
-def _plan_panel(plan: Planned) -> Panel:
+def _panel(title: str, rows: list[tuple[str, str]]) -> Panel:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    for name, value in _plan_rows(plan):
+    for name, value in rows:
         table.add_row(name, Text(one_line(value)))
-    return Panel(table, title="plan", title_align="left", expand=False)
+    return Panel(table, title=title, title_align="left", expand=False)
 
 
 def _farewell(saved: Saved) -> Text:

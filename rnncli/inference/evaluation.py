@@ -1,38 +1,66 @@
 """A text's score under a model, in units that compare across models and tokenizers."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from rnncli.inference.likelihood import sampled_nats, stream_nats
+from rnncli.inference.likelihood import line_nats, sampled_nats, stream_nats
 from rnncli.model.language_model import LanguageModel
 from rnncli.reports import Score
-from rnncli.text.reading import TextCounts
+from rnncli.text.counting import TextCounts
+from rnncli.text.lines import line_bounds
+from rnncli.text.shards import Shards
 from rnncli.text.tokenizers import Ids
 
+LineStarts = npt.NDArray[Any]
 
-def evaluate(model: LanguageModel, ids: Ids, counts: TextCounts, unknown_id: int | None) -> Score:
-    """Score ids (N,), each once with full history; `counts` are those of the text they stand for."""
-    nats = sum(float(block.sum(dtype=np.float64)) for block in stream_nats(model, ids))
-    return _score(nats, ids, counts, unknown_id)
+
+def evaluate(
+    model: LanguageModel,
+    ids: Ids | Shards,
+    counts: TextCounts,
+    oov_tokens: int,
+    line_starts: LineStarts | None = None,
+) -> Score:
+    """Score ids (N,), each once; `counts` and `oov_tokens` are those of the text they stand for.
+
+    With full history; where `line_starts` (L,) say that lines are samples of their own, with that of
+    the line.
+    """
+    if line_starts is None:
+        blocks = (block.sum(dtype=np.float64) for block in stream_nats(model, ids))
+    else:
+        blocks = (lines.sum() for _, lines in line_nats(model, ids, line_starts))
+    return _score(sum(map(float, blocks)), len(ids), counts, oov_tokens)
 
 
 def estimate(
     model: LanguageModel,
-    ids: Ids,
+    ids: Ids | Shards,
     tokens: int,
     measure: Callable[[Ids], TextCounts],
     unknown_id: int | None,
+    line_starts: LineStarts | None = None,
 ) -> Score:
     """Score about `tokens` of the ids (N,), spread evenly: quick enough to watch a training.
 
     `measure` gives the size of the text that some ids stand for.
     """
-    nats, positions = sampled_nats(model, ids, tokens)
-    chosen = ids[positions]
-    return _score(float(nats.sum(dtype=np.float64)), chosen, measure(chosen), unknown_id)
+    if line_starts is None:
+        nats, positions = sampled_nats(model, ids, tokens)
+        total = float(nats.sum(dtype=np.float64))
+    else:
+        lines = min(max(tokens * len(line_starts) // len(ids), 1), len(line_starts))
+        chosen = np.arange(lines) * len(line_starts) // lines
+        total = sum(float(some.sum()) for _, some in line_nats(model, ids, line_starts, chosen))
+        begins, lengths = line_bounds(ids, line_starts, chosen)
+        positions = np.repeat(begins - np.cumsum(lengths) + lengths, lengths) + np.arange(lengths.sum())
+    scored = ids[positions]
+    oov_tokens = 0 if unknown_id is None else int(np.count_nonzero(scored == unknown_id))
+    return _score(total, len(scored), measure(scored), oov_tokens)
 
 
-def _score(nats: float, ids: Ids, counts: TextCounts, unknown_id: int | None) -> Score:
-    oov_tokens = 0 if unknown_id is None else int(np.count_nonzero(ids == unknown_id))
-    return Score(nats, len(ids), counts.words, counts.characters, counts.bytes, oov_tokens)
+def _score(nats: float, tokens: int, counts: TextCounts, oov_tokens: int) -> Score:
+    return Score(nats, tokens, counts.words, counts.characters, counts.bytes, oov_tokens)

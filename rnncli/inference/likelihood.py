@@ -16,6 +16,7 @@ long pass with full history, within rounding: checked, not assumed.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,8 @@ from torch import Tensor
 
 from rnncli.model.language_model import LanguageModel
 from rnncli.model.recurrent import State
+from rnncli.text.lines import line_bounds, padded
+from rnncli.text.shards import Shards
 from rnncli.text.tokenizers import Ids
 
 LANES = 64
@@ -39,6 +42,9 @@ _SHORTEST_LANE = WARM_UP
 _SHORTEST_STRETCH = 128
 # States closer than this, relative to their size, are the same; it moves a total by less than 1e-6.
 _TOLERANCE = 1e-5
+# Lines that are scored side by side, and among how many those of like length are looked for.
+_LINES_AT_ONCE, _LINES_SORTED = 256, 8192
+_MOST_LINE_TOKENS = 2**20
 # Logits held at once, as floats: they should stay in the cache and never fill the memory.
 _MOST_LOGITS = 2**22
 
@@ -52,7 +58,7 @@ def token_nats(logits: Tensor, targets: Tensor) -> Tensor:
 @torch.inference_mode()
 def stream_nats(
     model: LanguageModel,
-    ids: Ids,
+    ids: Ids | Shards,
     lanes: int = LANES,
     window: int = WINDOW,
     block_tokens: int = BLOCK_TOKENS,
@@ -72,7 +78,7 @@ def stream_nats(
 
 @torch.inference_mode()
 def sampled_nats(
-    model: LanguageModel, ids: Ids, tokens: int, lanes: int = LANES, window: int = WINDOW
+    model: LanguageModel, ids: Ids | Shards, tokens: int, lanes: int = LANES, window: int = WINDOW
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.intp]]:
     """-ln p of about `tokens` ids from all over a text (N,), and their positions: to watch a training.
 
@@ -83,11 +89,39 @@ def sampled_nats(
     length = len(ids) // lanes
     stretch = min(max(tokens // lanes, 1), length)
     positions = np.arange(lanes)[:, None] * length + np.arange(stretch)
-    inputs, targets = _shifted(model, ids, model.config.start)
+    inputs, targets = _shifted(model, ids[0 : len(ids)], model.config.start)
     rows, goals = inputs[: lanes * length].view(lanes, length), targets[: lanes * length].view(lanes, length)
     starts = _guessed_starts(model, rows, model.initial_state(1), window)
     nats, _ = _score(model, rows[:, :stretch], goals[:, :stretch], starts, window)
     return nats.flatten().cpu().numpy(), positions.flatten()
+
+
+@torch.inference_mode()
+def line_nats(
+    model: LanguageModel,
+    ids: Ids | Shards,
+    line_starts: npt.NDArray[Any],
+    lines: npt.NDArray[np.intp] | None = None,
+    window: int = WINDOW,
+) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]]:
+    """The numbers of some lines and the -ln p of each as a whole; all of them unless `lines` chooses.
+
+    Every line starts from "text begins" and an empty memory, and is read to its end with all of its
+    own history. Lines of about the same length are scored together.
+    """
+    wanted = np.arange(len(line_starts)) if lines is None else lines
+    for first in range(0, len(wanted), _LINES_SORTED):
+        some = wanted[first : first + _LINES_SORTED]
+        begins, lengths = line_bounds(ids, line_starts, some)
+        order = np.argsort(-lengths, kind="stable")
+        while len(order):
+            at_once = max(1, min(_LINES_AT_ONCE, _MOST_LINE_TOKENS // int(lengths[order[0]])))
+            chosen, order = order[:at_once], order[at_once:]
+            opens = np.ones(len(chosen), np.bool_)
+            batch = padded(ids, begins[chosen], lengths[chosen], opens, model.config.start)
+            inputs, targets = (torch.from_numpy(a).to(model.device) for a in (batch.inputs, batch.targets))
+            nats, _ = _score(model, inputs, targets, model.initial_state(len(chosen)), window)
+            yield some[chosen], nats.cpu().double().sum(1).numpy()
 
 
 def sampled_cost(total: int, tokens: int) -> int:

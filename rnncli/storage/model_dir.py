@@ -11,7 +11,8 @@ models/NAME/
 """
 
 import json
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -46,36 +47,13 @@ class ModelDir:
     path: Path
 
     @classmethod
-    def create(
-        cls, name: str, model: ModelConfig, training: TrainConfig, corpus: TokenStore, store: Path | None
-    ) -> "ModelDir":
-        """Write the record of a run before its first step; raises StorageError when NAME is taken.
+    @contextmanager
+    def new(cls, name: str) -> Iterator["Draft"]:
+        """A folder for a run, filled before its first step; raises StorageError when NAME is taken.
 
-        `store` is where the corpus already is on disk; None keeps a copy in the folder.
+        It becomes models/NAME at the end of the block, whole, or not at all.
         """
         folder = cls.refuse_taken(checked_name(name))
-        created_at = now()
-        record = Record(
-            name=name,
-            created_at=created_at,
-            saved_at=created_at,
-            status="training",
-            model=model,
-            training=training,
-            corpus=corpus.name,
-            corpus_sha256=corpus.sha256,
-            store=None if store is None else str(store.resolve()),
-            level=corpus.tokenizer.level,
-            tokenizer_fingerprint=fingerprint(corpus.tokenizer),
-        )
-
-        def fill(partial: Path) -> None:
-            (partial / tokenizer_file(corpus.tokenizer)).write_bytes(corpus.tokenizer.to_bytes())
-            (partial / _CHECKPOINTS).mkdir()
-            if store is None:
-                corpus.write(partial / _CORPUS)
-            cls(partial)._write_record(record)
-
         try:
             MODELS.mkdir(exist_ok=True)
         except OSError as error:
@@ -83,8 +61,12 @@ class ModelDir:
                 f"cannot make {MODELS.resolve()}: {error.strerror}",
                 hint="work in a folder that you may write to",
             ) from error
-        atomic.write_folder(folder, fill)
-        return cls(folder)
+        try:
+            with atomic.new_folder(folder) as partial:
+                yield Draft(cls(folder), partial)
+        finally:
+            with suppress(OSError):  # it stays where there is anything in it
+                MODELS.rmdir()
 
     @classmethod
     def refuse_taken(cls, name: str) -> Path:
@@ -154,14 +136,14 @@ class ModelDir:
     def corpus(self) -> TokenStore:
         """The text that the model was trained on; raises CorpusError when it is gone or changed."""
         record = self.record()
-        path = self.path / _CORPUS if record.store is None else Path(record.store)
-        store = TokenStore.open(path)
+        paths = [Path(store) for store in record.stores] or [self.path / _CORPUS]
+        store = TokenStore.joined([TokenStore.open(path) for path in paths])
         if (
             fingerprint(store.tokenizer) != record.tokenizer_fingerprint
-            or store.sha256 != record.corpus_sha256
+            or store.origin.sha256 != record.corpus_sha256
         ):
             raise CorpusError(
-                f"{path} has changed since {record.name} was trained on it",
+                f"{' and '.join(map(str, paths))} changed since {record.name} was trained on it",
                 hint="tokenize the same text again, or train anew",
             )
         return store
@@ -268,3 +250,40 @@ class ModelDir:
 
     def _write_record(self, record: Record) -> None:
         atomic.write_file(self.path / _CONFIG, json.dumps(asdict(record), indent=1).encode() + b"\n")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A run's folder before it is one: `model_dir` is what it becomes."""
+
+    model_dir: ModelDir
+    partial: Path
+
+    def corpus_folder(self) -> Path:
+        """An empty folder for the tokenized text."""
+        folder = self.partial / _CORPUS
+        folder.mkdir()
+        return folder
+
+    def describe(
+        self, model: ModelConfig, training: TrainConfig, corpus: TokenStore, stores: Sequence[Path]
+    ) -> None:
+        """Write the record; `stores` are where the corpus is, where it is not in the folder itself."""
+        created_at = now()
+        record = Record(
+            name=self.model_dir.path.name,
+            created_at=created_at,
+            saved_at=created_at,
+            status="training",
+            model=model,
+            training=training,
+            corpus=corpus.name,
+            corpus_sha256=corpus.origin.sha256,
+            stores=tuple(str(store.resolve()) for store in stores),
+            level=corpus.tokenizer.level,
+            unit=corpus.origin.text.unit,
+            tokenizer_fingerprint=fingerprint(corpus.tokenizer),
+        )
+        (self.partial / tokenizer_file(corpus.tokenizer)).write_bytes(corpus.tokenizer.to_bytes())
+        (self.partial / _CHECKPOINTS).mkdir()
+        ModelDir(self.partial)._write_record(record)

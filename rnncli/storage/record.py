@@ -10,9 +10,10 @@ from rnncli import __version__
 from rnncli.errors import ConfigError, ModelError
 from rnncli.model.config import ModelConfig
 from rnncli.storage.safe_load import parse_json, read_config, read_file
+from rnncli.text.config import Unit
 from rnncli.training.config import TrainConfig
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MODELS = Path("models")
 
 Status = Literal["training", "interrupted", "finished"]
@@ -20,7 +21,7 @@ Status = Literal["training", "interrupted", "finished"]
 
 @dataclass(frozen=True)
 class Record:
-    """What config.json holds. Instants are UTC; `store` is a folder elsewhere, or null for corpus.tok."""
+    """What config.json holds. Instants are UTC; `stores` are folders elsewhere, none of them: corpus.tok."""
 
     name: str
     created_at: str
@@ -30,8 +31,9 @@ class Record:
     training: TrainConfig
     corpus: str
     corpus_sha256: str
-    store: str | None
+    stores: tuple[str, ...]
     level: str
+    unit: Unit
     tokenizer_fingerprint: str
     step: int = 0
     seconds: float = 0.0
@@ -42,8 +44,11 @@ class Record:
         for name in ("name", "created_at", "saved_at", "corpus", "corpus_sha256", "level"):
             if not isinstance(getattr(self, name), str):
                 raise TypeError(f"{name} is {getattr(self, name)!r}")
-        if not (self.store is None or isinstance(self.store, str)) or type(self.step) is not int:
-            raise TypeError("store or step is of another type")
+        if not all(isinstance(store, str) for store in self.stores) or type(self.step) is not int:
+            raise TypeError("stores or step is of another type")
+        object.__setattr__(self, "stores", tuple(self.stores))  # a list, in JSON
+        if self.unit not in get_args(Unit):
+            raise ValueError(f"unit is {self.unit!r}")
         if not isinstance(self.seconds, int | float):
             raise TypeError(f"seconds is {self.seconds!r}")
         if self.status not in get_args(Status):
@@ -78,9 +83,9 @@ def checked_name(name: str) -> str:
     return name
 
 
-def free_name(corpus: str) -> str:
-    """A name after the corpus that is not taken yet: novel, novel-2, novel-3."""
-    stem = re.sub(r"[^\w-]+", "-", Path(corpus.split(", ")[0]).stem).strip("-_")[:80] or "model"
+def free_name(title: str) -> str:
+    """A name after a text's title that is not taken yet: novel, novel-2, novel-3."""
+    stem = re.sub(r"[^\w-]+", "-", title).strip("-_")[:80] or "model"
     name, number = stem, 1
     while (MODELS / name).exists():
         number += 1

@@ -14,13 +14,17 @@ some thousand characters scored 5.48 over the whole held-out text.
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from rnncli.errors import CorpusError
+from rnncli.text.shards import Shards
 from rnncli.text.tokenizers import Ids
 
+# Where a window has no target; what torch's cross entropy passes over.
+PADDING = -100
 # In windows, for the lanes that do: often enough for "text begins" to be learned.
 RESTART = 64
 
@@ -33,6 +37,19 @@ class Window:
     targets: npt.NDArray[np.int64]
     fresh: npt.NDArray[np.bool_]
 
+    @property
+    def tokens(self) -> int:
+        return int(np.count_nonzero(self.targets != PADDING))
+
+
+class Windows(Protocol):
+    """An endless stream of windows: each depends on nothing but its number."""
+
+    @property
+    def windows_per_epoch(self) -> int: ...
+
+    def __getitem__(self, k: int) -> Window: ...
+
 
 @dataclass(frozen=True)
 class Lanes:
@@ -42,7 +59,7 @@ class Lanes:
     All lanes are fresh when an epoch begins, and each of the first half once in RESTART windows.
     """
 
-    ids: Ids
+    ids: Ids | Shards
     start: int
     batch_size: int
     bptt: int

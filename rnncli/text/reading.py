@@ -1,18 +1,20 @@
-"""Bytes to characters: files and stdin, strictly decoded, nothing changed and nothing guessed."""
+"""Bytes to characters, in blocks: strictly decoded, nothing changed and nothing guessed.
+
+A byte order mark decides the encoding and is dropped; else --encoding does; else it is UTF-8. What does
+not decode is an error that says where, and what the encoding may be.
+"""
 
 import codecs
-import hashlib
-import os
-import re
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple
 
 from rnncli.errors import CorpusError
+from rnncli.text.config import ReadConfig
+from rnncli.text.opening import Opened, opened
+from rnncli.text.sources import expand, readable_name
 
-STDIN = "-"
+# Large enough for numpy and the disk, small enough for any memory.
+BLOCK_BYTES = 2**21
 # UTF-32 first: its little-endian mark begins with that of UTF-16.
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -21,102 +23,166 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-
-
-class TextCounts(NamedTuple):
-    """Sizes of a text in units that no tokenizer can change; words are runs between white space."""
-
-    characters: int
-    words: int
-    bytes: int
+_LONGEST_MARK = max(len(mark) for mark, _ in _BYTE_ORDER_MARKS)
+# Of fewer bytes, being full of NULs says nothing.
+_ENOUGH_TO_TELL = 16
+_REPLACING = "rnncli-replace"
+# Enough for charset-normalizer to be sure, little enough to take no time.
+_SUSPECT_BYTES = 2**16
 
 
 @dataclass(frozen=True)
 class Text:
-    """A text as read: `name` for people, the SHA-256 of the bytes, the encoding that was used."""
+    """A text held in memory: `name` and `encoding` are for people."""
 
     content: str
     name: str
-    sha256: str
     encoding: str
 
 
-def count(text: str) -> TextCounts:
-    """Characters are Unicode code points; bytes are those of UTF-8, whatever the file used."""
-    words = sum(1 for _ in re.finditer(r"\S+", text))
-    return TextCounts(len(text), words, len(text.encode("utf-8")))
-
-
-def read(sources: Sequence[str], encoding: str | None = None) -> Text:
-    """Read files, in the order given and with nothing between them; "-" is stdin.
-
-    A byte order mark decides the encoding and is dropped; else `encoding`; else strict UTF-8.
-    Raises CorpusError when a source cannot be opened or decoded.
-    """
-    digest = hashlib.sha256()
+def read(given: Sequence[str], config: ReadConfig) -> Text:
+    """Whole texts, in the order given and with nothing between them; raises CorpusError."""
+    sources = expand(given)
     parts, encodings = [], []
     for source in sources:
-        data = _read_bytes(source)
-        digest.update(data)
-        content, used = _decode(data, encoding, _name(source))
-        parts.append(content)
-        encodings.append(used)
-    return Text(
-        content="".join(parts),
-        name=", ".join(_name(source) for source in sources),
-        sha256=digest.hexdigest(),
-        encoding=", ".join(dict.fromkeys(encodings)),
-    )
+        with opened(source) as file:
+            stream = CharacterStream(file, config)
+            parts += list(stream)
+            encodings.append(stream.described)
+    return Text("".join(parts), joined_name(sources), ", ".join(dict.fromkeys(encodings)))
 
 
-def _name(source: str) -> str:
-    """For people: a name whose bytes are no UTF-8 comes out with escapes instead of half characters."""
-    if source == STDIN:
-        return "stdin"
-    return os.fsencode(Path(source).name).decode("utf-8", "backslashreplace")
+def joined_name(sources: Sequence[str]) -> str:
+    """ "a.txt", "a.txt, b.txt", or "a.txt and 9 more"."""
+    names = [readable_name(source) for source in sources]
+    return ", ".join(names) if len(names) < 4 else f"{names[0]} and {len(names) - 1:,} more"
 
 
-def _read_bytes(source: str) -> bytes:
-    if source == STDIN:
-        if sys.stdin is None:
-            raise CorpusError("stdin is closed", hint="pipe a text into it, or name a file")
-        return sys.stdin.buffer.read()
-    try:
-        return Path(source).read_bytes()
-    except IsADirectoryError as error:
-        raise CorpusError(
-            f"{source} is a folder",
-            hint="name a text file; a token store, made by rnncli tokenize, goes to rnncli train alone",
-        ) from error
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise CorpusError(
-            f"cannot read {source}: {reason}", hint="check the name and its permissions"
-        ) from error
+class CharacterStream:
+    """The characters of one source, block by block, once; `replaced` counts U+FFFD put for damage.
 
+    `encoding` is the one in use, `mark_bytes` the length of the byte order mark that chose it. Blocks
+    are full ones unless `as_it_comes`.
+    """
 
-def _decode(data: bytes, encoding: str | None, name: str) -> tuple[str, str]:
-    used, start = encoding or "utf-8", 0
-    for mark, marked in _BYTE_ORDER_MARKS:
-        if data.startswith(mark):
-            used, start = marked, len(mark)
-            break
-    try:
-        content = data[start:].decode(used)
-        content.encode("utf-8")  # some codecs, such as utf-7, let lone surrogates through
-    except LookupError as error:
-        raise CorpusError(
-            f"there is no encoding named {used!r}", hint="for example --encoding gb18030"
-        ) from error
-    except UnicodeError as error:
-        where = f" at byte offset {start + error.start:,}" if isinstance(error, UnicodeDecodeError) else ""
-        raise CorpusError(
-            f"{name} is not valid {used}{where}",
-            hint="name its encoding, for example --encoding gb18030, big5, utf-16 or latin-1",
-        ) from error
-    if used == "utf-8" and encoding is None and 5 * content.count("\0") > len(content):
-        raise CorpusError(
-            f"{name} is full of NUL characters, as UTF-16 without a byte order mark is",
-            hint="name its encoding, for example --encoding utf-16-le; if it is right, --encoding utf-8",
+    def __init__(self, file: Opened, config: ReadConfig, as_it_comes: bool = False) -> None:
+        self.replaced = 0
+        self._file = file
+        self._config = config
+        self._read = file.read_some if as_it_comes else file.read
+        self._first = self._read(BLOCK_BYTES)
+        while any(mark != self._first and mark.startswith(self._first) for mark, _ in _BYTE_ORDER_MARKS):
+            more = self._read(_LONGEST_MARK - len(self._first))  # what comes as it comes may begin with less
+            if not more:
+                break
+            self._first += more
+        self.encoding, self.mark_bytes = self._choose_encoding()
+        self._fed_bytes = self.mark_bytes
+
+    @property
+    def described(self) -> str:
+        """For people: "utf-8", "gb18030, 3 replaced", "utf-8, gzip"."""
+        replaced = f"{self.replaced:,} replaced" if self.replaced else None
+        return ", ".join(filter(None, (self.encoding, self._file.packing, replaced)))
+
+    def __iter__(self) -> Iterator[str]:
+        """Raises CorpusError where the bytes do not decode."""
+        held = ""  # a \r at the end of a block: whether a \n follows is not known yet
+        for text in self._decoded():
+            if self._config.newlines == "keep":
+                yield text
+                continue
+            text = held + text
+            held = "\r" if text.endswith("\r") else ""
+            yield text.removesuffix("\r").replace("\r\n", "\n").replace("\r", "\n")
+        if held:
+            yield "\n"
+
+    def _decoded(self) -> Iterator[str]:
+        decoder = self._decoder()
+        block = self._first[self.mark_bytes :] or self._read(BLOCK_BYTES)
+        self._first = b""
+        while True:
+            self._fed_bytes += len(block)
+            try:
+                text = decoder.decode(block, final=not block)
+                text.encode("utf-8")  # some codecs, such as utf-7, let lone surrogates through
+            except UnicodeError as error:
+                raise self._undecodable(error) from error
+            if text:
+                yield text
+            if not block:
+                return
+            block = self._read(BLOCK_BYTES)
+
+    def _choose_encoding(self) -> tuple[str, int]:
+        for mark, marked in _BYTE_ORDER_MARKS:
+            if self._first.startswith(mark):
+                return marked, len(mark)
+        nulls = self._first.count(0) if len(self._first) >= _ENOUGH_TO_TELL else 0
+        if self._config.encoding is None and 5 * nulls > len(self._first):
+            raise CorpusError(
+                f"{self._file.name} is full of NUL bytes, as UTF-16 without a byte order mark is",
+                hint="name its encoding, for example --encoding utf-16-le; if it is right, --encoding utf-8",
+            )
+        return self._config.encoding or "utf-8", 0
+
+    def _decoder(self) -> codecs.IncrementalDecoder:
+        def replace(error: UnicodeError) -> tuple[str, int]:
+            assert isinstance(error, UnicodeDecodeError)
+            self.replaced += 1
+            return "\N{REPLACEMENT CHARACTER}", error.end
+
+        codecs.register_error(_REPLACING, replace)
+        try:
+            "".encode(self.encoding)  # refuses what is a codec but no encoding, such as base64
+            make = codecs.getincrementaldecoder(self.encoding)
+        except (LookupError, ValueError) as error:  # ValueError: a NUL in the name
+            raise CorpusError(
+                f"there is no encoding named {self.encoding!r}", hint="for example --encoding gb18030"
+            ) from error
+        return make(_REPLACING if self._config.errors == "replace" else "strict")
+
+    def _undecodable(self, error: UnicodeError) -> CorpusError:
+        name, where, hint = self._file.name, "", "name another encoding with --encoding"
+        if isinstance(error, UnicodeDecodeError):
+            offset = self._fed_bytes - len(error.object) + error.start
+            where = f" at byte offset {offset:,} (0x{error.object[error.start]:02X})"
+            likely = likely_encodings(_around(error.object, error.start))
+            hint = f"it looks like {' or '.join(likely)}: try --encoding {likely[0]}" if likely else hint
+        return CorpusError(
+            f"{name} is not valid {self.encoding}{where}",
+            hint=hint
+            if self._config.errors == "replace"
+            else f"{hint}; --errors replace puts U+FFFD for what does not decode",
         )
-    return content, used
+
+
+def likely_encodings(data: bytes) -> list[str]:
+    """At most three encodings in which `data`, which may end inside a character, makes sense."""
+    # Imported here since only a failure needs it, and it takes a while.
+    from charset_normalizer import from_bytes  # noqa: PLC0415
+
+    guessed = [match.encoding.replace("_", "-") for match in from_bytes(data)]
+    candidates = dict.fromkeys([*guessed[:2], "gb18030"])
+    return [name for name in candidates if name != "utf-8" and _decodes(data, name)]
+
+
+def _decodes(data: bytes, encoding: str) -> bool:
+    try:
+        codecs.getincrementaldecoder(encoding)().decode(data)
+    except (UnicodeError, LookupError):
+        return False
+    return True
+
+
+def _around(data: bytes, position: int) -> bytes:
+    """The bytes about the place that did not decode, from a line's beginning where there is one near."""
+    start = max(0, position - _SUSPECT_BYTES // 2)
+    if start:
+        start = max(start, data.find(b"\n", start, position) + 1)
+    suspect = data[start : start + _SUSPECT_BYTES]
+    if len(suspect) == _SUSPECT_BYTES and 0 not in suspect:
+        # Cut inside a character, it would be none of the encodings of many bytes a character.
+        suspect = suspect[: suspect.rfind(b"\n") + 1] or suspect
+    return suspect

@@ -1,128 +1,148 @@
-"""A tokenized text on disk: one memory-mapped array of ids, its tokenizer, its counts, its parts.
+"""A tokenized text on disk: memory-mapped ids, their tokenizer, their parts, and where they came from.
 
 NAME.tok/
     tokens.bin                            ids, little-endian, the smallest unsigned type
+    lines.bin                             with --unit line: where lines begin in their part, uint64
     tokenizer.json or tokenizer.model
     store.json                            written last: a folder without it is not a store
 
-| <------------ train ------------> | <- valid -> |      one array, split at a character of the text
+| <------------ train ------------> | <- valid -> | <- test -> |      one array; a part may be empty
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
-from rnncli import atomic
-from rnncli.errors import CorpusError, TokenizerError
-from rnncli.text.config import TextConfig
-from rnncli.text.reading import Text, TextCounts, count
+from rnncli.errors import ConfigError, CorpusError, RnncliError
+from rnncli.text.config import ReadConfig, TextConfig, Unit
+from rnncli.text.corpus import Corpus, Source, combined_sha256, stamp
+from rnncli.text.counting import TextCounts, count
+from rnncli.text.opening import opened
+from rnncli.text.shards import Shards
+from rnncli.text.sources import STDIN, expand
 from rnncli.text.subword import SubwordTokenizer
-from rnncli.text.tokenizers import (
-    ByteTokenizer,
-    CharTokenizer,
-    Ids,
-    Tokenizer,
-    WordTokenizer,
-    decode,
-    fingerprint,
-    from_json,
-    smallest_dtype,
-)
+from rnncli.text.tokenizers import Ids, Tokenizer, decode, fingerprint, from_json, smallest_dtype
 
-FORMAT_VERSION = 1
-# Enough for a held-out figure to two decimals; more would only slow validation down.
-MOST_VALID_CHARACTERS = 5_000_000
-_FEWEST_CHARACTERS = 10
-_TOKENS, _RECORD = "tokens.bin", "store.json"
+FORMAT_VERSION = 2
+PARTS = ("train", "valid", "test")
+TOKENS, LINES, _RECORD = "tokens.bin", "lines.bin", "store.json"
+LINE_DTYPE = np.dtype("<u8")
+_AGAIN = "tokenize the text again"
 
 
 @dataclass(frozen=True)
 class Part:
-    """A contiguous run of a store's ids and the size of the text that they stand for."""
+    """ids (N,), the size of the text they stand for, and, with --unit line, where lines begin (L,)."""
 
-    start: int
+    ids: Ids | Shards
+    counts: TextCounts
+    oov_tokens: int
+    line_starts: npt.NDArray[Any] | None
+
+    @property
+    def tokens(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class PartSize:
+    """What store.json says of a part."""
+
     tokens: int
     characters: int
     words: int
     bytes: int
+    oov_tokens: int
+    lines: int
+
+    def __post_init__(self) -> None:
+        if not all(type(value) is int and value >= 0 for value in vars(self).values()):
+            raise ValueError(f"a part is of size {vars(self)}")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a store came from: what was named, what was read, and the settings of both steps."""
+
+    name: str
+    given: tuple[str, ...]
+    valid_given: tuple[str, ...]
+    sources: tuple[Source, ...]
+    reading: ReadConfig
+    text: TextConfig
+
+    @classmethod
+    def of(cls, corpus: Corpus, valid: Corpus | None, config: TextConfig) -> Self:
+        return cls(
+            corpus.name,
+            corpus.given,
+            valid.given if valid else (),
+            corpus.sources + (valid.sources if valid else ()),
+            corpus.reading,
+            config,
+        )
 
     @property
-    def counts(self) -> TextCounts:
-        return TextCounts(self.characters, self.words, self.bytes)
+    def sha256(self) -> str:
+        return combined_sha256([source.sha256 for source in self.sources])
+
+    @property
+    def encoding(self) -> str:
+        return ", ".join(dict.fromkeys(source.encoding for source in self.sources))
+
+    def same_text(self, other: "Origin") -> bool:
+        """Made from the same bytes with the same settings."""
+        return (self.sha256, self.reading, self.text, bool(self.valid_given)) == (
+            other.sha256,
+            other.reading,
+            other.text,
+            bool(other.valid_given),
+        )
+
+    def changed(self) -> str | None:
+        """The name of something that is no longer what was read, or None; what is gone cannot change."""
+        known = {source.path: source for source in self.sources}
+        try:
+            now = [path for name in (self.given, self.valid_given) for path in expand(name)]
+        except CorpusError:
+            return None
+        for path in now:
+            new = path not in known and path != STDIN and stamp(path) is not None
+            if new or (path in known and _differs(known[path])):
+                return path
+        return None
 
 
 @dataclass(frozen=True)
 class TokenStore:
-    """ids (N,) with everything needed to read them; `tokens` may be a memory map."""
+    """The parts of a tokenized text with everything needed to read them."""
 
-    tokens: Ids
-    tokenizer: Tokenizer
-    name: str
-    sha256: str
-    encoding: str
     train: Part
     valid: Part
+    test: Part
+    tokenizer: Tokenizer
+    origin: Origin
 
-    @classmethod
-    def build(cls, text: Text, config: TextConfig) -> "TokenStore":
-        """Learn the tokenizer, encode both parts; raises CorpusError and TokenizerError."""
-        refuse_short(text)
-        content = text.content
-        cut = _cut(content, config)
-        parts = content[:cut], content[cut:]
-        tokenizer = _learn(content, parts[0], config)
-        train, valid = (tokenizer.encode(part) for part in parts)
-        if not len(train) or not len(valid):
-            raise CorpusError(
-                f"{text.name} has too few words for a training and a held-out part",
-                hint="use more text, or --level char",
-            )
-        return cls(
-            tokens=np.concatenate([train, valid]),
-            tokenizer=tokenizer,
-            name=text.name,
-            sha256=text.sha256,
-            encoding=text.encoding,
-            train=Part(0, len(train), *count(parts[0])),
-            valid=Part(len(train), len(valid), *count(parts[1])),
-        )
+    @property
+    def name(self) -> str:
+        return self.origin.name
 
-    def ids(self, part: Part) -> Ids:
-        return self.tokens[part.start : part.start + part.tokens]
+    @property
+    def unit(self) -> Unit:
+        return self.origin.text.unit
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        return {name: getattr(self, name) for name in PARTS}
 
     def measure(self, ids: Ids) -> TextCounts:
         """The size of the text that some ids stand for, as they decode."""
         return count(decode(self.tokenizer, ids))
-
-    @property
-    def oov_tokens(self) -> int:
-        """How many tokens, of both parts, are <unk>."""
-        unknown = self.tokenizer.unknown_id
-        return 0 if unknown is None else int(np.count_nonzero(self.tokens == unknown))
-
-    def write(self, path: Path) -> None:
-        """Write the folder `path`, whole or not at all; raises StorageError."""
-        record = {
-            "format_version": FORMAT_VERSION,
-            "name": self.name,
-            "sha256": self.sha256,
-            "encoding": self.encoding,
-            "dtype": self.tokens.dtype.name,
-            "tokenizer_fingerprint": fingerprint(self.tokenizer),
-            "train": asdict(self.train),
-            "valid": asdict(self.valid),
-        }
-
-        def fill(folder: Path) -> None:
-            self.tokens.astype(self.tokens.dtype.newbyteorder("<"), copy=False).tofile(folder / _TOKENS)
-            (folder / tokenizer_file(self.tokenizer)).write_bytes(self.tokenizer.to_bytes())
-            (folder / _RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-
-        atomic.write_folder(path, fill)
 
     @classmethod
     def open(cls, path: Path) -> "TokenStore":
@@ -132,41 +152,61 @@ class TokenStore:
             if record["format_version"] != FORMAT_VERSION:
                 raise CorpusError(
                     f"{path} has store format {record['format_version']}; this rnncli reads {FORMAT_VERSION}",
-                    hint="tokenize the text again with this version",
+                    hint=f"{_AGAIN} with this version",
                 )
             tokenizer = load_tokenizer(path)
-            dtype = smallest_dtype(tokenizer.vocab_size).newbyteorder("<")
-            store = cls(
-                tokens=np.memmap(path / _TOKENS, dtype=dtype, mode="r"),
-                tokenizer=tokenizer,
-                name=record["name"],
-                sha256=record["sha256"],
-                encoding=record["encoding"],
-                train=Part(**record["train"]),
-                valid=Part(**record["valid"]),
-            )
-            store._check(path, record)
-        except (OSError, ValueError, KeyError, TypeError, RecursionError, TokenizerError) as error:
+            if fingerprint(tokenizer) != record["tokenizer_fingerprint"]:
+                raise CorpusError(f"{path} holds a tokenizer of another store", hint=_AGAIN)
+            origin = _origin(record)
+            sizes = {part: PartSize(**record["parts"][part]) for part in PARTS}
+            return cls(**_map_parts(path, sizes, tokenizer, origin), tokenizer=tokenizer, origin=origin)
+        except CorpusError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, RnncliError) as error:
             raise CorpusError(
                 f"{path} is not a whole token store: {error}", hint="make it again with rnncli tokenize"
             ) from error
-        return store
 
-    def _check(self, path: Path, record: dict[str, Any]) -> None:
-        if fingerprint(self.tokenizer) != record["tokenizer_fingerprint"]:
-            raise CorpusError(f"{path} holds a tokenizer of another store", hint="tokenize the text again")
-        fits = self.tokens.dtype.name == record["dtype"] and self.valid.start == self.train.tokens
-        if not fits or len(self.tokens) != self.train.tokens + self.valid.tokens:
-            raise CorpusError(f"{path}/{_TOKENS} is not as long as recorded", hint="tokenize the text again")
-
-
-def refuse_short(text: Text) -> None:
-    """Raises CorpusError for a text that has nothing to learn from and nothing to hold out."""
-    if len(text.content) < _FEWEST_CHARACTERS:
-        raise CorpusError(
-            f"{text.name} has {len(text.content)} characters; a model needs {_FEWEST_CHARACTERS} or more",
-            hint="a good model wants a hundred thousand",
+    @classmethod
+    def joined(cls, stores: Sequence["TokenStore"]) -> "TokenStore":
+        """Several stores as one stream, part by part; raises CorpusError where they do not fit together."""
+        first = stores[0]
+        for store in stores[1:]:
+            if fingerprint(store.tokenizer) != fingerprint(first.tokenizer) or store.unit != first.unit:
+                raise CorpusError(
+                    f"{store.name} and {first.name} are not cut into the same tokens",
+                    hint="tokenize each with --tokenizer, the folder of the first, and the same --unit",
+                )
+        if len(stores) == 1:
+            return first
+        parts = {name: _joined_part([store.parts[name] for store in stores]) for name in PARTS}
+        origins = [store.origin for store in stores]
+        origin = Origin(
+            name=", ".join(origin.name for origin in origins),
+            given=tuple(name for origin in origins for name in origin.given),
+            valid_given=tuple(name for origin in origins for name in origin.valid_given),
+            sources=tuple(source for origin in origins for source in origin.sources),
+            reading=first.origin.reading,
+            text=first.origin.text,
         )
+        return cls(**parts, tokenizer=first.tokenizer, origin=origin)
+
+
+def write_record(
+    folder: Path, origin: Origin, tokenizer: Tokenizer, sizes: dict[str, PartSize], tokens_sha256: str
+) -> None:
+    """The tokenizer and, last of all, store.json beside ids that lie there already."""
+    (folder / tokenizer_file(tokenizer)).write_bytes(tokenizer.to_bytes())
+    record = {
+        "format_version": FORMAT_VERSION,
+        "sha256": origin.sha256,
+        "tokens_sha256": tokens_sha256,
+        "dtype": smallest_dtype(tokenizer.vocab_size).name,
+        "tokenizer_fingerprint": fingerprint(tokenizer),
+        "parts": {part: asdict(size) for part, size in sizes.items()},
+        **asdict(origin),
+    }
+    (folder / _RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 def is_store(path: Path) -> bool:
@@ -189,25 +229,68 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     return from_json((folder / "tokenizer.json").read_bytes())
 
 
-def _learn(content: str, training: str, config: TextConfig) -> Tokenizer:
-    """Words and pieces are learned from the training part alone: the held-out part stays unseen."""
-    match config.level:
-        case "char":
-            return CharTokenizer.learn(content)
-        case "byte":
-            return ByteTokenizer()
-        case "word":
-            return WordTokenizer.learn(training, config.vocab_size)
-        case "subword":
-            return SubwordTokenizer.learn(training, config.vocab_size, config.subword_kind)
+def _origin(record: dict[str, Any]) -> Origin:
+    try:
+        return Origin(
+            name=str(record["name"]),
+            given=tuple(record["given"]),
+            valid_given=tuple(record["valid_given"]),
+            sources=tuple(Source(**source) for source in record["sources"]),
+            reading=ReadConfig(**record["reading"]),
+            text=TextConfig(**record["text"]),
+        )
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
 
 
-def _cut(content: str, config: TextConfig) -> int:
-    """Where the held-out part begins, in characters; never inside a word at word level."""
-    cut = int(len(content) * (1 - config.valid_fraction))
-    cut = min(max(cut, len(content) - MOST_VALID_CHARACTERS, 1), len(content) - 1)
-    if config.level == "word":
-        # The next place after a blank; else the last one before; else there is one word only.
-        places = chain(range(cut, len(content)), range(cut - 1, 0, -1))
-        return next((place for place in places if content[place - 1].isspace()), len(content))
-    return cut
+def _map_parts(
+    path: Path, sizes: dict[str, PartSize], tokenizer: Tokenizer, origin: Origin
+) -> dict[str, Part]:
+    dtype = smallest_dtype(tokenizer.vocab_size).newbyteorder("<")
+    tokens = np.memmap(path / TOKENS, dtype=dtype, mode="r")
+    lines = np.memmap(path / LINES, dtype=LINE_DTYPE, mode="r") if origin.text.unit == "line" else None
+    for array, name, field in ((tokens, TOKENS, "tokens"), (lines, LINES, "lines")):
+        expected = sum(getattr(size, field) for size in sizes.values())
+        if array is not None and len(array) != expected:
+            raise CorpusError(f"{path}/{name} is not as long as recorded", hint=_AGAIN)
+    parts, token, line = {}, 0, 0
+    for name, size in sizes.items():
+        parts[name] = Part(
+            ids=tokens[token : token + size.tokens],
+            counts=TextCounts(size.characters, size.words, size.bytes),
+            oov_tokens=size.oov_tokens,
+            line_starts=None if lines is None else lines[line : line + size.lines],
+        )
+        token, line = token + size.tokens, line + size.lines
+    return parts
+
+
+def _joined_part(parts: Sequence[Part]) -> Part:
+    counts, starts, before = TextCounts(0, 0, 0), [], 0
+    for part in parts:
+        counts = counts.plus(part.counts)
+        if part.line_starts is not None:
+            starts.append(part.line_starts + np.uint64(before))
+        before += part.tokens
+    return Part(
+        Shards([array for part in parts for array in _arrays(part.ids)]),
+        counts,
+        sum(part.oov_tokens for part in parts),
+        np.concatenate(starts) if starts else None,
+    )
+
+
+def _arrays(ids: Ids | Shards) -> Sequence[Ids]:
+    return ids.arrays if isinstance(ids, Shards) else [ids]
+
+
+def _differs(source: Source) -> bool:
+    """Hashed only where the size or the time says that it may differ."""
+    if source.modified_ns is None or stamp(source.path) in (None, (source.bytes, source.modified_ns)):
+        return False
+    try:
+        with opened(source.path) as file:
+            file.finish()
+            return file.sha256 != source.sha256
+    except CorpusError:
+        return False

@@ -10,6 +10,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import numpy as np
 import sentencepiece
@@ -24,6 +25,9 @@ _NEVER_LEARNED = f"{_BLANK}\N{LOWER FIVE EIGHTHS BLOCK}\0"
 # sentencepiece learns from lines; longer ones are cut here instead of being skipped there.
 _LONGEST_LINE_CHARACTERS = 1000
 _LONGEST_LINE_BYTES = 4 * _LONGEST_LINE_CHARACTERS + 1
+# sentencepiece takes more than linear time over a stretch, and some for each.
+_LONGEST_STRETCH = 4096
+_KNOWN_WORDS = 2**17
 # The byte pieces and <unk>, which sentencepiece insists on and byte pieces never need.
 _FIXED_PIECES = 257
 
@@ -47,17 +51,20 @@ class SubwordTokenizer:
         if not all(self._processor.IsByte(piece) for piece in byte_ids):
             raise TokenizerError("tokenizer.model has no byte pieces", hint="learn the tokenizer with rnncli")
         self._blank_ids = [byte_ids[byte] for byte in utf8(_BLANK)]
+        self._known_words: dict[str, list[int]] = {}
+
+    def __reduce__(self) -> tuple[type["SubwordTokenizer"], tuple[bytes]]:
+        return type(self), (self._model,)
 
     @classmethod
     def learn(cls, text: str, vocab_size: int | None, kind: SubwordKind) -> "SubwordTokenizer":
         """Pieces that never cross a line end; blanks, tabs and case are kept as they are.
 
-        Without a size, one piece for about every 400 characters, between 512 and 8,192, and room
-        for the alphabet. A text that cannot fill the size gets the pieces that it has.
+        Without a size, `natural_size`. A text that cannot fill the size gets the pieces that it has.
         Raises TokenizerError when the size leaves no room beside the 256 bytes.
         """
         alphabet = len(set(text))
-        size = vocab_size or max(min(max(len(text) // 400, 512), 8192), _FIXED_PIECES + 2 * alphabet)
+        size = vocab_size or natural_size(len(text), alphabet)
         if size < _FIXED_PIECES + 8:
             raise TokenizerError(
                 f"vocab-size is {size}, and subword keeps {_FIXED_PIECES} pieces for bytes",
@@ -97,12 +104,30 @@ class SubwordTokenizer:
 
     def encode(self, text: str) -> Ids:
         utf8(text)  # refuses lone surrogates, which sentencepiece would replace
-        ids: list[int] = []
-        for number, part in enumerate(text.split(_BLANK)):
-            if number:
-                ids.extend(self._blank_ids)
-            ids.extend(self._processor.EncodeAsIds(part))
-        return np.array(ids, smallest_dtype(self.vocab_size))
+        dtype = smallest_dtype(self.vocab_size)
+        if _is_prose(text):
+            return np.fromiter(self._encode_words(text), dtype)
+        parts = [
+            self._blank_ids if stretch == _BLANK else self._processor.EncodeAsNumpy(stretch)
+            for stretch in _stretches(text)
+        ]
+        return np.concatenate(parts or [[]]).astype(dtype)
+
+    def _encode_words(self, text: str) -> Iterable[int]:
+        """No piece crosses a blank, so that a word is cut the same way wherever it stands: looked up."""
+        marked = text.replace(" ", "\0 ").replace("\n", "\0\n\0")
+        while " \0 " in marked:  # a run of blanks goes with the word after it
+            marked = marked.replace(" \0 ", "  ")
+        words = marked.split("\0")
+        if max(map(len, words)) > _LONGEST_STRETCH:
+            words = [part for word in words for part in _stretches(word)]
+        known = self._known_words
+        new = list(set(words).difference(known))
+        known.update(zip(new, self._processor.EncodeAsIds(new), strict=True))
+        ids = chain.from_iterable([known[word] for word in words])
+        if len(known) > _KNOWN_WORDS:
+            known.clear()
+        return ids
 
     def decoder(self, context: Iterable[int] = ()) -> Decoder:
         return utf8_decoder(self._bytes.__getitem__, context)
@@ -126,6 +151,36 @@ class SubwordTokenizer:
         if self._processor.IsByte(piece):
             return bytes([int(name[3:-1], 16)])
         return utf8(name.replace(_BLANK, " "))
+
+
+def natural_size(characters: int, alphabet: int) -> int:
+    """One piece for about every 400 characters, between 512 and 8,192, and room for the alphabet."""
+    return max(min(max(characters // 400, 512), 8192), _FIXED_PIECES + 2 * alphabet)
+
+
+def _is_prose(text: str) -> bool:
+    """True where words stand between blanks, so that most will be met again."""
+    return 16 * text.count(" ") > len(text) and "\0" not in text and _BLANK not in text
+
+
+def _stretches(text: str) -> Iterator[str]:
+    """Stretches that end with a line, else before a blank, none too long for sentencepiece; each ▁ alone."""
+    for part in re.split(f"({_BLANK})", text) if _BLANK in text else [text]:
+        start = 0
+        while len(part) - start > _LONGEST_STRETCH:
+            limit = start + _LONGEST_STRETCH
+            stop = part.rfind("\n", start, limit) + 1 or _before_blanks(part, start, limit) or limit
+            yield part[start:stop]
+            start = stop
+        if start < len(part):
+            yield part[start:]
+
+
+def _before_blanks(text: str, start: int, stop: int) -> int:
+    """Where the last run of blanks in start..stop begins; 0 where there is none but at the start."""
+    blank = text.rfind(" ", start, stop)
+    begin = len(text[start : blank + 1].rstrip(" "))
+    return start + begin if blank >= 0 and begin else 0
 
 
 def _lines_to_learn_from(text: str, left_out: str) -> Iterator[str]:

@@ -11,22 +11,24 @@ import hashlib
 import json
 import re
 import sys
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
+from itertools import chain, pairwise
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from rnncli.errors import TokenizerError
-from rnncli.text.config import Level
+from rnncli.errors import ConfigError, TokenizerError
+from rnncli.text.config import Level, TextConfig
+from rnncli.text.counting import code_points
 
 Ids = npt.NDArray[np.unsignedinteger[Any]]
 Push = Callable[[int], str]
 
 UNKNOWN = "<unk>"
 END_OF_LINE = "<eos>"
+DEFAULT_WORDS = 20_000
 # U+FFFD, what Unicode prescribes where a symbol cannot be shown.
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
@@ -91,16 +93,20 @@ class CharTokenizer:
             )
         self.vocab_size = 1 + len(symbols)
         self._table: Ids = np.zeros(sys.maxunicode + 1, smallest_dtype(self.vocab_size))
-        self._table[_code_points(symbols)] = np.arange(1, self.vocab_size)
+        self._table[code_points(symbols)] = np.arange(1, self.vocab_size)
+        # ASCII in a small alphabet, the quick way: bytes to bytes.
+        self._ascii = self._table[:256].tobytes() if self._table.itemsize == 1 else b""
         self._symbols = [REPLACEMENT, *symbols]
 
     @classmethod
-    def learn(cls, text: str) -> "CharTokenizer":
-        """The alphabet of the whole text: an inventory, as is usual in the field, not a statistic."""
+    def of(cls, text: str) -> "CharTokenizer":
+        """For the characters of `text`, each once however often it stands there."""
         return cls("".join(sorted(set(text))))
 
     def encode(self, text: str) -> Ids:
-        return self._table[_code_points(text)]
+        if self._ascii and text.isascii():
+            return np.frombuffer(text.encode("ascii").translate(self._ascii), np.uint8)
+        return self._table[code_points(text)]
 
     def decoder(self, context: Iterable[int] = ()) -> Decoder:  # noqa: ARG002 - no id depends on another
         return Decoder(self._symbols.__getitem__)
@@ -140,44 +146,60 @@ class ByteTokenizer:
 
 
 class WordTokenizer:
-    """One id a word between white space; a line end is <eos>; words outside the table are <unk>."""
+    """One id a word; a line end is <eos>; words outside the table are <unk>.
+
+    Words stand between white space, which is lost but for line ends. Or a word is what `pattern`
+    matches in a line, or what lies between two matches: then nothing is lost.
+    """
 
     level: Level = "word"
 
-    def __init__(self, words: list[str]) -> None:
+    def __init__(self, words: list[str], pattern: str | None = None) -> None:
         if words[:2] != [UNKNOWN, END_OF_LINE] or len(set(words)) != len(words):
             raise TokenizerError(
                 "a word table is damaged or repeats a word", hint="learn the tokenizer again"
             )
         self._words = words
+        self._pattern = pattern
         self.vocab_size = len(words)
         self.unknown_id: int | None = 0
 
     @classmethod
-    def learn(cls, text: str, vocab_size: int | None) -> "WordTokenizer":
-        """The `vocab_size` most frequent words, both marks included; ties in code point order.
+    def learn(
+        cls, counts: Mapping[str, int], vocab_size: int | None, pattern: str | None = None
+    ) -> "WordTokenizer":
+        """The `vocab_size` most frequent of the counted words, both marks included; ties by code point.
 
         Without a size: at most 20,000, and words seen once become <unk>, so that <unk> has a
         probability learned from them, unless the text brings its own <unk>.
         """
-        counts = Counter(match.group() for match in re.finditer(r"\S+", text))
-        own_unknown = UNKNOWN in counts
-        for mark in (UNKNOWN, END_OF_LINE):
-            counts.pop(mark, None)
-        least = 1 if vocab_size is not None or own_unknown else 2
-        ranked = sorted((-count, word) for word, count in counts.items() if count >= least)
-        return cls([UNKNOWN, END_OF_LINE] + [word for _, word in ranked[: (vocab_size or 20_000) - 2]])
+        least = 1 if vocab_size is not None or UNKNOWN in counts else 2
+        ranked = sorted(
+            (-count, word)
+            for word, count in counts.items()
+            if count >= least and word not in (UNKNOWN, END_OF_LINE)
+        )
+        chosen = [word for _, word in ranked[: (vocab_size or DEFAULT_WORDS) - 2]]
+        return cls([UNKNOWN, END_OF_LINE, *chosen], pattern)
 
     @cached_property
     def _ids(self) -> dict[str, int]:
-        return {word: index for index, word in enumerate(self._words)}
+        ids = {word: index for index, word in enumerate(self._words)}
+        if self._pattern is not None:
+            del ids[END_OF_LINE]  # written in the text, it is no line end: nothing may be lost
+        return ids
 
     def encode(self, text: str) -> Ids:
-        ids = self._ids
-        tokens = (ids.get(word, 0) for word in _words_and_ends(text))
-        return np.fromiter(tokens, smallest_dtype(self.vocab_size))
+        find, end = self._ids.get, self._words.index(END_OF_LINE)
+        ids: list[int] = []
+        for number, words in enumerate(words_of_lines(text, self._pattern)):
+            if number:
+                ids.append(end)
+            ids.extend([find(word, 0) for word in words])
+        return np.array(ids, smallest_dtype(self.vocab_size))
 
     def decoder(self, context: Iterable[int] = ()) -> Decoder:
+        between = " " if self._pattern is None else ""
         last = END_OF_LINE
 
         def push(token: int) -> str:
@@ -186,7 +208,7 @@ class WordTokenizer:
             last = word
             if word == END_OF_LINE:
                 return "\n"
-            return word if before == END_OF_LINE else " " + word
+            return word if before == END_OF_LINE else between + word
 
         for token in context:
             push(token)
@@ -196,26 +218,24 @@ class WordTokenizer:
         return self._words[token]
 
     def unseen(self, text: str) -> list[str]:
-        return [word for word in dict.fromkeys(_words_and_ends(text)) if word not in self._ids]
+        words = chain.from_iterable(words_of_lines(text, self._pattern))
+        return [word for word in dict.fromkeys(words) if word not in self._ids]
 
     def to_bytes(self) -> bytes:
-        return _to_json({"level": "word", "words": self._words})
+        return _to_json({"level": "word", "pattern": self._pattern, "words": self._words})
 
 
-def natural_level(text: str) -> Level:
-    """Word for a text that marks its unknown words, as Mikolov's Penn Treebank does; else char.
-
-    A few marks are a text about such marks: at least one word in 500 must be one.
-    """
-    marks = len(re.findall(rf"(?<!\S){UNKNOWN}(?!\S)", text))
-    return "word" if marks and 500 * marks >= len(text.split()) else "char"
+def words_of_lines(text: str, pattern: str | None) -> Iterator[list[str]]:
+    """The words of each line, as WordTokenizer cuts them."""
+    if pattern is None:
+        return map(str.split, text.split("\n"))
+    return (_matched(line, re.compile(pattern)) for line in text.split("\n"))
 
 
-def spaces_are_scarce(text: str) -> bool:
-    """True where cutting at white space gives phrases or whole lines, as in Chinese, not words."""
-    sample = text[:200_000]
-    words = sample.split()
-    return bool(words) and sum(map(len, words)) / len(words) > 15
+def _matched(line: str, pattern: re.Pattern[str]) -> list[str]:
+    """Every match and everything between two matches, in order."""
+    cuts = [cut for match in pattern.finditer(line) for cut in match.span()]
+    return [line[start:stop] for start, stop in pairwise([0, *cuts, len(line)]) if start < stop]
 
 
 def from_json(content: bytes) -> Tokenizer:
@@ -226,10 +246,10 @@ def from_json(content: bytes) -> Tokenizer:
         if level == "char" and isinstance(record["symbols"], str):
             return CharTokenizer(record["symbols"])
         if level == "word" and all(isinstance(word, str) for word in record["words"]):
-            return WordTokenizer(record["words"])
+            return WordTokenizer(record["words"], _checked_pattern(record["pattern"]))
         if level == "byte":
             return ByteTokenizer()
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, ConfigError) as error:
         raise TokenizerError(f"tokenizer.json is damaged: {error}", hint="learn it again") from error
     raise TokenizerError(f"tokenizer.json holds no tokenizer of level {level!r}", hint="learn it again")
 
@@ -256,14 +276,8 @@ def utf8_decoder(bytes_of: Callable[[int], bytes], context: Iterable[int]) -> De
     )
 
 
-def _code_points(text: str) -> npt.NDArray[np.uint32]:
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-
-
-def _words_and_ends(text: str) -> Iterator[str]:
-    r"""Words, and <eos> for each \n; other line ends are white space like any other."""
-    for match in re.finditer(r"\n|\S+", text):
-        yield END_OF_LINE if match.group() == "\n" else match.group()
+def _checked_pattern(pattern: str | None) -> str | None:
+    return TextConfig(level="word", pattern=pattern).pattern  # refuses what is no pattern
 
 
 def _to_json(record: dict[str, Any]) -> bytes:

@@ -23,6 +23,22 @@ class CorpusSize:
     vocab_size: int
     train_tokens: int
     valid_tokens: int
+    lines: "LineSize | None" = None
+
+
+@dataclass(frozen=True)
+class LineSize:
+    """Of a training part whose lines are samples of their own: how many, and the longest, in tokens."""
+
+    number: int
+    longest: int
+
+
+def step_tokens(corpus: CorpusSize, batch_size: int, bptt: int) -> float:
+    """Tokens that one step learns from, on average."""
+    if corpus.lines is None:
+        return batch_size * bptt
+    return batch_size * min(corpus.train_tokens / corpus.lines.number, bptt)
 
 
 def predict(
@@ -37,10 +53,10 @@ def predict(
 ) -> Planned:
     """The whole run at this speed, of which `used_seconds` and `done_steps` are over."""
     each = validation_seconds(training, corpus, tokens_per_second)
-    seconds = budget_seconds(training, tokens_per_second, used_seconds, done_steps, each)
+    seconds = budget_seconds(corpus, training, tokens_per_second, used_seconds, done_steps, each)
     training_seconds = max(seconds - used_seconds - training.validations * each, 0.0)
-    step_tokens = training.batch_size * training.bptt
-    steps = done_steps + max(1, round(training_seconds * tokens_per_second / step_tokens))
+    tokens_a_step = step_tokens(corpus, training.batch_size, training.bptt)
+    steps = done_steps + max(1, round(training_seconds * tokens_per_second / tokens_a_step))
     return Planned(
         corpus=corpus.name,
         encoding=corpus.encoding,
@@ -56,8 +72,8 @@ def predict(
         precision=training.precision,
         device=device,
         steps=steps,
-        train_tokens=steps * step_tokens,
-        epochs=steps * step_tokens / corpus.train_tokens,
+        train_tokens=round(steps * tokens_a_step),
+        epochs=steps * tokens_a_step / corpus.train_tokens,
         seconds=seconds,
         tokens_per_second=tokens_per_second,
         memory_bytes=memory_bytes(model, training),
@@ -66,12 +82,18 @@ def predict(
 
 
 def budget_seconds(
-    training: TrainConfig, speed: float, used_seconds: float, done_steps: int, each_validation: float
+    corpus: CorpusSize,
+    training: TrainConfig,
+    speed: float,
+    used_seconds: float,
+    done_steps: int,
+    each_validation: float,
 ) -> float:
     """How long a run lasts at `speed` tokens per second, from its beginning, validations included."""
     limits = [] if training.seconds is None else [training.seconds]
     if training.steps is not None:
-        left = max(training.steps - done_steps, 0) * training.batch_size * training.bptt / speed
+        steps_left = max(training.steps - done_steps, 0)
+        left = steps_left * step_tokens(corpus, training.batch_size, training.bptt) / speed
         limits.append(used_seconds + left + training.validations * each_validation)
     return min(limits)
 

@@ -18,7 +18,7 @@ from rnncli.model.config import ModelConfig
 from rnncli.model.language_model import LanguageModel
 from rnncli.model.recurrent import State
 from rnncli.reports import Evaluated, Score, Stepped
-from rnncli.text.lanes import Lanes, Window
+from rnncli.text.lanes import Window, Windows
 from rnncli.training.config import TrainConfig
 from rnncli.training.optimizer import adamw
 from rnncli.training.schedule import learning_rate
@@ -74,7 +74,7 @@ class Run:
 
 def train(
     run: Run,
-    lanes: Lanes,
+    windows: Windows,
     config: TrainConfig,
     validate: Validate,
     validation_seconds: float = 0.0,
@@ -102,20 +102,21 @@ def train(
             run.seconds = clock() - began
             run.validations, run.validated_step = due, run.step
             best = _keep_best(run, score)
-            epoch = run.step / lanes.windows_per_epoch
+            epoch = run.step / windows.windows_per_epoch
             yield Evaluated(run.step, epoch, run.seconds, since_validation.mean(), score, best)
             since_report, since_validation = _Meter(clock()), _Meter(clock())
         elif progress >= 1.0:
             return
         else:
             rate = learning_rate(progress, config)
-            loss, norm = train_step(run, lanes[run.step], config, rate)
+            window = windows[run.step]
+            loss, norm = train_step(run, window, config, rate)
             run.seconds = clock() - began
-            since_report.add(loss)
-            since_validation.add(loss)
+            since_report.add(loss, window.tokens)
+            since_validation.add(loss, window.tokens)
             if clock() - since_report.began >= REPORT_SECONDS:
                 progress = _progress(run, config, validation_seconds)
-                yield _stepped(run, lanes, since_report, clock(), progress, rate, norm)
+                yield _stepped(run, windows, since_report, clock(), progress, rate, norm)
                 since_report = _Meter(clock())
 
 
@@ -136,7 +137,7 @@ def train_step(run: Run, window: Window, config: TrainConfig, rate: float) -> tu
     )
     with precision_context(config, device):
         logits, state = run.model(inputs, state, run.rng)
-    loss = token_nats(logits, targets).mean()
+    loss = token_nats(logits, targets).sum() / window.tokens
     run.optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     norm = float(torch.nn.utils.clip_grad_norm_(run.model.parameters(), config.gradient_clip))
@@ -159,31 +160,31 @@ def precision_context(config: TrainConfig, device: torch.device) -> AbstractCont
 
 
 class _Meter:
-    """The mean loss since an instant, summed on the device so that no step waits for it."""
+    """The mean nats per token since an instant, summed on the device so that no step waits for it."""
 
     def __init__(self, began: float) -> None:
         self.began = began
-        self.steps = 0
+        self.tokens = 0
         self._nats: Tensor | float = 0.0
 
-    def add(self, loss: Tensor) -> None:
-        self.steps += 1
-        self._nats = self._nats + loss
+    def add(self, loss: Tensor, tokens: int) -> None:
+        self.tokens += tokens
+        self._nats = self._nats + loss * tokens
 
     def mean(self) -> float:
-        return float(self._nats) / self.steps if self.steps else math.nan
+        return float(self._nats) / self.tokens if self.tokens else math.nan
 
 
 def _stepped(
-    run: Run, lanes: Lanes, meter: _Meter, now: float, progress: float, rate: float, norm: float
+    run: Run, windows: Windows, meter: _Meter, now: float, progress: float, rate: float, norm: float
 ) -> Stepped:
     return Stepped(
         step=run.step,
-        epoch=run.step / lanes.windows_per_epoch,
+        epoch=run.step / windows.windows_per_epoch,
         seconds=run.seconds,
         progress=progress,
         nats_per_token=meter.mean(),
-        tokens_per_second=meter.steps * lanes.batch_size * lanes.bptt / (now - meter.began),
+        tokens_per_second=meter.tokens / (now - meter.began),
         learning_rate=rate,
         gradient_norm=norm,
         skipped_steps=run.skipped_steps,

@@ -12,6 +12,7 @@ from rnncli.errors import ConfigError
 from rnncli.model.config import ModelConfig
 from rnncli.reports import Planned
 from rnncli.text.config import Level
+from rnncli.text.lines import LENGTH_STEP
 from rnncli.training.config import DEFAULT_SECONDS, TrainConfig
 from rnncli.training.forecast import (
     CorpusSize,
@@ -19,6 +20,7 @@ from rnncli.training.forecast import (
     budget_seconds,
     memory_bytes,
     predict,
+    step_tokens,
     validation_seconds,
 )
 
@@ -42,6 +44,8 @@ _SHORT_TEXT_TOKENS = 300_000
 _SHORT_TEXT_DROPOUT = 0.5
 # On short texts the held-out loss turns upwards after about this many epochs.
 _ENOUGH_EPOCHS = 20
+# Lines as samples: the longest that is learned in one stretch, and the most side by side.
+_LONGEST_LINE_WINDOW, _MOST_LINES = 256, 512
 # Shares of a time budget: for one measurement before the start, one validation, all validations.
 _PROBE_SHARE, _VALIDATION_SHARE, _VALIDATIONS_SHARE = 0.01, 0.02, 0.06
 _LONGEST_PROBE_SECONDS = 1.0
@@ -140,7 +144,7 @@ def make_plan(
     model = _choose_model(corpus, wishes, machine, reasons)
     training = _choose_window(corpus, wishes, model)
     _check_memory(model, memory_bytes(model, training), machine)
-    training, speed = _choose_precision(model, training, wishes, measure)
+    training, speed = _choose_precision(model, training, wishes, _for_lines(measure, corpus))
     training = _choose_budget(training, corpus, wishes, speed, reasons)
     training = _choose_validations(training, corpus, wishes, speed)
     planned = predict(corpus, model, training, machine.device, speed, used_seconds, reasons=tuple(reasons))
@@ -184,8 +188,8 @@ def _affordable_tokens(model: ModelConfig, corpus: CorpusSize, wishes: Wishes, m
         return _guessed_speed(model, machine) * wishes.seconds
     if wishes.epochs is not None:
         return wishes.epochs * corpus.train_tokens
-    lanes = wishes.training.get("batch_size", TrainConfig.batch_size)
-    return float(wishes.training["steps"] * lanes * wishes.training.get("bptt", TrainConfig.bptt))
+    window = _choose_window(corpus, wishes, model)
+    return float(wishes.training["steps"]) * step_tokens(corpus, window.batch_size, window.bptt)
 
 
 def _guessed_speed(model: ModelConfig, machine: Machine) -> float:
@@ -199,12 +203,22 @@ def _guessed_speed(model: ModelConfig, machine: Machine) -> float:
 
 def _choose_window(corpus: CorpusSize, wishes: Wishes, model: ModelConfig) -> TrainConfig:
     """Lanes, window and rate; fewer lanes where the text would not fill eight windows."""
-    batch_size = wishes.training.get("batch_size", TrainConfig.batch_size)
     bptt = wishes.training.get("bptt", TrainConfig.bptt)
-    if "batch_size" not in wishes.training:
+    batch_size = wishes.training.get("batch_size", TrainConfig.batch_size)
+    if corpus.lines is not None:
+        # Short lines side by side, as many as make a window of the usual size; long ones uncut.
+        bptt = wishes.training.get("bptt", min(corpus.lines.longest, _LONGEST_LINE_WINDOW))
+        if "batch_size" not in wishes.training:
+            batch_size = _MOST_LINES
+            usual = TrainConfig.batch_size * TrainConfig.bptt
+            while batch_size > 1 and (
+                step_tokens(corpus, batch_size, bptt) > usual or 8 * batch_size > corpus.lines.number
+            ):
+                batch_size //= 2
+    elif "batch_size" not in wishes.training:
         while batch_size > 1 and 8 * batch_size * bptt > corpus.train_tokens:
             batch_size //= 2
-    if "bptt" not in wishes.training:
+    if corpus.lines is None and "bptt" not in wishes.training:
         while bptt > 1 and batch_size * bptt > corpus.train_tokens:
             bptt //= 2
     chosen = {
@@ -215,6 +229,19 @@ def _choose_window(corpus: CorpusSize, wishes: Wishes, model: ModelConfig) -> Tr
     }
     open_ended = {key: value for key, value in wishes.training.items() if key not in ("seconds", "steps")}
     return TrainConfig(**{**chosen, **open_ended})
+
+
+def _for_lines(measure: Measure, corpus: CorpusSize) -> Measure:
+    """Measured in windows as long as the mean line, which are partly padding."""
+    if corpus.lines is None:
+        return measure
+    mean = corpus.train_tokens / corpus.lines.number
+
+    def measure_lines(model: ModelConfig, training: TrainConfig, seconds: float) -> float:
+        width = min(-(-int(mean) // LENGTH_STEP) * LENGTH_STEP, training.bptt)
+        return measure(model, replace(training, bptt=width), seconds) * min(mean / width, 1.0)
+
+    return measure_lines
 
 
 def _choose_precision(
@@ -234,14 +261,15 @@ def _choose_budget(
     training: TrainConfig, corpus: CorpusSize, wishes: Wishes, speed: float, reasons: list[str]
 ) -> TrainConfig:
     """Seconds, steps, or both where the time is more than the text needs."""
-    steps_per_epoch = max(1, corpus.train_tokens // (training.batch_size * training.bptt))
+    tokens_a_step = step_tokens(corpus, training.batch_size, training.bptt)
+    steps_per_epoch = max(1, int(corpus.train_tokens / tokens_a_step))
     steps = wishes.training.get("steps")
     if wishes.epochs is not None:
         steps = max(1, round(wishes.epochs * steps_per_epoch))
     if steps is None:
         assert wishes.seconds is not None
         enough = _ENOUGH_EPOCHS * steps_per_epoch
-        if wishes.seconds * speed > enough * training.batch_size * training.bptt:
+        if wishes.seconds * speed > enough * tokens_a_step:
             steps = enough
             reasons.append(
                 f"{_ENOUGH_EPOCHS} epochs: more would only memorise this text (--epochs has the last word)"
@@ -258,7 +286,7 @@ def _choose_validations(
     """
     if wishes.seconds is None:
         return training
-    seconds = budget_seconds(training, speed, 0.0, 0, 0.0)
+    seconds = budget_seconds(corpus, training, speed, 0.0, 0, 0.0)
     if "validation_tokens" not in wishes.training:
         tokens = affordable_validation_tokens(corpus, speed, _VALIDATION_SHARE * seconds)
         training = replace(training, validation_tokens=tokens)

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,3 +60,14 @@ def rnncli(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[b
 
 
 TINY = ("--steps", "6", "--hidden-size", "12", "--embedding-size", "8", "--batch-size", "2", "--bptt", "16")
+
+
+def nothing_is_left() -> bool:
+    """No folder of models, no store and no scratch of one, hidden or not, where the test works."""
+    stores = [*Path().glob("*.tok"), *Path().glob(".partial-*")]
+    return not stores and not Path("models").exists()
+
+
+def words(text: str) -> str:
+    """What a box with a frame says, without its frame and its line breaks."""
+    return " ".join(text.replace("│", " ").split())

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import TINY, Command
+from tests.cli.conftest import TINY, Command, nothing_is_left
 
 
 @pytest.mark.parametrize(
@@ -27,8 +27,7 @@ def test_a_text_that_cannot_be_used_is_one_error_and_one_hint(
         assert error.startswith("error: ")
         assert named in error
         assert hint.startswith("hint: ")
-        assert not Path("models").exists()
-        assert not Path("bad.tok").exists()
+        assert nothing_is_left()
 
 
 @pytest.mark.parametrize("command", ["train", "tokenize"])
@@ -60,11 +59,13 @@ def test_a_name_too_long_for_a_file_is_an_error_and_no_traceback(rnncli: Command
     assert rnncli("eval", "-m", "x" * 5000).code == 1
 
 
-def test_a_folder_that_is_no_store_is_named(rnncli: Command, own_folder: Path) -> None:
+def test_an_empty_folder_is_neither_a_text_nor_a_store(rnncli: Command, own_folder: Path) -> None:
     Path("folder").mkdir()
-    ran = rnncli("train", "folder")
-    assert ran.code == 1
-    assert "folder is a folder" in ran.err
+    for command in ("train", "tokenize"):
+        ran = rnncli(command, "folder")
+        assert ran.code == 1
+        assert "folder has no files in it" in ran.err
+        assert nothing_is_left()
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,7 @@ def test_a_setting_without_sense_is_one_error_and_leaves_nothing(
     assert ran.code == 1, ran.err
     assert ran.err.count("error: ") == ran.err.count("hint: ") == 1
     assert "Traceback" not in ran.err
-    assert not list(Path().glob("models/*"))
+    assert nothing_is_left()
 
 
 @pytest.mark.parametrize(

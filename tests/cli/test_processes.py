@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import TINY
+from tests.cli.conftest import TINY, nothing_is_left
 
 COMMANDS = ["tokenize", "train", "eval", "generate", "info"]
 COMMAND = [sys.executable, "-m", "rnncli"]
@@ -70,9 +70,12 @@ def test_a_stopped_training_is_saved_usable_and_resumable(
     assert b"finished" in run("info", "x").stdout
 
 
-def test_ctrl_c_before_there_is_anything_to_save_leaves_nothing(rhyme: Path) -> None:
+@pytest.mark.parametrize("command", [("train", "-", "--name", "x"), ("tokenize", "-")], ids=" ".join)
+def test_ctrl_c_before_there_is_anything_to_save_leaves_nothing(
+    rhyme: Path, command: tuple[str, ...]
+) -> None:
     reading = subprocess.Popen(
-        [*COMMAND, "train", "-", "--name", "x"],
+        [*COMMAND, *command],
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=ENVIRONMENT,
@@ -82,7 +85,7 @@ def test_ctrl_c_before_there_is_anything_to_save_leaves_nothing(rhyme: Path) -> 
     _, err = reading.communicate(timeout=60)
     assert reading.returncode == 130
     assert b"Traceback" not in err
-    assert not Path("models").exists()
+    assert nothing_is_left()
 
 
 def test_a_pipe_that_closes_early_ends_generate_quietly(rhyme: Path) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,20 +13,28 @@ from rnncli.model.config import ModelConfig
 from rnncli.reports import Evaluated, Score
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.record import Status, free_name
-from rnncli.text.config import TextConfig
-from rnncli.text.reading import Text
+from rnncli.text.building import build
+from rnncli.text.config import ReadConfig, TextConfig
+from rnncli.text.corpus import Corpus
 from rnncli.text.store import TokenStore
 from rnncli.training.config import TrainConfig
 from rnncli.training.loop import Best, Run, weights_of
 
 CPU = torch.device("cpu")
-STORE = TokenStore.build(Text("abcabd\n" * 30, "tiny.txt", "00", "utf-8"), TextConfig())
-MODEL = ModelConfig(vocab_size=STORE.tokenizer.vocab_size, hidden_size=6, embedding_size=4)
+MODEL = ModelConfig(vocab_size=6, hidden_size=6, embedding_size=4)  # a b c d, line end, <unk>
 TRAINING = TrainConfig(steps=5, batch_size=2, bptt=4)
 
 
+def tiny_store(folder: Path, config: TextConfig | None = None) -> TokenStore:
+    """Of a few lines, in a folder that is there and empty."""
+    Path("tiny.txt").write_text("abcabd\n" * 30)
+    return build(Corpus.survey(["tiny.txt"], ReadConfig(), folder), config or TextConfig(), folder)
+
+
 def made(name: str, status: Status = "finished") -> ModelDir:
-    folder = ModelDir.create(name, MODEL, TRAINING, STORE, None)
+    with ModelDir.new(name) as draft:
+        draft.describe(MODEL, TRAINING, tiny_store(draft.corpus_folder()), [])
+    folder = draft.model_dir
     run = Run.new(MODEL, TRAINING, CPU)
     run.step = 3
     run.best = Best(Score(10.0, 5, 1, 5, 5), 2, weights_of(run.model))
@@ -95,28 +104,30 @@ def test_a_taken_name_is_refused_and_nothing_changes() -> None:
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/tmp", "-x", ".hidden", "a" * 101, "a\nb"])
 def test_a_name_is_one_folder_and_nothing_else(name: str) -> None:
-    with pytest.raises(ConfigError):
-        ModelDir.create(name, MODEL, TRAINING, STORE, None)
+    with pytest.raises(ConfigError), ModelDir.new(name):
+        pass
+    assert not Path("models").exists()
 
 
 @pytest.mark.parametrize(
-    ("corpus", "name"),
+    ("title", "name"),
     [
-        ("novel.txt", "novel"),
+        ("novel", "novel"),
         ("stdin", "stdin"),
-        ("a b.txt, c.txt", "a-b"),
-        ("唐詩.txt", "唐詩"),
+        ("a b", "a-b"),
+        ("唐詩", "唐詩"),
         ("...", "model"),
+        ("", "model"),
     ],
 )
-def test_a_model_is_named_after_its_text(corpus: str, name: str) -> None:
-    assert free_name(corpus) == name
+def test_a_model_is_named_after_its_text(title: str, name: str) -> None:
+    assert free_name(title) == name
 
 
 def test_a_second_model_of_a_text_gets_a_number() -> None:
     made("novel")
     made("novel-2")
-    assert free_name("novel.txt") == "novel-3"
+    assert free_name("novel") == "novel-3"
 
 
 def test_two_checkpoints_are_kept_and_the_newest_is_read() -> None:
@@ -130,13 +141,18 @@ def test_two_checkpoints_are_kept_and_the_newest_is_read() -> None:
 
 
 def test_a_store_elsewhere_is_not_copied_and_a_changed_one_is_noticed(own_folder: Path) -> None:
-    STORE.write(own_folder / "text.tok")
-    folder = ModelDir.create("x", MODEL, TRAINING, STORE, own_folder / "text.tok")
+    path = own_folder / "text.tok"
+    path.mkdir()
+    store = tiny_store(path)
+    with ModelDir.new("x") as draft:
+        draft.describe(MODEL, TRAINING, store, [path])
+    folder = draft.model_dir
     assert not Path("models/x/corpus.tok").exists()
-    assert folder.corpus().valid == STORE.valid
-    record = json.loads((own_folder / "text.tok/store.json").read_text())
-    (own_folder / "text.tok/store.json").write_text(json.dumps({**record, "sha256": "11"}))
-    with pytest.raises(CorpusError, match="has changed"):
+    assert np.array_equal(folder.corpus().valid.ids, store.valid.ids)
+    record = json.loads((path / "store.json").read_text())
+    record["sources"][0]["sha256"] = "11"
+    (path / "store.json").write_text(json.dumps(record))
+    with pytest.raises(CorpusError, match="changed since x was trained on it"):
         folder.corpus()
 
 
@@ -167,6 +183,26 @@ def a_number_for_an_instant(record: dict[str, object]) -> None:
     record["saved_at"] = 5
 
 
+def an_older_format(record: dict[str, object]) -> None:
+    record["format_version"] = 1
+
+
+def an_unknown_unit(record: dict[str, object]) -> None:
+    record["unit"] = "verse"
+
+
+def a_number_among_the_stores(record: dict[str, object]) -> None:
+    record["stores"] = [5]
+
+
+def stores_that_are_no_list(record: dict[str, object]) -> None:
+    record["stores"] = 5
+
+
+def no_unit(record: dict[str, object]) -> None:
+    del record["unit"]
+
+
 def no_model(record: dict[str, object]) -> None:
     del record["model"]
 
@@ -180,6 +216,11 @@ def no_model(record: dict[str, object]) -> None:
         (a_wrong_shape, "not of the shape"),
         (a_number_for_an_instant, "saved_at is 5"),
         (no_model, "model is not a JSON object"),
+        (an_older_format, "has format 1; this rnncli"),
+        (an_unknown_unit, "unit is 'verse'"),
+        (a_number_among_the_stores, "stores or step is of another type"),
+        (stores_that_are_no_list, "not iterable"),
+        (no_unit, "unit"),
     ],
 )
 def test_a_record_that_does_not_fit_is_refused(

@@ -12,14 +12,18 @@ from rnncli.model.config import Cell, ModelConfig
 from rnncli.model.language_model import LanguageModel
 from rnncli.reports import Score
 from rnncli.storage.checkpoint import read_run, write_run
-from rnncli.text.lanes import Lanes
+from rnncli.text.lanes import Lanes, Windows
+from rnncli.text.lines import Lines, line_starts
 from rnncli.training.config import TrainConfig
 from rnncli.training.loop import Run, train, train_step
 
 CPU = torch.device("cpu")
 MODEL = ModelConfig(vocab_size=4, hidden_size=12, embedding_size=6, num_layers=2, dropout=0.3)
 CONFIG = TrainConfig(steps=40, batch_size=3, bptt=8, validations=4)
-LANES = Lanes(np.tile(np.array([0, 1, 2, 3, 3], np.uint8), 60), MODEL.start, 3, 8)
+IDS = np.tile(np.array([0, 1, 2, 3, 3], np.uint8), 60)
+LANES = Lanes(IDS, MODEL.start, 3, 8)
+# Some lines are longer than a window of 3, some have nothing but their end.
+LINES = Lines(IDS, line_starts(IDS, 3), MODEL.start, 3, 3)
 
 
 def score(model: LanguageModel) -> Score:
@@ -28,20 +32,23 @@ def score(model: LanguageModel) -> Score:
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 @pytest.mark.parametrize("stop", [1, 9, 10, 13, 39])
-def test_a_resumed_run_ends_with_the_same_bits(cell: Cell, stop: int, own_folder: Path) -> None:
+@pytest.mark.parametrize("windows", [LANES, LINES], ids=["lanes", "lines"])
+def test_a_resumed_run_ends_with_the_same_bits(
+    cell: Cell, stop: int, windows: Windows, own_folder: Path
+) -> None:
     model = replace(MODEL, cell=cell)
     whole = Run.new(model, CONFIG, CPU)
-    list(train(whole, LANES, CONFIG, score))
+    list(train(whole, windows, CONFIG, score))
 
     stopped = Run.new(model, CONFIG, CPU)
-    for report in train(stopped, LANES, CONFIG, score, clock=Eager()):
+    for report in train(stopped, windows, CONFIG, score, clock=Eager()):
         if report.step >= stop:
             break
     path = own_folder / "run.safetensors"
     write_run(path, stopped)
     resumed = read_run(path, model, CONFIG, CPU, stopped.best)
     assert resumed.step == stop
-    list(train(resumed, LANES, CONFIG, score))
+    list(train(resumed, windows, CONFIG, score))
     for name, tensor in whole.model.state_dict().items():
         assert torch.equal(tensor, resumed.model.state_dict()[name]), name
     assert whole.best is not None

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from rnncli import atomic
 from rnncli.errors import ModelError, StorageError
 from rnncli.storage.tensor_file import check_tensors, read_tensors, write_tensors
 
@@ -96,15 +95,3 @@ def test_files_get_the_modes_that_the_umask_leaves(own_folder: Path) -> None:
     finally:
         os.umask(before)
     assert (own_folder / "w").stat().st_mode & 0o777 == 0o644
-
-
-def test_a_folder_appears_whole_or_not_at_all(own_folder: Path) -> None:
-    def fill(folder: Path) -> None:
-        (folder / "one").write_text("1")
-        raise OSError(5, "Input/output error")
-
-    with pytest.raises(StorageError, match="Input/output error"):
-        atomic.write_folder(own_folder / "whole", fill)
-    assert not (own_folder / "whole").exists()
-    atomic.write_folder(own_folder / "whole", lambda folder: (folder / "two").write_text("2") and None)
-    assert [path.name for path in (own_folder / "whole").iterdir()] == ["two"]

@@ -1,7 +1,15 @@
-"""Strings that tokenizers have to give back unchanged, and hypothesis without a clock."""
+"""Strings that tokenizers have to give back unchanged, a text's store, and hypothesis without a clock."""
+
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from rnncli.text.building import build
+from rnncli.text.config import ReadConfig, TextConfig
+from rnncli.text.corpus import Corpus
+from rnncli.text.store import TokenStore
 
 # A deadline would measure the machine; the examples of one test are few and small anyway.
 settings.register_profile("no clock", deadline=None)
@@ -31,7 +39,26 @@ HARD_STRINGS = {
     "Chinese": "床前明月光，疑是地上霜。𠀀",
 }
 
+# Unigram takes its pieces from what different words share, so the verse has words that do.
+STEMS = ("rain", "lamp", "turn", "learn", "wonder", "kitten", "flower", "light")
+VERSE = "".join(f"the {stem} {stem}s, a {stem}ing {stem}ed more\n" for stem in STEMS) * 10
+# What a corpus may bring that sentencepiece itself writes: blanks of every kind and names of pieces.
+ODD = "a  b\t\tc ▁ <unk> <0x41> <s>\r\n▅ x\0y é月🙂\n" * 40
+
 
 @pytest.fixture(params=list(HARD_STRINGS.values()), ids=list(HARD_STRINGS))
 def hard_string(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+def surveyed(text: str, path: Path) -> Corpus:
+    """`text` written to the file `path`, and read once."""
+    path.write_bytes(text.encode("utf-8"))
+    return Corpus.survey([str(path)], ReadConfig(), path.parent)
+
+
+def store_of(text: str, config: TextConfig, folder: Path, **given: Any) -> TokenStore:
+    """The store of `text`, in the new `folder`; the text lies beside it."""
+    corpus = surveyed(text, folder.with_suffix(".txt"))
+    folder.mkdir()
+    return build(corpus, config, folder, **{"workers": 1, **given})

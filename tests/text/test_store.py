@@ -1,205 +1,68 @@
-"""A store gives back what was put in, splits honestly, and is whole or not a store."""
+"""A store is opened whole or refused, and can be joined to its like."""
 
-import errno
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from rnncli.errors import CorpusError, StorageError
-from rnncli.text.config import Level, SubwordKind, TextConfig
-from rnncli.text.reading import Text, count
-from rnncli.text.store import TokenStore, is_store, load_tokenizer
+from rnncli.errors import CorpusError
+from rnncli.text.building import build
+from rnncli.text.config import Level, TextConfig
+from rnncli.text.counting import count
+from rnncli.text.store import FORMAT_VERSION, TokenStore, is_store, load_tokenizer
 from rnncli.text.tokenizers import CharTokenizer, decode, fingerprint
+from tests.text.conftest import store_of, surveyed
 
 RHYME = "The kitten sat beside the door,\nthe rain came down — 雨 — the rain came more;\n" * 30
 LEVELS: list[Level] = ["char", "byte", "word", "subword"]
+WIDE = "".join(map(chr, range(700, 300, -1)))
 
 
-def text_of(content: str) -> Text:
-    return Text(content, name="rhyme.txt", sha256="5ha", encoding="utf-16-le")
+# -- on disk
 
 
-def built(content: str = RHYME, level: Level = "char", **settings: object) -> TokenStore:
-    return TokenStore.build(text_of(content), TextConfig(level, **settings))  # type: ignore[arg-type]
-
-
-# -- building
-
-
+@pytest.mark.parametrize("unit", ["stream", "line"])
 @pytest.mark.parametrize("level", LEVELS)
-def test_a_store_comes_back_from_disk(own_folder: Path, level: Level) -> None:
-    store = built(level=level)
+def test_a_store_is_some_files_that_are_mapped(own_folder: Path, level: Level, unit: str) -> None:
+    config = TextConfig(level, unit=unit)  # type: ignore[arg-type]
     path = own_folder / "rhyme.tok"
-    store.write(path)
-    again = TokenStore.open(path)
+    built = store_of(RHYME, config, path)
+    store = TokenStore.open(path)
     assert is_store(path)
-    assert isinstance(again.tokens, np.memmap)
-    assert again.tokens.dtype == store.tokens.dtype
-    np.testing.assert_array_equal(again.tokens, store.tokens)
-    assert fingerprint(again.tokenizer) == fingerprint(store.tokenizer)
-    assert (again.train, again.valid) == (store.train, store.valid)
-    assert (again.name, again.sha256, again.encoding) == ("rhyme.txt", "5ha", "utf-16-le")
-    assert sorted(file.name for file in path.iterdir()) == [
+    assert isinstance(store.train.ids, np.memmap)
+    for name, part in store.parts.items():
+        np.testing.assert_array_equal(part.ids, built.parts[name].ids[:])
+        assert part.counts == built.parts[name].counts
+    assert (store.origin, store.unit) == (built.origin, unit)
+    assert store.origin.text == config
+    assert (store.name, store.origin.encoding) == ("rhyme.txt", "utf-8")
+    assert fingerprint(store.tokenizer) == fingerprint(built.tokenizer) == fingerprint(load_tokenizer(path))
+    assert {file.name for file in path.iterdir()} == {
         "store.json",
         "tokenizer.model" if level == "subword" else "tokenizer.json",
         "tokens.bin",
-    ]
+        *(["lines.bin"] if unit == "line" else []),
+    }
 
 
-@pytest.mark.parametrize("level", LEVELS)
-def test_both_parts_are_counted_in_the_text_and_cover_it(level: Level) -> None:
-    store = built(level=level)
-    assert store.train.start == 0
-    assert store.valid.start == store.train.tokens
-    assert store.train.tokens + store.valid.tokens == len(store.tokens)
-    cut = store.train.characters
-    assert store.train.counts == count(RHYME[:cut])
-    assert store.valid.counts == count(RHYME[cut:])
-    np.testing.assert_array_equal(store.ids(store.train), store.tokenizer.encode(RHYME[:cut]))
-    np.testing.assert_array_equal(store.ids(store.valid), store.tokenizer.encode(RHYME[cut:]))
+def test_ids_are_little_endian_on_disk(own_folder: Path) -> None:
+    store_of(WIDE[::-1], TextConfig(), own_folder / "wide.tok")
+    assert (own_folder / "wide.tok" / "tokens.bin").read_bytes()[:6] == b"\1\0\2\0\3\0"
 
 
-@pytest.mark.parametrize("level", ["char", "byte", "subword"])
-def test_the_parts_together_are_the_text(level: Level) -> None:
-    store = built(level=level)
-    assert decode(store.tokenizer, store.tokens) == RHYME
-
-
-@pytest.mark.parametrize("length", [10, 11, 99, 1001])
-@pytest.mark.parametrize("level", ["char", "byte"])
-def test_nine_tenths_of_the_characters_are_for_training(level: Level, length: int) -> None:
-    store = built(("é" + RHYME * 2)[:length], level)
-    assert store.train.characters == int(0.9 * length)
-    assert store.valid.characters == length - int(0.9 * length)
-
-
-def test_the_held_out_part_has_the_size_asked_for_and_neither_part_is_empty() -> None:
-    assert built("a" * 100, valid_fraction=0.25).valid.characters == 25
-    assert built("a" * 10, valid_fraction=0.001).valid.characters == 1
-    assert built("a" * 10, valid_fraction=0.999).train.characters == 1
-
-
-def test_the_held_out_part_of_a_long_text_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rnncli.text.store.MOST_VALID_CHARACTERS", 50)
-    assert built("a" * 1000).valid.characters == 50
-
-
-@pytest.mark.parametrize("length", range(40, 60))
-def test_words_are_never_cut(length: int) -> None:
-    text = RHYME[:length]
-    store = built(text, "word")
-    train, valid = text[: store.train.characters], text[store.train.characters :]
-    assert train.split() + valid.split() == text.split()
-    assert store.train.characters >= int(0.9 * length) or " " not in valid
-
-
-@pytest.mark.parametrize("text", ["a b c " + "d" * 40, "a\nb\nc\n" + "d" * 40 + "\n"])
-def test_a_long_last_word_is_held_out_whole(text: str) -> None:
-    store = built(text, "word")
-    assert store.train.characters == 6
-    assert store.train.words == 3
-    assert store.valid.words == 1
-
-
-@pytest.mark.parametrize("text", ["d" * 40, " " * 40, "word" + " " * 40])
-def test_a_text_without_words_for_both_parts_is_refused(text: str) -> None:
-    with pytest.raises(CorpusError, match="too few words"):
-        built(text, "word")
-
-
-def test_words_are_learned_from_the_training_part_alone() -> None:
-    store = built("seen " * 18 + "new new ", "word", vocab_size=100)
-    assert store.train.words == 18
-    assert store.tokenizer.unseen("seen new") == ["new"]
-    assert store.ids(store.valid).tolist() == [0, 0]
-
-
-@pytest.mark.parametrize("kind", ["bpe", "unigram"])
-def test_pieces_are_learned_from_the_training_part_alone(kind: SubwordKind) -> None:
-    training = (RHYME * 2)[:4500]
-    store = built(training + "雪" * 500, "subword", subword_kind=kind)
-    assert store.train.characters == len(training)
-    assert store.valid.tokens == store.valid.bytes  # no piece for it: three bytes each
-
-
-def test_the_alphabet_is_that_of_the_whole_text() -> None:
-    store = built("a" * 90 + "b" * 10)
-    assert store.tokenizer.unseen("ab") == []
-    assert store.oov_tokens == 0
-
-
-@pytest.mark.parametrize("length", [0, 1, 9])
-@pytest.mark.parametrize("level", LEVELS)
-def test_a_text_too_short_for_a_model_is_refused_with_its_size(level: Level, length: int) -> None:
-    with pytest.raises(CorpusError, match=rf"rhyme\.txt has {length} characters"):
-        built("a b c d e f"[:length], level)
-
-
-def test_seventy_thousand_symbols_come_back_from_disk(own_folder: Path) -> None:
-    symbols = "".join(map(chr, range(0x10000, 0x10000 + 70_000)))
-    built(symbols).write(own_folder / "wide.tok")
-    store = TokenStore.open(own_folder / "wide.tok")
-    assert store.tokens.dtype.itemsize == 4
-    assert decode(store.tokenizer, store.tokens[-5:]) == symbols[-5:]
-
-
-def test_unknown_words_are_counted_in_both_parts() -> None:
-    store = built("the cat the cat the <unk> the cat the cat the cat the dog\n", "word")
-    assert store.valid.tokens > 0
-    assert store.oov_tokens == 2
-    assert built(level="byte").oov_tokens == 0
-
-
-# -- the first tokens of a part
-
-
-def test_ids_are_measured_as_the_text_that_they_stand_for() -> None:
+def test_ids_are_measured_as_the_text_that_they_stand_for(own_folder: Path) -> None:
     text = "é b月" * 30
-    store = TokenStore.build(Text(text, "t.txt", "00", "utf-8"), TextConfig())
-    assert store.measure(store.tokens[:7]) == count(text[:7])
-    assert store.measure(store.tokens[:0]) == count("")
-
-
-# -- whole or nothing
-
-
-@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
-def test_an_interrupted_write_leaves_no_store(
-    own_folder: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
-) -> None:
-    store = built()
-
-    def fail(_: object) -> str:
-        assert list(own_folder.rglob("tokens.bin"))
-        raise error
-
-    monkeypatch.setattr("rnncli.text.store.tokenizer_file", fail)
-    with pytest.raises((StorageError, KeyboardInterrupt)) as caught:
-        store.write(own_folder / "rhyme.tok")
-    if isinstance(error, OSError):
-        assert "No space left on device" in str(caught.value)
-    assert not any(is_store(path) for path in own_folder.iterdir())
-    assert not (own_folder / "rhyme.tok").exists()
-    monkeypatch.undo()
-    store.write(own_folder / "rhyme.tok")
-    assert is_store(own_folder / "rhyme.tok")
-    assert len(list(own_folder.iterdir())) == 1
-
-
-def test_a_store_is_never_written_over(own_folder: Path) -> None:
-    built().write(own_folder / "rhyme.tok")
-    with pytest.raises(StorageError, match=r"rhyme\.tok"):
-        built("another text entirely").write(own_folder / "rhyme.tok")
-    assert TokenStore.open(own_folder / "rhyme.tok").train == built().train
+    store = store_of(text, TextConfig(), own_folder / "t.tok")
+    assert store.measure(store.train.ids[:7]) == count(text[:7])
+    assert store.measure(store.train.ids[:0]) == count("")
 
 
 def test_an_ordinary_folder_is_not_a_store(own_folder: Path) -> None:
     assert not is_store(own_folder)
     assert not is_store(own_folder / "absent")
+    assert not is_store(Path("a\0b"))
     (own_folder / "store.json").mkdir()
     assert not is_store(own_folder)
 
@@ -209,11 +72,10 @@ def remove(name: str) -> Callable[[Path], None]:
 
 
 def overwrite(name: str, content: bytes) -> Callable[[Path], None]:
-    return lambda path: void((path / name).write_bytes(content))
+    def change(path: Path) -> None:
+        (path / name).write_bytes(content)
 
-
-def void(_: object) -> None:
-    return None
+    return change
 
 
 def record(**changes: object) -> Callable[[Path], None]:
@@ -227,57 +89,74 @@ def record(**changes: object) -> Callable[[Path], None]:
     return change
 
 
-def shorten(by: int) -> Callable[[Path], None]:
-    return lambda path: overwrite("tokens.bin", (path / "tokens.bin").read_bytes()[:-by])(path)
+def part(name: str, **changes: object) -> Callable[[Path], None]:
+    def change(path: Path) -> None:
+        parts = json.loads((path / "store.json").read_bytes())["parts"]
+        record(parts={**parts, name: {**parts[name], **changes}})(path)
+
+    return change
 
 
-def lengthen(path: Path) -> None:
-    with (path / "tokens.bin").open("ab") as file:
-        file.write(b"\0\0")
+def resize(name: str, by: int) -> Callable[[Path], None]:
+    def change(path: Path) -> None:
+        content = (path / name).read_bytes()
+        (path / name).write_bytes(content[:by] if by < 0 else content + b"\0" * by)
 
+    return change
 
-PART = {"start": 0, "tokens": 5, "characters": 5, "words": 1, "bytes": 5}
 
 DAMAGES: dict[str, Callable[[Path], None]] = {
     "no record": remove("store.json"),
     "no tokens": remove("tokens.bin"),
+    "no lines": remove("lines.bin"),
     "no tokenizer": remove("tokenizer.json"),
     "empty tokens": overwrite("tokens.bin", b""),
-    "tokens cut by a token": shorten(2),
-    "tokens cut inside a token": shorten(1),
-    "more tokens": lengthen,
-    "another tokenizer of the same size": lambda path: overwrite(
-        "tokenizer.json", CharTokenizer("".join(map(chr, range(300, 700)))).to_bytes()
-    )(path),
+    "tokens cut by a token": resize("tokens.bin", -2),
+    "tokens cut inside a token": resize("tokens.bin", -1),
+    "more tokens": resize("tokens.bin", 2),
+    "empty lines": overwrite("lines.bin", b""),
+    "lines cut by a line": resize("lines.bin", -8),
+    "lines cut inside a line": resize("lines.bin", -1),
+    "more lines": resize("lines.bin", 8),
+    "another tokenizer of the same size": overwrite(
+        "tokenizer.json", CharTokenizer("".join(map(chr, range(300, 701)))).to_bytes()
+    ),
     "another tokenizer of narrower ids": overwrite("tokenizer.json", CharTokenizer("ab").to_bytes()),
     "a garbage tokenizer": overwrite("tokenizer.json", b"{"),
     "a garbage subword tokenizer": overwrite("tokenizer.model", b"garbage"),
     "an empty record": overwrite("store.json", b""),
-    "a garbage record": overwrite("store.json", b'{"format_version": 1,'),
+    "a garbage record": overwrite("store.json", b'{"format_version": 2,'),
     "a record that is not UTF-8": overwrite("store.json", b"\xff\xfe\xfd"),
     "a record of another kind": overwrite("store.json", b"[1]"),
     "a deep record": overwrite("store.json", b"[" * 100_000),
-    "a newer format": record(format_version=2),
+    "a newer format": record(format_version=FORMAT_VERSION + 1),
+    "an older format": record(format_version=1),
     "no format": record(format_version=...),
     "no name": record(name=...),
-    "no dtype": record(dtype=...),
-    "another dtype": record(dtype="uint8"),
-    "a dtype of no size": record(dtype="S0"),
-    "a dtype that is a program": record(dtype="f4,("),
     "no fingerprint": record(tokenizer_fingerprint=...),
-    "no parts": record(train=..., valid=...),
-    "parts of another text": record(train=PART, valid={**PART, "start": 5}),
-    "a part with an unknown field": record(train={**PART, "colour": "red"}),
-    "a part that is a list": record(valid=[1, 2, 3, 4, 5]),
+    "no parts": record(parts=...),
+    "no training part": record(parts={}),
+    "no sources": record(sources=...),
+    "a source with an unknown field": record(sources=[{"colour": "red"}]),
+    "a setting out of range": record(text={"level": "syllable"}),
+    "an unknown setting": record(text={"colour": "red"}),
+    "an unknown way of reading": record(reading={"errors": "ignore"}),
+    "a part of another size": part("train", tokens=5),
+    "a part of a negative size": part("test", tokens=-5),
+    "a part of half a size": part("test", tokens=0.5),
+    "a part of a size in words": part("valid", words="five"),
+    "a part of other lines": part("train", lines=2),
+    "a part with an unknown field": part("train", colour="red"),
+    "a part that is a list": record(parts={"train": [1], "valid": [2], "test": [3]}),
 }
 
 
 @pytest.fixture
 def wide_store(own_folder: Path) -> Path:
-    """A store of two-byte ids and an alphabet of 400."""
+    """A store of two-byte ids, an alphabet of 401 and lines."""
     path = own_folder / "wide.tok"
-    built("".join(map(chr, range(700, 300, -1))) * 3).write(path)
-    assert TokenStore.open(path).tokens.dtype == np.uint16
+    store = store_of(f"{WIDE}\n" * 5, TextConfig(unit="line"), path)
+    assert store.train.ids[:1].dtype == np.uint16
     return path
 
 
@@ -289,33 +168,76 @@ def test_a_damaged_store_is_refused_by_name(wide_store: Path, damage: Callable[[
     assert "tokenize" in caught.value.hint
 
 
-def test_parts_that_overlap_are_refused(wide_store: Path) -> None:
-    store = TokenStore.open(wide_store)
-    overlapping = {**vars(store.valid), "start": 0}
-    record(valid=overlapping)(wide_store)
-    with pytest.raises(CorpusError, match=r"wide\.tok"):
-        TokenStore.open(wide_store)
-
-
-def test_a_newer_format_is_named_with_the_one_that_is_read(wide_store: Path) -> None:
+def test_another_format_is_named_with_the_one_that_is_read(wide_store: Path) -> None:
     record(format_version=7)(wide_store)
-    with pytest.raises(CorpusError, match="store format 7; this rnncli reads 1"):
+    with pytest.raises(CorpusError, match=f"store format 7; this rnncli reads {FORMAT_VERSION}"):
         TokenStore.open(wide_store)
 
 
-@pytest.mark.parametrize("level", LEVELS)
-def test_a_tokenizer_is_loaded_from_the_folder_of_a_store(own_folder: Path, level: Level) -> None:
-    store = built(level=level)
-    store.write(own_folder / "rhyme.tok")
-    tokenizer = load_tokenizer(own_folder / "rhyme.tok")
-    assert tokenizer.level == level
-    assert fingerprint(tokenizer) == fingerprint(store.tokenizer)
+# -- joined
 
 
-def test_ids_are_little_endian_on_disk(own_folder: Path) -> None:
-    symbols = "".join(map(chr, range(300, 700)))
-    store = built(symbols)
-    swapped = replace(store, tokens=store.tokens.astype(store.tokens.dtype.newbyteorder(">")))
-    swapped.write(own_folder / "wide.tok")
-    assert (own_folder / "wide.tok" / "tokens.bin").read_bytes()[:6] == b"\1\0\2\0\3\0"
-    np.testing.assert_array_equal(TokenStore.open(own_folder / "wide.tok").tokens, store.tokens)
+def joinable(folder: Path, config: TextConfig) -> list[TokenStore]:
+    tokenizer = CharTokenizer.of(RHYME)
+    texts = RHYME[: len(RHYME) // 3], RHYME[len(RHYME) // 2 :], "the rain came more\n" * 9
+    return [
+        store_of(text, config, folder / f"{number}.tok", tokenizer=tokenizer)
+        for number, text in enumerate(texts)
+    ]
+
+
+def test_a_joined_store_is_its_stores_part_by_part(own_folder: Path) -> None:
+    stores = joinable(own_folder, TextConfig(valid_fraction=0.2))
+    joined = TokenStore.joined(stores)
+    for name, whole in joined.parts.items():
+        pieces = [store.parts[name] for store in stores]
+        np.testing.assert_array_equal(whole.ids[:], np.concatenate([piece.ids[:] for piece in pieces]))
+        assert whole.tokens == sum(piece.tokens for piece in pieces)
+        assert whole.counts == count(decode(joined.tokenizer, whole.ids[:]))
+        assert whole.line_starts is None
+    assert joined.name == "0.txt, 1.txt, 2.txt"
+    assert len(joined.origin.sources) == len(joined.origin.given) == 3
+    assert joined.origin.changed() is None
+
+
+def test_the_lines_of_a_joined_store_are_those_of_its_stores(own_folder: Path) -> None:
+    stores = joinable(own_folder, TextConfig(unit="line", test_fraction=0.2))
+    joined = TokenStore.joined(stores)
+    for name, whole in joined.parts.items():
+        text = "".join(decode(store.tokenizer, store.parts[name].ids[:]) for store in stores)
+        lines = text.splitlines(keepends=True)
+        assert whole.line_starts is not None
+        assert whole.line_starts.tolist() == [0, *np.cumsum([len(line) for line in lines])[:-1].tolist()]
+
+
+def test_one_store_joined_is_that_store(own_folder: Path) -> None:
+    store = joinable(own_folder, TextConfig())[0]
+    assert TokenStore.joined([store]) is store
+
+
+def test_a_joined_store_can_be_joined(own_folder: Path) -> None:
+    stores = joinable(own_folder, TextConfig())
+    joined = TokenStore.joined([TokenStore.joined(stores[:2]), stores[2]])
+    np.testing.assert_array_equal(joined.train.ids[:], TokenStore.joined(stores).train.ids[:])
+
+
+def test_stores_of_different_tokens_are_not_joined(own_folder: Path) -> None:
+    stores = [
+        store_of(text, TextConfig(), own_folder / f"{name}.tok")
+        for name, text in (("abc", "abc" * 9), ("abd", "abd" * 9))
+    ]
+    with pytest.raises(
+        CorpusError, match=r"abd\.txt and abc\.txt are not cut into the same tokens"
+    ) as caught:
+        TokenStore.joined(stores)
+    assert "--tokenizer" in caught.value.hint
+
+
+def test_lines_and_streams_are_not_joined(own_folder: Path) -> None:
+    corpus = surveyed(RHYME, own_folder / "rhyme.txt")
+    stores = []
+    for unit in ("stream", "line"):
+        (own_folder / unit).mkdir()
+        stores.append(build(corpus, TextConfig(unit=unit), own_folder / unit, workers=1))  # type: ignore[arg-type]
+    with pytest.raises(CorpusError, match="not cut into the same tokens"):
+        TokenStore.joined(stores)

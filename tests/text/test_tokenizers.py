@@ -1,6 +1,7 @@
-"""char, byte and word: what comes back, what is unknown, what is kept on disk."""
+"""char and byte: what comes back and what is unknown; of both and word what is kept on disk."""
 
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnncli.errors import TokenizerError
+from rnncli.text.counting import code_points
 from rnncli.text.tokenizers import (
     REPLACEMENT,
     ByteTokenizer,
@@ -17,9 +19,7 @@ from rnncli.text.tokenizers import (
     decode,
     fingerprint,
     from_json,
-    natural_level,
     smallest_dtype,
-    spaces_are_scarce,
 )
 
 CORPUS = "a rose is a rose\nis a rose\n"
@@ -52,13 +52,13 @@ def test_encode_gives_the_smallest_type() -> None:
     assert ByteTokenizer().encode("a").dtype == np.uint8
     assert CharTokenizer("ab").encode("a").dtype == np.uint8
     assert CharTokenizer("".join(map(chr, range(32, 1032)))).encode("a").dtype == np.uint16
-    words = WordTokenizer.learn(" ".join(f"w{number}" for number in range(300)), 300)
+    words = WordTokenizer.learn({f"w{number}": 1 for number in range(300)}, 300)
     assert words.encode("w1").dtype == np.uint16
 
 
 def test_seventy_thousand_symbols_do_not_wrap() -> None:
     symbols = "".join(map(chr, range(0x10000, 0x10000 + 70_000)))
-    tokenizer = CharTokenizer.learn(symbols[::-1])
+    tokenizer = CharTokenizer.of(symbols[::-1])
     ids = tokenizer.encode(symbols)
     assert ids.dtype == np.uint32
     np.testing.assert_array_equal(ids, np.arange(1, 70_001))
@@ -70,7 +70,7 @@ def test_seventy_thousand_symbols_do_not_wrap() -> None:
 
 @given(st.text(min_size=1))
 def test_char_is_lossless_over_its_own_symbols(text: str) -> None:
-    tokenizer = CharTokenizer.learn(text)
+    tokenizer = CharTokenizer.of(text)
     ids = tokenizer.encode(text)
     assert len(ids) == len(text)
     assert decode(tokenizer, ids) == text
@@ -79,20 +79,20 @@ def test_char_is_lossless_over_its_own_symbols(text: str) -> None:
 
 
 def test_char_gives_hard_strings_back(hard_string: str) -> None:
-    tokenizer = CharTokenizer.learn(hard_string + "x")
+    tokenizer = CharTokenizer.of(hard_string + "x")
     assert decode(tokenizer, tokenizer.encode(hard_string)) == hard_string
     assert streamed(tokenizer, hard_string) == [*hard_string, ""]
 
 
 def test_char_ids_are_in_code_point_order_after_unknown() -> None:
-    tokenizer = CharTokenizer.learn("cab月\n")
+    tokenizer = CharTokenizer.of("cab月\n")
     assert tokenizer.vocab_size == 6
     assert tokenizer.encode("\nabc月").tolist() == [1, 2, 3, 4, 5]
     assert [tokenizer.symbol(token) for token in range(6)] == ["<unk>", "\n", "a", "b", "c", "月"]
 
 
 def test_symbols_that_char_never_saw_are_unknown_and_named_once() -> None:
-    tokenizer = CharTokenizer.learn("abc?")
+    tokenizer = CharTokenizer.of("abc?")
     strangers = "xa\U0010ffffx\ud800b\0"
     ids = tokenizer.encode(strangers)
     assert ids.tolist() == [0, 2, 0, 0, 0, 3, 0]
@@ -103,15 +103,35 @@ def test_symbols_that_char_never_saw_are_unknown_and_named_once() -> None:
 
 
 def test_a_replacement_character_of_the_text_is_a_symbol_like_any_other() -> None:
-    tokenizer = CharTokenizer.learn(f"a{REPLACEMENT}")
+    tokenizer = CharTokenizer.of(f"a{REPLACEMENT}")
     assert tokenizer.encode(REPLACEMENT).tolist() == [2]
-    assert CharTokenizer.learn("a").unseen(REPLACEMENT) == [REPLACEMENT]
+    assert CharTokenizer.of("a").unseen(REPLACEMENT) == [REPLACEMENT]
 
 
 @pytest.mark.parametrize("symbols", ["", "ba", "aa", "abca"])
 def test_a_character_table_is_sorted_and_has_each_symbol_once(symbols: str) -> None:
     with pytest.raises(TokenizerError, match="character table"):
         CharTokenizer(symbols)
+
+
+@given(st.text(st.characters(max_codepoint=127), max_size=60), st.sampled_from([3, 100]))
+def test_the_quick_way_of_ascii_gives_the_ids_of_the_table(text: str, symbols: int) -> None:
+    tokenizer = CharTokenizer("".join(map(chr, range(28, 28 + symbols))))
+    assert tokenizer._ascii
+    by_table = tokenizer._table[code_points(text)]
+    ids = tokenizer.encode(text)
+    assert ids.dtype == by_table.dtype
+    np.testing.assert_array_equal(ids, by_table)
+    # A text that is not ASCII has no other way than the table.
+    np.testing.assert_array_equal(tokenizer.encode(text + "月")[:-1], ids)
+
+
+@pytest.mark.parametrize("symbols", [255, 256])
+def test_an_alphabet_at_the_edge_of_a_byte_is_read_whole(symbols: int) -> None:
+    alphabet = "".join(map(chr, range(symbols)))
+    tokenizer = CharTokenizer(alphabet)
+    assert tokenizer.encode("az").tolist() == [98, 123]
+    assert tokenizer.encode(alphabet).tolist() == list(range(1, symbols + 1))
 
 
 # -- byte
@@ -161,112 +181,12 @@ def test_byte_refuses_lone_surrogates_and_says_where(text: str) -> None:
         ByteTokenizer().encode(text)
 
 
-# -- word
-
-
-def test_a_line_end_is_eos_and_other_blanks_only_part_words() -> None:
-    tokenizer = WordTokenizer.learn("a b", 4)
-    assert tokenizer.encode("a  b\n\n\tb\r\na\u2028b").tolist() == [2, 3, 1, 1, 3, 1, 2, 3]
-
-
-def test_the_most_frequent_words_are_kept_and_ties_are_in_code_point_order() -> None:
-    tokenizer = WordTokenizer.learn("d d d b b 月 月 a a c\nc e", 6)
-    assert [tokenizer.symbol(token) for token in range(6)] == ["<unk>", "<eos>", "d", "a", "b", "c"]
-    assert tokenizer.unseen("e 月 a e\n") == ["e", "月"]
-    assert tokenizer.encode("e a 月").tolist() == [tokenizer.unknown_id, 3, tokenizer.unknown_id]
-
-
-@pytest.mark.parametrize("size", [3, 7, 100])
-def test_a_vocabulary_size_is_exact(size: int) -> None:
-    text = " ".join(f"w{number}" for number in range(98)) + "\n"
-    assert WordTokenizer.learn(text, size).vocab_size == size
-
-
-def test_a_text_with_fewer_words_gives_a_smaller_vocabulary() -> None:
-    assert WordTokenizer.learn(CORPUS, 1000).vocab_size == 5
-
-
-def test_without_a_size_words_seen_once_teach_unknown() -> None:
-    tokenizer = WordTokenizer.learn("a a b b once\n", None)
-    assert tokenizer.vocab_size == 4
-    assert tokenizer.unseen("a b once") == ["once"]
-
-
-def test_without_a_size_twenty_thousand_symbols_are_the_most() -> None:
-    text = "".join(f"w{number} w{number}\n" for number in range(20_100))
-    assert WordTokenizer.learn(text, None).vocab_size == 20_000
-
-
-def test_a_text_with_its_own_marks_uses_them() -> None:
-    tokenizer = WordTokenizer.learn("the <unk> sat <eos>\nonce <unk> <unk>\n", None)
-    assert [tokenizer.symbol(token) for token in range(tokenizer.vocab_size)] == [
-        "<unk>",
-        "<eos>",
-        "once",
-        "sat",
-        "the",
-    ]
-    assert tokenizer.encode("the <unk> <eos>").tolist() == [4, 0, 1]
-    assert tokenizer.unseen("<unk> <eos>\n") == []
-
-
-@given(st.lists(st.lists(st.sampled_from(["a", "bé", "月", "..."]), min_size=1)))
-def test_word_gives_lines_of_single_blanks_back(lines: list[list[str]]) -> None:
-    text = "".join(" ".join(line) + "\n" for line in lines)
-    tokenizer = WordTokenizer.learn("a bé 月 ...\n", 6)
-    assert decode(tokenizer, tokenizer.encode(text)) == text
-    assert "".join(streamed(tokenizer, text)) == text
-
-
-def test_a_word_decoder_knows_what_it_goes_on_from() -> None:
-    tokenizer = WordTokenizer.learn("a b", 4)
-    eos, a, b = 1, 2, 3
-    assert tokenizer.decoder().push(a) == "a"
-    assert tokenizer.decoder([a]).push(b) == " b"
-    assert tokenizer.decoder([a, eos]).push(b) == "b"
-    decoder = tokenizer.decoder([a])
-    assert [decoder.push(token) for token in (b, eos, a, eos, eos, a)] == [" b", "\n", "a", "\n", "\n", "a"]
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        [],
-        ["<unk>"],
-        ["<eos>", "<unk>", "a"],
-        ["a", "<unk>", "<eos>"],
-        ["<unk>", "<eos>", "a", "b", "a"],
-        ["<unk>", "<eos>", "<unk>"],
-    ],
-)
-def test_a_word_table_begins_with_its_marks_and_has_each_word_once(words: list[str]) -> None:
-    with pytest.raises(TokenizerError, match="word table"):
-        WordTokenizer(words)
-
-
-# -- what kind of text
-
-
-def test_a_text_with_unknown_words_is_naturally_cut_into_words() -> None:
-    assert natural_level(" no it was n't <unk> monday \n") == "word"
-    assert natural_level("<unk>") == "word"
-    assert natural_level("see <unk>, or x<unk> and <unk>y") == "char"
-    assert natural_level(CORPUS) == "char"
-
-
-def test_spaces_are_scarce_in_chinese_and_not_in_english() -> None:
-    assert spaces_are_scarce("床前明月光，疑是地上霜。举头望明月，低头思故乡。\n" * 20)
-    assert not spaces_are_scarce(CORPUS)
-    assert not spaces_are_scarce("Donaudampfschifffahrt is long, and most words are not\n")
-    assert not spaces_are_scarce(" \n")
-
-
 # -- on disk
 
 KEPT: list[Tokenizer] = [
-    CharTokenizer.learn(CORPUS + '月🙂\0"\\\u2028'),
+    CharTokenizer.of(CORPUS + '月🙂\0"\\\u2028'),
     ByteTokenizer(),
-    WordTokenizer.learn(CORPUS + '月光 "quoted\\"', 9),
+    WordTokenizer.learn(Counter((CORPUS + '月光 "quoted\\"').split()), 9),
 ]
 
 
@@ -309,12 +229,16 @@ def test_tokenizers_that_differ_have_different_fingerprints() -> None:
         b'{"level": "char", "symbols": ["a", "b"]}',
         b'{"level": "char", "symbols": 7}',
         b'{"level": "word"}',
-        b'{"level": "word", "words": 7}',
-        b'{"level": "word", "words": "ab"}',
-        b'{"level": "word", "words": []}',
-        b'{"level": "word", "words": {"<unk>": 0, "<eos>": 1}}',
-        b'{"level": "word", "words": ["<unk>", "<eos>", 7]}',
-        b'{"level": "word", "words": ["<unk>", "<eos>", "a", "a"]}',
+        b'{"level": "word", "words": ["<unk>", "<eos>"]}',
+        b'{"level": "word", "pattern": null, "words": 7}',
+        b'{"level": "word", "pattern": null, "words": "ab"}',
+        b'{"level": "word", "pattern": null, "words": []}',
+        b'{"level": "word", "pattern": null, "words": {"<unk>": 0, "<eos>": 1}}',
+        b'{"level": "word", "pattern": null, "words": ["<unk>", "<eos>", 7]}',
+        b'{"level": "word", "pattern": null, "words": ["<unk>", "<eos>", "a", "a"]}',
+        b'{"level": "word", "pattern": 7, "words": ["<unk>", "<eos>"]}',
+        b'{"level": "word", "pattern": "", "words": ["<unk>", "<eos>"]}',
+        b'{"level": "word", "pattern": "(", "words": ["<unk>", "<eos>"]}',
     ],
     ids=lambda content: repr(content[:40]),
 )

@@ -1,0 +1,33 @@
+"""What a text's looks say of the level that suits it."""
+
+import re
+
+from rnncli.text.config import Level
+from rnncli.text.tokenizers import UNKNOWN
+
+# Enough to tell by, quick to read.
+GLIMPSE_CHARACTERS = 400_000
+# Thai, Lao, Burmese, Khmer, kana, Han.
+_WRITTEN_WITHOUT_SPACES = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+# Mean characters between spaces that are more than words have, in those scripts and in any.
+_LONG_FOR_THOSE, _LONG_FOR_ALL = 6, 15
+
+
+def natural_level(sample: str) -> Level:
+    """Word for a text that marks its unknown words, as Mikolov's Penn Treebank does; else char.
+
+    A few marks are a text about such marks: at least one word in 500 must be one.
+    """
+    marks = len(re.findall(rf"(?<!\S){UNKNOWN}(?!\S)", sample))
+    return "word" if marks and 500 * marks >= len(sample.split()) else "char"
+
+
+def spaces_are_scarce(sample: str) -> bool:
+    """True where cutting at white space gives phrases or whole lines, as in Chinese, not words."""
+    words = sample.split()
+    characters = sum(map(len, words))
+    mostly_without = 2 * len(_WRITTEN_WITHOUT_SPACES.findall(sample)) > characters
+    return bool(words) and characters / len(words) > (_LONG_FOR_THOSE if mostly_without else _LONG_FOR_ALL)

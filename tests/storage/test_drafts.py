@@ -1,0 +1,110 @@
+"""A run's folder before it is one: filled aside, whole in its place or nowhere."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnncli.errors import CorpusError, ModelError
+from rnncli.model.config import ModelConfig
+from rnncli.storage.model_dir import ModelDir
+from rnncli.text.building import build
+from rnncli.text.config import ReadConfig, TextConfig
+from rnncli.text.corpus import Corpus
+from rnncli.text.store import TokenStore
+from rnncli.text.tokenizers import Tokenizer, fingerprint
+from rnncli.training.config import TrainConfig
+
+MODEL = ModelConfig(vocab_size=6, hidden_size=6, embedding_size=4)
+TRAINING = TrainConfig(steps=5, batch_size=2, bptt=4)
+
+
+def store_in(
+    folder: Path, config: TextConfig | None = None, tokenizer: Tokenizer | None = None
+) -> TokenStore:
+    Path("tiny.txt").write_text("abcabd\n" * 30)
+    folder.mkdir(exist_ok=True)
+    corpus = Corpus.survey(["tiny.txt"], ReadConfig(), folder)
+    return build(corpus, config or TextConfig(), folder, tokenizer=tokenizer)
+
+
+def test_nothing_has_the_name_of_the_model_until_the_draft_is_finished() -> None:
+    with ModelDir.new("x") as draft:
+        draft.describe(MODEL, TRAINING, store_in(draft.corpus_folder()), [])
+        assert not Path("models/x").exists()
+        assert ModelDir.all() == []
+    assert [folder.path.name for folder in ModelDir.all()] == ["x"]
+    assert sorted(path.name for path in Path("models/x").iterdir()) == [
+        "checkpoints",
+        "config.json",
+        "corpus.tok",
+        "tokenizer.json",
+    ]
+    assert [path.name for path in Path("models").iterdir()] == ["x"]
+
+
+@pytest.mark.parametrize("error", [CorpusError("a", "b"), KeyboardInterrupt(), SystemExit(143)])
+def test_an_error_leaves_nothing_of_a_draft(error: BaseException) -> None:
+    def fill() -> None:
+        with ModelDir.new("x") as draft:
+            draft.describe(MODEL, TRAINING, store_in(draft.corpus_folder()), [])
+            raise error
+
+    with pytest.raises(type(error)):
+        fill()
+    assert not Path("models").exists()
+
+
+def test_a_taken_name_is_refused_before_the_draft_begins() -> None:
+    Path("models/x").mkdir(parents=True)
+    with pytest.raises(ModelError, match="exists already"), ModelDir.new("x"):
+        pytest.fail("the block must not be entered")
+    assert [path.name for path in Path("models").iterdir()] == ["x"]
+
+
+def test_what_a_killed_process_left_is_no_model_and_does_not_stand_in_the_way() -> None:
+    Path("models/.partial-x").mkdir(parents=True)
+    Path("models/.partial-x/config.json").write_text("{}")
+    assert ModelDir.all() == []
+    with ModelDir.new("x") as draft:
+        draft.describe(MODEL, TRAINING, store_in(draft.corpus_folder()), [])
+    assert [path.name for path in Path("models").iterdir()] == ["x"]
+
+
+def test_the_record_names_text_tokens_and_unit() -> None:
+    with ModelDir.new("x") as draft:
+        store = store_in(draft.corpus_folder(), TextConfig(unit="line"))
+        draft.describe(MODEL, TRAINING, store, [])
+    record = json.loads(Path("models/x/config.json").read_text())
+    assert record["format_version"] == 2
+    assert record["stores"] == []
+    assert record["unit"] == "line"
+    assert record["level"] == "char"
+    assert record["corpus"] == "tiny.txt"
+    assert record["corpus_sha256"] == store.origin.sha256
+    assert record["tokenizer_fingerprint"] == fingerprint(store.tokenizer)
+    assert record["status"] == "training"
+    assert draft.model_dir.record().unit == "line"
+
+
+def test_stores_elsewhere_are_named_by_their_full_paths_and_joined_in_order(own_folder: Path) -> None:
+    first = store_in(own_folder / "a.tok")
+    second = store_in(own_folder / "b.tok", tokenizer=first.tokenizer)
+    joined = TokenStore.joined([first, second])
+    with ModelDir.new("x") as draft:
+        draft.describe(MODEL, TRAINING, joined, [Path("a.tok"), Path("b.tok")])
+    record = draft.model_dir.record()
+    assert record.stores == (str(own_folder / "a.tok"), str(own_folder / "b.tok"))
+    again = draft.model_dir.corpus()
+    assert again.train.tokens == first.train.tokens + second.train.tokens
+    assert np.array_equal(again.train.ids[0 : again.train.tokens], joined.train.ids[0 : joined.train.tokens])
+
+
+def test_a_store_that_is_gone_is_an_error_that_names_it(own_folder: Path) -> None:
+    store = store_in(own_folder / "a.tok")
+    with ModelDir.new("x") as draft:
+        draft.describe(MODEL, TRAINING, store, [Path("a.tok")])
+    (own_folder / "a.tok").rename(own_folder / "elsewhere")
+    with pytest.raises(CorpusError, match=r"a\.tok is not a whole token store"):
+        draft.model_dir.corpus()
