@@ -1,8 +1,8 @@
 """How fast and in how much memory a text becomes a token store, beside one sentencepiece process.
 
-    python -m benchmarks.tokenizing ENGLISH.txt CHINESE.txt [--megabytes 10,100,1000] [--rounds 3]
+    python -m benchmarks.tokenizing english.txt chinese.txt [--megabytes 10,100,1000] [--rounds 3]
 
-Both texts are repeated to the sizes asked for. Every measurement is the whole `rnncli tokenize`
+The texts are repeated to the sizes asked for. Every measurement is the whole `rnncli tokenize`
 command, start-up included: seconds from file to store, and the most memory that it and its workers
 held together (proportional set size, looked at every 20 ms). Speeds are medians of the rounds.
 """
@@ -47,16 +47,15 @@ class Measured:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("english", type=Path)
-    parser.add_argument("chinese", type=Path)
+    parser.add_argument("texts", type=Path, nargs="+")
     parser.add_argument("--megabytes", default="10,100,1000")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     sizes = [int(size) for size in arguments.megabytes.split(",")]
     print(f"{'text':8} {'level':8} {'MB':>5} {'seconds':>8} {'MB/s':>6} {'low..high':>12} {'peak MB':>8}")
     with tempfile.TemporaryDirectory(prefix="tokenizing-") as folder:
-        for name, text in (("English", arguments.english), ("Chinese", arguments.chinese)):
-            measure_text(name, text, sizes, arguments.rounds, Path(folder))
+        for text in arguments.texts:
+            measure_text(text.stem, text, sizes, arguments.rounds, Path(folder))
 
 
 def measure_text(name: str, text: Path, sizes: Sequence[int], rounds: int, folder: Path) -> None:

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from rnncli.errors import StorageError
@@ -39,20 +39,46 @@ def new_folder(path: Path) -> Iterator[Path]:
     Raises StorageError. `path` must not exist: a folder cannot be replaced in one step.
     """
     partial = path.with_name(f"{PARTIAL}{path.name}")
+    with ExitStack() as stack:
+        try:
+            partial.mkdir(parents=True, exist_ok=True)
+            if os.name == "posix":
+                stack.callback(os.close, _lock(partial, path))
+            stack.callback(shutil.rmtree, partial, ignore_errors=True)  # gone where all went well
+            _empty(partial)
+            yield partial
+            for root, _, files in os.walk(partial, topdown=False):
+                for name in files:
+                    _sync(Path(root, name))
+                _sync_folder(Path(root))
+            partial.rename(path)
+            _sync_folder(path.parent)
+        except OSError as error:
+            raise _cannot_write(path, error) from error
+
+
+def _lock(partial: Path, path: Path) -> int:
+    """Nobody else fills the folder until the descriptor is closed, by whatever end of this process."""
+    import fcntl  # noqa: PLC0415 - not everywhere
+
+    descriptor = os.open(partial, os.O_RDONLY)
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        yield partial
-        for root, _, files in os.walk(partial, topdown=False):
-            for name in files:
-                _sync(Path(root, name))
-            _sync_folder(Path(root))
-        partial.rename(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)  # gone already where all went well
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(descriptor), partial.stat()):
+            return descriptor
+        # Renamed between opening and locking, it is somebody's finished folder.
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(descriptor)
+    raise StorageError(f"{path} is being made by another process", hint="wait for it, or choose another name")
+
+
+def _empty(folder: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
 
 
 def append_line(path: Path, line: str) -> None:

@@ -119,3 +119,16 @@ def test_folders_above_are_made_where_they_are_missing(own_folder: Path) -> None
     with atomic.new_folder(own_folder / "a" / "b" / "whole") as partial:
         (partial / "one").write_text("1")
     assert (own_folder / "a" / "b" / "whole" / "one").read_text() == "1"
+
+
+def test_a_folder_that_another_is_making_is_not_taken_from_it(own_folder: Path) -> None:
+    if os.name != "posix":
+        pytest.skip("folders are not locked here")
+    with atomic.new_folder(own_folder / "whole") as partial:
+        (partial / "one").write_text("1")
+        with pytest.raises(StorageError, match="is being made by another process") as caught:
+            atomic.new_folder(own_folder / "whole").__enter__()
+        assert caught.value.hint
+        assert (partial / "one").read_text() == "1"
+    assert (own_folder / "whole" / "one").read_text() == "1"
+    assert [path.name for path in own_folder.iterdir()] == ["whole"]
