@@ -1,7 +1,7 @@
 """How bytes are read, how a text is divided into parts, how it is cut into symbols."""
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from rnncli.errors import ConfigError
@@ -94,11 +94,6 @@ class TextConfig:
             raise ConfigError(
                 f"split-seed is {self.split_seed}", hint="it is a whole number from 0 to 2^63 - 1"
             )
-
-    @classmethod
-    def settings(cls) -> frozenset[str]:
-        """The names of all fields."""
-        return frozenset(entry.name for entry in fields(cls))
 
 
 def _check_pattern(pattern: str, level: Any) -> None:

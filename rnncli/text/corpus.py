@@ -7,7 +7,6 @@ is copied to a spool file as UTF-8. Blocks end after a line where they can, so t
 into tokens on its own, in any process.
 """
 
-import hashlib
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -117,11 +116,6 @@ class Corpus:
         )
 
     @property
-    def sha256(self) -> str:
-        """Of the source as it lies on disk; of several, that of their hashes."""
-        return combined_sha256([source.sha256 for source in self.sources])
-
-    @property
     def encoding(self) -> str:
         return ", ".join(dict.fromkeys(source.encoding for source in self.sources))
 
@@ -157,10 +151,6 @@ class Corpus:
         for source in self.sources:
             if source.modified_ns is not None and stamp(source.path) != (source.bytes, source.modified_ns):
                 raise _changed(Path(source.path))
-
-
-def combined_sha256(hashes: Sequence[str]) -> str:
-    return hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
 def stamp(path: str) -> tuple[int, int] | None:

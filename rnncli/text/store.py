@@ -9,6 +9,7 @@ NAME.tok/
 | <------------ train ------------> | <- valid -> | <- test -> |      one array; a part may be empty
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -20,7 +21,7 @@ import numpy.typing as npt
 
 from rnncli.errors import ConfigError, CorpusError, RnncliError
 from rnncli.text.config import ReadConfig, TextConfig, Unit
-from rnncli.text.corpus import Corpus, Source, combined_sha256, stamp
+from rnncli.text.corpus import Corpus, Source, stamp
 from rnncli.text.counting import TextCounts, count
 from rnncli.text.opening import opened
 from rnncli.text.shards import Shards
@@ -89,7 +90,9 @@ class Origin:
 
     @property
     def sha256(self) -> str:
-        return combined_sha256([source.sha256 for source in self.sources])
+        """Of the source as it lies on disk; of several, that of their hashes."""
+        hashes = [source.sha256 for source in self.sources]
+        return hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
     @property
     def encoding(self) -> str:

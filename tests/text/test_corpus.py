@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from rnncli.errors import CorpusError
 from rnncli.text import corpus as corpus_module
 from rnncli.text import opening, reading
-from rnncli.text.config import ReadConfig
+from rnncli.text.config import ReadConfig, TextConfig
 from rnncli.text.corpus import Corpus
+from rnncli.text.store import Origin
 
 HARD = st.text("ab \n\n\r\t\0月光é\u0301🙂\u2028\x85\x0b𠀀", max_size=80)
 # A leading U+FEFF would be a byte order mark, and a NUL after the mark of UTF-16 makes that of UTF-32.
@@ -180,8 +181,9 @@ def test_a_corpus_knows_the_hash_the_encoding_and_the_name_of_its_sources() -> N
         ("a.txt", hashes[0], 4),
         ("b.gz", hashes[1], len(packed)),
     ]
-    assert corpus.sha256 == hashlib.sha256("\n".join(hashes).encode()).hexdigest()
-    assert survey("a.txt").sha256 == hashes[0]
+    several, one = (Origin.of(text, None, TextConfig()).sha256 for text in (corpus, survey("a.txt")))
+    assert several == hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+    assert one == hashes[0]
     assert (corpus.name, corpus.given, corpus.encoding) == (
         "a.txt, b.gz",
         ("a.txt", "b.gz"),
