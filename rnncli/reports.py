@@ -99,7 +99,8 @@ class CorpusReport:
     `sample_characters` of it. `growth` has pairs of words read (characters, where
     spaces do not set words apart: `growth_unit`) and different ones among them. The
     shares are of lines that are not empty, None where there is none: `duplicate_lines` repeat an
-    earlier one, `valid_lines_in_train` of the held-out lines occur in the training part too.
+    earlier one in the sample, `valid_lines_in_train` of the held-out lines occur anywhere in the
+    training part (None too where there was no time to seek them in a long text).
     """
 
     name: str

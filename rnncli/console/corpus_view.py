@@ -112,9 +112,7 @@ def summary_rows(report: CorpusReport) -> list[tuple[str, str]]:
     if report.duplicate_lines is not None:
         rows.append(("repeated lines", f"{report.duplicate_lines:.1%}{looked_at}"))
     if report.valid_lines_in_train is not None:
-        rows.append(
-            ("overlap", f"{report.valid_lines_in_train:.1%} of held-out lines are in training{looked_at}")
-        )
+        rows.append(("overlap", f"{report.valid_lines_in_train:.1%} of held-out lines are in training"))
     advice = f"--level {report.level}"
     if report.vocab_size is not None:
         advice += f" --vocab-size {report.vocab_size}"

@@ -1,7 +1,7 @@
 """What a text is like: its symbols, words and lines, and the level that suits it."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 import numpy as np
@@ -31,7 +31,8 @@ _SHORT_LINE_CHARACTERS = 60
 
 def describe(corpus: Corpus, config: TextConfig, valid: Corpus | None, thorough: bool) -> CorpusReport:
     """Look at `corpus` for a second; or thoroughly, and at what it is at every level too."""
-    parts = _sample(corpus, config, valid, _THOROUGH_CHARACTERS if thorough else _QUICK_CHARACTERS)
+    most = _THOROUGH_CHARACTERS if thorough else _QUICK_CHARACTERS
+    parts = _sample(corpus, config, valid, most)
     sample = parts.train + parts.valid + parts.test
     words = list(chain.from_iterable(words_of_lines(sample, config.pattern)))
     scarce = spaces_are_scarce(sample)
@@ -52,7 +53,9 @@ def describe(corpus: Corpus, config: TextConfig, valid: Corpus | None, thorough:
         growth_unit="character" if scarce else "word",
         growth=_growth(sample if scarce else words),
         duplicate_lines=_duplicates(_lines(sample)),
-        valid_lines_in_train=_overlap(parts),
+        valid_lines_in_train=_overlap(corpus, config, valid)
+        if thorough or corpus.characters <= most
+        else None,
         levels=_levels(corpus, sample, words) if thorough else (),
         level=level,
         vocab_size=vocab_size,
@@ -109,10 +112,18 @@ def _duplicates(lines: Sequence[str]) -> float | None:
     return 1 - len(set(lines)) / len(lines) if lines else None
 
 
-def _overlap(parts: Parts) -> float | None:
-    held_out = _lines(parts.valid)
-    trained = set(_lines(parts.train))
-    return sum(line in trained for line in held_out) / len(held_out) if held_out else None
+def _overlap(corpus: Corpus, config: TextConfig, valid: Corpus | None) -> float | None:
+    """Every held-out line, sought in the whole training part: a sample would miss most of them."""
+    split = choose_split(corpus, config, valid is not None)
+
+    def parts() -> Iterator[Parts]:
+        return (split.parts(passage.block, passage.read()) for passage in corpus.passages())
+
+    texts = (part.valid for part in parts()) if valid is None else (p.read() for p in valid.passages())
+    held_out = [line for text in texts for line in _lines(text)]
+    wanted = set(held_out)
+    found = {line for part in parts() for line in wanted.intersection(_lines(part.train))}
+    return sum(line in found for line in held_out) / len(held_out) if held_out else None
 
 
 def _levels(corpus: Corpus, sample: str, words: Sequence[str]) -> tuple[LevelSize, ...]:

@@ -171,3 +171,18 @@ def test_many_short_lines_that_all_differ_may_be_samples(described: Described) -
         numbered(1000).replace("of", "of" * 30),
     ):
         assert not any("--unit line" in reason for reason in described(text).reasons)
+
+
+def test_held_out_lines_are_sought_beyond_the_sample(
+    described: Described, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("corpus", "reading"):
+        monkeypatch.setattr(f"rnncli.text.{module}.BLOCK_BYTES", 256)
+    for limit in ("_QUICK_CHARACTERS", "_THOROUGH_CHARACTERS"):
+        monkeypatch.setattr(f"rnncli.text.report.{limit}", 300)
+    text = "the first line\n" + numbered(200)
+    held_out = "the first line\nno such line\n"
+    report = described(text, valid=held_out, thorough=True)
+    assert report.sample_characters < len(text)
+    assert report.valid_lines_in_train == 0.5
+    assert described(text, valid=held_out).valid_lines_in_train is None
