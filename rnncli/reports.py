@@ -144,6 +144,7 @@ class Planned:
     batch_size: int
     bptt: int
     precision: str
+    kernels: str
     device: str
     steps: int
     train_tokens: int

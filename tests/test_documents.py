@@ -92,6 +92,7 @@ def test_dependencies_are_the_agreed_ones_and_each_has_its_reason() -> None:
         "sentencepiece",
         "safetensors",
         "backports.zstd",
+        "numba",
         "charset-normalizer",
     }
     assert all("# " in line for line in lines)

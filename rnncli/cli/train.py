@@ -90,7 +90,16 @@ def train(
         int | None, _option("How many of its tokens, spread evenly.", _TRAINING)
     ] = None,
     precision: Annotated[
-        str | None, _option("bf16 where it is faster here.", _TRAINING, metavar="fp32|bf16")
+        str | None,
+        _option(
+            "Of matrix products; auto: what is fastest here.", _TRAINING, "auto", metavar="auto|fp32|bf16"
+        ),
+    ] = None,
+    kernels: Annotated[
+        str | None,
+        _option(
+            "Of recurrent layers: torch's own or fused ones.", _TRAINING, "auto", metavar="auto|torch|fused"
+        ),
     ] = None,
     seed: Annotated[int | None, _option("Of weights and dropout.", _TRAINING, TrainConfig.seed)] = None,
     device: options.Device = "auto",

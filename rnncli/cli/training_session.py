@@ -17,6 +17,7 @@ from rnncli.cli.stopping import stop_requests
 from rnncli.console.training_view import View
 from rnncli.errors import ConfigError, StorageError, TrainingError
 from rnncli.inference.evaluation import estimate
+from rnncli.model import acceleration
 from rnncli.model.config import ModelConfig
 from rnncli.model.language_model import LanguageModel
 from rnncli.reports import Evaluated, Noted, Planned, Sampled, Saved, Score, Stepped
@@ -76,7 +77,8 @@ def begin(
         measure = partial(_measure, device)
 
         def machine() -> plan.Machine:
-            return plan.measure_machine(measure, wishes, device.type, memory_bytes(device))
+            fused = device.type == "cpu" and acceleration.missing() is None
+            return plan.measure_machine(measure, wishes, device.type, memory_bytes(device), fused)
 
         paths = corpora.stores_at(source.paths)
         reasons: list[str] = []
@@ -93,6 +95,8 @@ def begin(
                     level, reasons = plan.affordable_level(level, characters, wishes, measured)
                 view.show(report.describe(texts.corpus, texts.config(level), texts.valid, thorough=False))
                 store = texts.build(texts.config(level), draft.corpus_folder(), note)
+        if device.type == "cpu" and acceleration.missing() is not None:
+            reasons.append(f"kernels torch: the fused ones cannot be used, {acceleration.missing()}")
         used_seconds = monotonic() - began
         chosen = plan.make_plan(_corpus_size(store), wishes, measured, measure, used_seconds, reasons)
         _windows(store, chosen.model, chosen.training)  # refuses too short a text

@@ -192,7 +192,11 @@ def _plan_rows(plan: Planned) -> list[tuple[str, str]]:
         ("validation", f"on {_part(plan)}"),
         ("level", f"{plan.level}, {plan.vocab_size:,} symbols"),
         ("model", f"{plan.architecture}, {plan.parameters:,} parameters"),
-        ("training", f"{plan.batch_size} lanes of {plan.bptt}, {plan.precision} on {plan.device}"),
+        (
+            "training",
+            f"{plan.batch_size} lanes of {plan.bptt}, {plan.precision}, "
+            f"{plan.kernels} kernels on {plan.device}",
+        ),
         (
             "budget",
             f"{duration(plan.seconds)}: about {plan.steps:,} steps, {plan.train_tokens:,} tokens, "

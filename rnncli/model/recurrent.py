@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
+from rnncli.model.acceleration import fused_for
 from rnncli.model.config import Cell, ModelConfig
 
 LayerState = tuple[Tensor, ...]
@@ -60,8 +61,7 @@ class ElmanLayer(nn.Module):
         return _zeros(self.kernel, batch_size, 1)
 
     def forward(self, inputs: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
-        outputs, h = self.kernel(inputs, state[0].unsqueeze(0))
-        return outputs, (h.squeeze(0),)
+        return _run(self.kernel, inputs, state)
 
 
 class GruLayer(nn.Module):
@@ -78,8 +78,7 @@ class GruLayer(nn.Module):
         return _zeros(self.kernel, batch_size, 1)
 
     def forward(self, inputs: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
-        outputs, h = self.kernel(inputs, state[0].unsqueeze(0))
-        return outputs, (h.squeeze(0),)
+        return _run(self.kernel, inputs, state)
 
 
 class LstmLayer(nn.Module):
@@ -96,9 +95,7 @@ class LstmLayer(nn.Module):
         return _zeros(self.kernel, batch_size, 2)
 
     def forward(self, inputs: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
-        h, c = state
-        outputs, (h, c) = self.kernel(inputs, (h.unsqueeze(0), c.unsqueeze(0)))
-        return outputs, (h.squeeze(0), c.squeeze(0))
+        return _run(self.kernel, inputs, state)
 
 
 LAYERS: dict[Cell, type[ElmanLayer] | type[GruLayer] | type[LstmLayer]] = {
@@ -106,6 +103,16 @@ LAYERS: dict[Cell, type[ElmanLayer] | type[GruLayer] | type[LstmLayer]] = {
     "gru": GruLayer,
     "lstm": LstmLayer,
 }
+
+
+def _run(kernel: nn.RNNBase, inputs: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
+    fused = fused_for(kernel, inputs)
+    if fused is not None:
+        outputs, *after = fused.window(kernel, inputs, *state)
+        return outputs, tuple(after)
+    before = tuple(tensor.unsqueeze(0) for tensor in state)
+    outputs, end = kernel(inputs, before if len(before) > 1 else before[0])
+    return outputs, tuple(tensor.squeeze(0) for tensor in (end if isinstance(end, tuple) else (end,)))
 
 
 def _zeros(kernel: nn.RNNBase, batch_size: int, tensors: int) -> LayerState:

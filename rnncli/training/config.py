@@ -7,6 +7,7 @@ from typing import Literal, get_args
 from rnncli.errors import ConfigError
 
 Precision = Literal["fp32", "bf16"]
+Kernels = Literal["torch", "fused"]
 DEFAULT_SECONDS = 300.0
 
 
@@ -16,7 +17,8 @@ class TrainConfig:
 
     The budget is `seconds`, `steps`, or whichever of them is used up first. `warmup` is the share of
     the budget in which the rate rises. `validations` are spread evenly over the budget, the last at
-    its end; each scores about `validation_tokens` from all over the held-out part.
+    its end; each scores about `validation_tokens` from all over the held-out part. `kernels` says who
+    computes the recurrent layers: torch's own, or the fused ones of model/kernels.py.
     """
 
     seconds: float | None = None
@@ -30,6 +32,7 @@ class TrainConfig:
     validations: int = 10
     validation_tokens: int = 100_000
     precision: Precision = "fp32"
+    kernels: Kernels = "torch"
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -56,7 +59,11 @@ class TrainConfig:
                 at_least = "more than 0" if positive else "at least 0"
                 limit = f" and less than {below:g}" if math.isfinite(below) else ""
                 raise ConfigError(f"{field} is {number}", hint=f"it is {at_least}{limit}")
-        if self.precision not in get_args(Precision):
-            raise ConfigError(
-                f"precision is {self.precision!r}", hint=f"it is one of {', '.join(get_args(Precision))}"
-            )
+        for name, choice, allowed in (
+            ("precision", self.precision, get_args(Precision)),
+            ("kernels", self.kernels, get_args(Kernels)),
+        ):
+            if choice not in allowed:
+                raise ConfigError(f"{name} is {choice!r}", hint=f"it is one of {', '.join(allowed)}")
+        if self.kernels == "fused" and self.precision != "bf16":
+            raise ConfigError("fused kernels compute in bf16", hint="add --precision bf16")

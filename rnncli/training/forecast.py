@@ -70,6 +70,7 @@ def predict(
         batch_size=training.batch_size,
         bptt=training.bptt,
         precision=training.precision,
+        kernels=training.kernels,
         device=device,
         steps=steps,
         train_tokens=round(steps * tokens_a_step),

@@ -7,13 +7,14 @@ it, write a sample with it, or stop.
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from rnncli.inference.likelihood import token_nats
+from rnncli.model.acceleration import fused_kernels
 from rnncli.model.config import ModelConfig
 from rnncli.model.language_model import LanguageModel
 from rnncli.model.recurrent import State
@@ -154,9 +155,14 @@ def train_step(run: Run, window: Window, config: TrainConfig, rate: float) -> tu
     return loss.detach(), norm
 
 
-def precision_context(config: TrainConfig, device: torch.device) -> AbstractContextManager[object]:
+@contextmanager
+def precision_context(config: TrainConfig, device: torch.device) -> Iterator[None]:
     """bf16 computes matrix products in bfloat16 and keeps weights and sums in float32."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16")
+    with (
+        torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"),
+        fused_kernels(config.kernels == "fused"),
+    ):
+        yield
 
 
 class _Meter:

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from rnncli.errors import ConfigError
+from rnncli.model.acceleration import BLOCK
 from rnncli.model.config import ModelConfig
 from rnncli.reports import Planned
 from rnncli.text.config import Level
 from rnncli.text.lines import LENGTH_STEP
-from rnncli.training.config import DEFAULT_SECONDS, TrainConfig
+from rnncli.training.config import DEFAULT_SECONDS, Kernels, Precision, TrainConfig
 from rnncli.training.forecast import (
     CorpusSize,
     affordable_validation_tokens,
@@ -73,7 +74,7 @@ class Wishes:
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> "Wishes":
         """From settings by name; None and names of neither config are passed over."""
-        given = {name: value for name, value in settings.items() if value is not None}
+        given = {name: value for name, value in settings.items() if value not in (None, "auto")}
         given.pop("vocab_size", None)  # at most so many: a wish about the text, not the model's own size
         model = {entry.name: given[entry.name] for entry in fields(ModelConfig) if entry.name in given}
         if model.get("tied_embeddings"):  # one width names both
@@ -81,6 +82,8 @@ class Wishes:
                 if one in model:
                     model.setdefault(other, model[one])
         training = {entry.name: given[entry.name] for entry in fields(TrainConfig) if entry.name in given}
+        if training.get("kernels") == "fused":
+            training.setdefault("precision", "bf16")  # the only one they have
         return cls(model, training, given.get("epochs"))
 
     @property
@@ -102,19 +105,24 @@ class Plan:
 
 @dataclass(frozen=True)
 class Machine:
-    """Measured speed of the reference model, in tokens per second, and memory, if that is known."""
+    """Measured speed of the reference model, in tokens per second; memory, if that is known; kernels."""
 
     tokens_per_second: float
     device: str
     memory_bytes: int | None = None
+    fused: bool = False
 
 
 def measure_machine(
-    measure: Measure, wishes: Wishes, device: str, memory_bytes: int | None = None
+    measure: Measure, wishes: Wishes, device: str, memory_bytes: int | None, fused: bool
 ) -> Machine:
-    """The speed of the reference model; about a second, less for a short budget."""
-    settings = TrainConfig(steps=1, precision=wishes.training.get("precision", TrainConfig.precision))
-    return Machine(measure(_REFERENCE, settings, _probe_seconds(wishes)), device, memory_bytes)
+    """The speed of the reference model; a second or two, less for a short budget.
+
+    `fused` says whether the kernels of model/kernels.py can be used on this machine.
+    """
+    machine = Machine(0.0, device, memory_bytes, fused)
+    speed = _choose_arrangement(_REFERENCE, TrainConfig(steps=1), wishes, machine, measure)[1]
+    return replace(machine, tokens_per_second=speed)
 
 
 def affordable_level(
@@ -144,7 +152,7 @@ def make_plan(
     model = _choose_model(corpus, wishes, machine, reasons)
     training = _choose_window(corpus, wishes, model)
     _check_memory(model, memory_bytes(model, training), machine)
-    training, speed = _choose_precision(model, training, wishes, _for_lines(measure, corpus))
+    training, speed = _choose_arrangement(model, training, wishes, machine, _for_lines(measure, corpus))
     training = _choose_budget(training, corpus, wishes, speed, reasons)
     training = _choose_validations(training, corpus, wishes, speed)
     planned = predict(corpus, model, training, machine.device, speed, used_seconds, reasons=tuple(reasons))
@@ -244,17 +252,31 @@ def _for_lines(measure: Measure, corpus: CorpusSize) -> Measure:
     return measure_lines
 
 
-def _choose_precision(
-    model: ModelConfig, training: TrainConfig, wishes: Wishes, measure: Measure
+def _choose_arrangement(
+    model: ModelConfig, training: TrainConfig, wishes: Wishes, machine: Machine, measure: Measure
 ) -> tuple[TrainConfig, float]:
-    """Settings and speed in the wished precision, else in bfloat16 where that is a tenth faster."""
-    seconds = _probe_seconds(wishes)
-    speed = measure(model, training, seconds)
-    if "precision" in wishes.training:
-        return training, speed
-    brief = replace(training, precision="bf16")
-    brief_speed = measure(model, brief, seconds)
-    return (brief, brief_speed) if brief_speed > 1.1 * speed else (training, speed)
+    """Settings and speed in the precision and with the kernels that are fastest here, by a tenth at least."""
+    candidates: list[tuple[Precision, Kernels]] = [("fp32", "torch"), ("bf16", "torch")]
+    if machine.fused and model.hidden_size % BLOCK == 0:
+        candidates.append(("bf16", "fused"))
+    wished = [
+        (precision, kernels)
+        for precision, kernels in candidates
+        if precision == wishes.training.get("precision", precision)
+        and kernels == wishes.training.get("kernels", kernels)
+    ]
+    if not wished:
+        raise ConfigError(
+            "fused kernels cannot be used here",
+            hint=f"they need bf16, a width that is a multiple of {BLOCK}, and AVX-512 under Linux",
+        )
+    best, best_speed = training, 0.0
+    for precision, kernels in wished:
+        tried = replace(training, precision=precision, kernels=kernels)
+        speed = measure(model, tried, _probe_seconds(wishes))
+        if speed > 1.1 * best_speed:
+            best, best_speed = tried, speed
+    return best, best_speed
 
 
 def _choose_budget(

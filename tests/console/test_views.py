@@ -28,6 +28,7 @@ PLAN = Planned(
     batch_size=32,
     bptt=64,
     precision="bf16",
+    kernels="fused",
     device="cpu",
     steps=2225,
     train_tokens=4_556_800,

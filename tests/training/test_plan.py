@@ -141,14 +141,38 @@ def test_a_train_config_refuses_bad_values_at_birth(settings: dict[str, Any]) ->
         TrainConfig(**settings)
 
 
-@pytest.mark.parametrize(("bf16", "chosen"), [(100.0, "fp32"), (105.0, "fp32"), (150.0, "bf16")])
-def test_bfloat16_is_used_where_it_pays(bf16: float, chosen: str) -> None:
+@pytest.mark.parametrize(
+    ("bf16", "fused", "chosen"),
+    [
+        (100.0, 100.0, ("fp32", "torch")),
+        (105.0, 100.0, ("fp32", "torch")),
+        (150.0, 150.0, ("bf16", "torch")),
+        (150.0, 300.0, ("bf16", "fused")),
+        (90.0, 120.0, ("bf16", "fused")),
+    ],
+)
+def test_the_fastest_precision_and_kernels_are_used(
+    bf16: float, fused: float, chosen: tuple[str, str]
+) -> None:
     def measure(model: ModelConfig, training: TrainConfig, seconds: float) -> float:
-        return bf16 if training.precision == "bf16" else 100.0
+        return {("fp32", "torch"): 100.0, ("bf16", "torch"): bf16}.get(
+            (training.precision, training.kernels), fused
+        )
 
-    assert make_plan(BOOK, Wishes(), LAPTOP, measure).training.precision == chosen
-    wished = Wishes.of({"precision": "bf16"})
-    assert make_plan(BOOK, wished, LAPTOP, measure).training.precision == "bf16"
+    def found(machine: Machine, **settings: Any) -> tuple[str, str]:
+        training = make_plan(BOOK, Wishes.of(settings), machine, measure).training
+        return training.precision, training.kernels
+
+    capable = Machine(30_000.0, "cpu", fused=True)
+    assert found(capable) == found(capable, precision="auto", kernels="auto") == chosen
+    assert found(capable, kernels="fused") == ("bf16", "fused")
+    assert found(capable, precision="bf16", kernels="torch") == ("bf16", "torch")
+    assert found(capable, precision="fp32") == ("fp32", "torch")
+    assert found(LAPTOP) != ("bf16", "fused")
+    with pytest.raises(ConfigError, match="fused"):
+        found(LAPTOP, kernels="fused")
+    with pytest.raises(ConfigError, match="fused"):
+        found(capable, kernels="fused", hidden_size=100)
 
 
 def test_a_text_too_long_for_its_minutes_is_read_in_pieces() -> None:

@@ -1,0 +1,62 @@
+"""Whether recurrent layers go through the kernels of model/fused.py, and if they cannot, why."""
+
+import functools
+import importlib
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import ModuleType
+
+import torch
+from torch import Tensor, nn
+
+# Units that the kernels compute at once; a layer whose width is no multiple goes through plain torch.
+BLOCK = 64
+
+_wanted: ContextVar[bool] = ContextVar("fused_kernels", default=False)
+
+
+@contextmanager
+def fused_kernels(wanted: bool) -> Iterator[None]:
+    """Within it layers use the kernels where autocast asks for bfloat16 on a processor."""
+    before = _wanted.set(wanted)
+    try:
+        yield
+    finally:
+        _wanted.reset(before)
+
+
+@functools.cache
+def missing() -> str | None:
+    """Why the kernels cannot be used on this machine, as the end of a sentence; None where they can."""
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        return "they are for Linux on x86-64"
+    if not torch.cpu._is_avx512_supported():
+        return "the processor has no AVX-512"
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return "this torch has no oneDNN"
+    try:
+        _load()
+    except (ImportError, AttributeError, OSError, RuntimeError) as error:
+        return f"they could not be loaded: {error}"
+    return None
+
+
+def fused_for(layer: nn.RNNBase, inputs: Tensor) -> ModuleType | None:
+    """model/fused.py where this layer can and should go through it now."""
+    if (
+        _wanted.get()
+        and inputs.device.type == "cpu"
+        and torch.is_autocast_enabled("cpu")
+        and layer.hidden_size % BLOCK == 0
+        and missing() is None
+    ):
+        return _load()
+    return None
+
+
+@functools.cache
+def _load() -> ModuleType:
+    """Loads LLVM, half a second that nothing else needs."""
+    return importlib.import_module("rnncli.model.fused")
