@@ -29,7 +29,7 @@ from rnncli.text.lines import Lines, line_bounds
 from rnncli.text.store import TokenStore
 from rnncli.training import forecast, plan, probe
 from rnncli.training.config import TrainConfig
-from rnncli.training.loop import Best, Run, train, weights_of
+from rnncli.training.loop import Best, Run, precision_context, train, weights_of
 
 # Often enough for a curve, seldom enough for a small file.
 _METRICS_SECONDS = 5.0
@@ -140,7 +140,8 @@ def carry_out(session: Session, view: View) -> Outcome:
 
     def validate(model: LanguageModel) -> Score:
         tokens = training.validation_tokens
-        return estimate(model, valid.ids, tokens, store.measure, unknown, valid.line_starts)
+        with precision_context(training, model.device):
+            return estimate(model, valid.ids, tokens, store.measure, unknown, valid.line_starts)
 
     view.show(session.planned)
     logged = run.seconds

@@ -1,4 +1,4 @@
-"""Whether recurrent layers go through the kernels of model/fused.py, and if they cannot, why."""
+"""Whether the kernels of model/fused.py are used, and if they cannot be, why."""
 
 import functools
 import importlib
@@ -45,13 +45,12 @@ def missing() -> str | None:
 
 def fused_for(layer: nn.RNNBase, inputs: Tensor) -> ModuleType | None:
     """model/fused.py where this layer can and should go through it now."""
-    if (
-        _wanted.get()
-        and inputs.device.type == "cpu"
-        and torch.is_autocast_enabled("cpu")
-        and layer.hidden_size % BLOCK == 0
-        and missing() is None
-    ):
+    return fused_on(inputs.device) if layer.hidden_size % BLOCK == 0 else None
+
+
+def fused_on(device: torch.device) -> ModuleType | None:
+    """model/fused.py where its kernels are wanted now and can be used."""
+    if _wanted.get() and device.type == "cpu" and torch.is_autocast_enabled("cpu") and missing() is None:
         return _load()
     return None
 

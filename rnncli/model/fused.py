@@ -32,6 +32,26 @@ def window(kernel: nn.RNNBase, inputs: Tensor, *state: Tensor) -> tuple[Tensor, 
     return outputs.transpose(0, 1), *after
 
 
+def softmax_gradient(logits: Tensor, targets: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    """logits (N, V) in bfloat16 become the gradient of scale * sum of -ln p(target), in place.
+
+    targets (N), negative where there is none -> -ln p (N) and the gradient of the logits' bias (V).
+    """
+    rows, symbols = logits.shape
+    threads = torch.get_num_threads()
+    targets, nats, scales = targets.contiguous(), torch.empty(rows), torch.tensor([scale])
+    scratch = torch.empty(threads, 2 * symbols + 2 * kernels.UNITS)
+    tensors = {
+        kernels.LOGITS: logits,
+        kernels.TARGETS: targets,
+        kernels.SCALE: scales,
+        kernels.NATS: nats,
+        kernels.SOFTMAX_SCRATCH: scratch,
+    }
+    kernels.run_softmax(_arguments([rows, symbols], tensors))
+    return nats, scratch[:, :symbols].sum(0)
+
+
 def _cell(kernel: nn.RNNBase) -> int:
     if isinstance(kernel, nn.GRU):
         return kernels.GRU

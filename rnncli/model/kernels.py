@@ -1,6 +1,7 @@
-"""The recurrent loops as machine code: products and gates of one step after the other, no Python between.
+"""The recurrent loops and the softmax as machine code: no Python between one step and the other.
 
-Shapes: T time, B lanes, D width, G gates that share the recurrent product (rnn 1, gru 3, lstm 4).
+Shapes: T time, B lanes, D width, G gates that share the recurrent product (rnn 1, gru 3, lstm 4),
+N tokens, V symbols.
 
 A window is one call. Every thread owns blocks of UNITS units and computes all gates of its units, so
 that products stay in its nearest cache until the gates have used them and threads wait for one
@@ -14,13 +15,14 @@ in memory are bfloat16, sums and the carried memory are float32. Products come f
 micro-kernel (at::native::cpublas::brgemm, which oneDNN writes for the processor at hand), threads
 from torch's own pool (libgomp), so that there is one pool and no compiler is needed: numba brings LLVM.
 
-Nothing here checks its arguments; model/fused.py is the only caller.
+Nothing here checks its arguments; model/fused.py and model/cross_entropy.py are the only callers.
 """
 
 # mypy: ignore-errors
 # numba gives these functions types of its own, which mypy cannot follow.
 
 import ctypes
+import math
 from pathlib import Path
 
 import llvmlite.binding
@@ -59,6 +61,18 @@ SLOTS = 20
     PRODUCT_GRADIENT,  # the same of the recurrent products; another array for gru only
     BIAS_GRADIENT,  # (G + 1, D): float32 in blocks of G + 1: of BIAS, then of RECURRENT_BIAS
 ) = range(SLOTS)
+
+# Slots of the softmax's argument.
+SOFTMAX_SLOTS = 7
+(
+    ROWS,
+    SYMBOLS,
+    LOGITS,  # (N, V) bfloat16; on return their gradient
+    TARGETS,  # (N) int64, negative where there is none
+    SCALE,  # (1) float32: what a nat adds to the loss
+    NATS,  # (N) float32: -ln p of each target
+    SOFTMAX_SCRATCH,  # threads x (2 V + 2 UNITS) float32; V of each begin with the gradient of the bias
+) = range(SOFTMAX_SLOTS)
 
 _SAVED_SLOTS = {RNN_TANH: 0, RNN_RELU: 0, GRU: 4, LSTM: 6}
 
@@ -101,6 +115,7 @@ _F = np.float32
 _U = np.uint64  # indices without a sign: a negative one would need a check, and no loop would vectorise
 _BF16 = np.zeros(1, np.uint16)
 _FP32 = np.zeros(1, np.float32)
+_INT64 = np.zeros(1, np.int64)
 _PAIR = np.zeros(1, np.uint32)
 # No reordering of sums and no assumption that numbers are finite: a NaN must be seen.
 _OPTIONS = {"fastmath": {"contract", "nsz", "arcp"}, "error_model": "numpy"}
@@ -433,6 +448,87 @@ def _backward(p):
                 a[HIDDEN_GRADIENT] + 4 * block * UNITS, 1,
             )  # fmt: skip
     _release(1)
+
+
+@njit(**_OPTIONS)
+def _largest(logits, partial, at, symbols):
+    units = _U(UNITS)
+    for j in range(units):
+        partial[j] = _F(-np.inf)
+    for block in range(symbols // units):
+        for j in range(units):
+            x = _wide(logits[at + block * units + j])
+            partial[j] = x if x > partial[j] else partial[j]
+    largest = _F(-np.inf)
+    for j in range(units):
+        largest = max(largest, partial[j])
+    for j in range(symbols // units * units, symbols):
+        largest = max(largest, _wide(logits[at + j]))
+    return largest
+
+
+@njit(**_OPTIONS)
+def _exponentials(logits, powers, at, symbols, largest):
+    for j in range(symbols):
+        powers[j] = _exp(_wide(logits[at + j]) - largest)
+
+
+@njit(**_OPTIONS)
+def _total(powers, partial, symbols):
+    """Their sum, in UNITS sums of every so many: one after the other would neither be fast nor exact."""
+    units = _U(UNITS)
+    for j in range(units):
+        partial[j] = _F(0)
+    for block in range(symbols // units):
+        for j in range(units):
+            partial[j] += powers[block * units + j]
+    total = 0.0
+    for j in range(units):
+        total += partial[j]
+    for j in range(symbols // units * units, symbols):
+        total += powers[j]
+    return total
+
+
+@cfunc(types.void(types.CPointer(_int)), cache=True, **_OPTIONS)
+def _softmax(p):
+    a = carray(p, (SOFTMAX_SLOTS,))
+    rows, symbols = a[ROWS], _U(a[SYMBOLS])
+    me, threads = _int(_thread()), _int(_threads())
+    scratch = a[SOFTMAX_SCRATCH] + 4 * me * (2 * a[SYMBOLS] + 2 * UNITS)
+    db = carray(_array_at(scratch, _FP32), (1,))
+    powers = carray(_array_at(scratch + 4 * a[SYMBOLS], _FP32), (1,))
+    partial = carray(_array_at(scratch + 8 * a[SYMBOLS], _FP32), (1,))
+    logits = carray(_array_at(a[LOGITS], _BF16), (1,))
+    targets = carray(_array_at(a[TARGETS], _INT64), (1,))
+    nats = carray(_array_at(a[NATS], _FP32), (1,))
+    scale = carray(_array_at(a[SCALE], _FP32), (1,))[0]
+    for j in range(symbols):
+        db[j] = _F(0)
+    for row in range(rows * me // threads, rows * (me + 1) // threads):
+        at, target = _U(row) * symbols, targets[row]
+        if target < 0:
+            nats[row] = _F(0)
+            for j in range(symbols):
+                logits[at + j] = types.uint16(0)
+            continue
+        largest = _largest(logits, partial, at, symbols)
+        _exponentials(logits, powers, at, symbols, largest)
+        total = _total(powers, partial, symbols)
+        goal = _U(target)
+        nats[row] = math.log(total) + largest - _wide(logits[at + goal])
+        share = _F(scale / total)
+        for j in range(symbols):
+            powers[j] *= share
+        powers[goal] -= scale
+        for j in range(symbols):
+            db[j] += powers[j]
+        for j in range(symbols):
+            logits[at + j] = _brief(powers[j])
+
+
+def run_softmax(arguments: "ctypes.Array[ctypes.c_int64]") -> None:
+    _parallel(_softmax.address, ctypes.addressof(arguments), torch.get_num_threads(), 0)
 
 
 def run_forward(arguments: "ctypes.Array[ctypes.c_int64]") -> None:

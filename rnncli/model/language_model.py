@@ -72,8 +72,12 @@ class LanguageModel(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """hidden (..., D) -> logits (..., V): the expensive half where the vocabulary is large."""
-        weight = self.embedding.weight[:-1] if self.config.tied_embeddings else self.output_weight
-        return F.linear(hidden, weight, self.output_bias)
+        return F.linear(hidden, self.output_matrix, self.output_bias)
+
+    @property
+    def output_matrix(self) -> Tensor:
+        """(V, D): the embedding without "text begins" where both are one."""
+        return self.embedding.weight[:-1] if self.config.tied_embeddings else self.output_weight
 
 
 def _as_layer(module: nn.Module) -> Layer:

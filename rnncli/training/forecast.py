@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from rnncli.inference.likelihood import sampled_cost
 from rnncli.model.config import GATES, ModelConfig
+from rnncli.model.cross_entropy import MOST_LOGITS
 from rnncli.reports import Planned
 from rnncli.training.config import TrainConfig
 
@@ -115,9 +116,10 @@ def affordable_validation_tokens(corpus: CorpusSize, speed: float, seconds: floa
 
 def memory_bytes(model: ModelConfig, training: TrainConfig) -> int:
     """Weights, gradients, two moments and the best copy; and what a window keeps for its gradient."""
+    tokens = training.batch_size * training.bptt
     activations = 2 * model.embedding_size + sum(
         (2 * GATES[model.cell] + 4) * width for _, width in model.layer_widths
     )
-    per_token = activations + 5 * model.vocab_size  # logits twice, their softmax, and both gradients
-    floats = 5 * model.parameters + training.batch_size * training.bptt * per_token
+    logits = 3 * min(tokens * model.vocab_size, MOST_LOGITS)  # themselves, their softmax, its gradient
+    floats = 5 * model.parameters + tokens * activations + logits
     return _BASE_MEMORY_BYTES + 4 * floats

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rnncli.inference.likelihood import token_nats
 from rnncli.model.acceleration import fused_kernels
 from rnncli.model.config import ModelConfig
+from rnncli.model.cross_entropy import mean_nats
 from rnncli.model.language_model import LanguageModel
 from rnncli.model.recurrent import State
 from rnncli.reports import Evaluated, Score, Stepped
@@ -137,8 +137,14 @@ def train_step(run: Run, window: Window, config: TrainConfig, rate: float) -> tu
         lambda carried, empty: torch.where(fresh[:, None], empty, carried),
     )
     with precision_context(config, device):
-        logits, state = run.model(inputs, state, run.rng)
-    loss = token_nats(logits, targets).sum() / window.tokens
+        hidden, state = run.model.hidden(inputs, state, run.rng)
+        loss = mean_nats(
+            hidden.flatten(0, 1),
+            run.model.output_matrix,
+            run.model.output_bias,
+            targets.flatten(),
+            window.tokens,
+        )
     run.optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     norm = float(torch.nn.utils.clip_grad_norm_(run.model.parameters(), config.gradient_clip))
