@@ -1,4 +1,4 @@
-"""The only code that turns logits into scores. Shapes: S lanes, L lane length, V vocabulary, N tokens.
+"""The only code that scores a text. Shapes: S lanes, L lane length, V vocabulary, N tokens.
 
 A recurrent network reads one token after another, so the score of a text seems to need N steps of
 one lane. But most networks forget: started from a wrong state they soon behave as if it had been the

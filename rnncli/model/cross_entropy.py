@@ -28,8 +28,11 @@ def mean_nats(
     """The sum of -ln p(target) / tokens, as a scalar with gradients.
 
     hidden (N, D), weight (V, D), bias (V), targets (N), negative where there is none. Products are
-    computed in the precision of autocast, sums in float32.
+    computed in the precision of autocast, sums in float32. `backward` can be called once. Raises
+    IndexError for a target that is no symbol.
     """
+    if int(targets.max()) >= len(weight):  # machine code would write past the row's end
+        raise IndexError(f"target {int(targets.max())} of {len(weight)} symbols")
     return _MeanNats.apply(hidden, weight, bias, targets, tokens, most_logits)  # type: ignore[no-untyped-call, no-any-return]
 
 
@@ -65,14 +68,15 @@ class _MeanNats(torch.autograd.Function):
                 torch.mm(logits, matrix, out=target)
                 product = torch.mm(logits.t(), some)
                 of_weight = product.to(weight.dtype) if of_weight is None else of_weight.add_(product)
-        ctx.save_for_backward(of_hidden.to(hidden.dtype), of_weight, of_bias)
+        ctx.of_inputs = of_hidden.to(hidden.dtype), of_weight, of_bias
         return total / tokens
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        # Handed over and not copied: one of them is as large as the matrix. So there is one way back only.
+        of_inputs, ctx.of_inputs = ctx.of_inputs, None
         (of_loss,) = gradients
-        of_hidden, of_weight, of_bias = ctx.saved_tensors
-        return of_hidden * of_loss, of_weight * of_loss, of_bias * of_loss, None, None, None
+        return *(gradient.mul_(of_loss) for gradient in of_inputs), None, None, None
 
 
 def _softmax_gradient(logits: Tensor, targets: Tensor, scale: float) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,7 @@
-"""Recurrent layers in bfloat16 on a processor, faster than torch has them; plain torch is the reference.
+"""Recurrent layers and softmax in bfloat16 on a processor, faster than torch has them.
 
-Shapes: B lanes, T time, E input width, D width, G gates. model/kernels.py has the loops, this module
+Plain torch is the reference. Shapes: B lanes, T time, E input width, D width, G gates, N tokens, V
+symbols. model/kernels.py has the loops, this module
 the gradients around them: every product that does not wait for the step before is one large product
 for the whole window. Importing it loads LLVM; model/acceleration.py decides when.
 """
@@ -40,7 +41,8 @@ def softmax_gradient(logits: Tensor, targets: Tensor, scale: float) -> tuple[Ten
     rows, symbols = logits.shape
     threads = torch.get_num_threads()
     targets, nats, scales = targets.contiguous(), torch.empty(rows), torch.tensor([scale])
-    scratch = torch.empty(threads, 2 * symbols + 2 * kernels.UNITS)
+    # Zeros: where fewer threads come than were asked for, the others' sums must not count.
+    scratch = torch.zeros(threads, 2 * symbols + kernels.UNITS)
     tensors = {
         kernels.LOGITS: logits,
         kernels.TARGETS: targets,

@@ -15,7 +15,8 @@ in memory are bfloat16, sums and the carried memory are float32. Products come f
 micro-kernel (at::native::cpublas::brgemm, which oneDNN writes for the processor at hand), threads
 from torch's own pool (libgomp), so that there is one pool and no compiler is needed: numba brings LLVM.
 
-Nothing here checks its arguments; model/fused.py and model/cross_entropy.py are the only callers.
+Nothing here checks its arguments; model/fused.py is the only caller. All of it is one
+file because numba's cache of machine code sees a change only in the file of the function it compiled.
 """
 
 # mypy: ignore-errors
@@ -71,7 +72,7 @@ SOFTMAX_SLOTS = 7
     TARGETS,  # (N) int64, negative where there is none
     SCALE,  # (1) float32: what a nat adds to the loss
     NATS,  # (N) float32: -ln p of each target
-    SOFTMAX_SCRATCH,  # threads x (2 V + 2 UNITS) float32; V of each begin with the gradient of the bias
+    SOFTMAX_SCRATCH,  # threads x (2 V + UNITS) float32, zeros at first: each gradient of the bias
 ) = range(SOFTMAX_SLOTS)
 
 _SAVED_SLOTS = {RNN_TANH: 0, RNN_RELU: 0, GRU: 4, LSTM: 6}
@@ -495,7 +496,7 @@ def _softmax(p):
     a = carray(p, (SOFTMAX_SLOTS,))
     rows, symbols = a[ROWS], _U(a[SYMBOLS])
     me, threads = _int(_thread()), _int(_threads())
-    scratch = a[SOFTMAX_SCRATCH] + 4 * me * (2 * a[SYMBOLS] + 2 * UNITS)
+    scratch = a[SOFTMAX_SCRATCH] + 4 * me * (2 * a[SYMBOLS] + UNITS)
     db = carray(_array_at(scratch, _FP32), (1,))
     powers = carray(_array_at(scratch + 4 * a[SYMBOLS], _FP32), (1,))
     partial = carray(_array_at(scratch + 8 * a[SYMBOLS], _FP32), (1,))
@@ -503,8 +504,6 @@ def _softmax(p):
     targets = carray(_array_at(a[TARGETS], _INT64), (1,))
     nats = carray(_array_at(a[NATS], _FP32), (1,))
     scale = carray(_array_at(a[SCALE], _FP32), (1,))[0]
-    for j in range(symbols):
-        db[j] = _F(0)
     for row in range(rows * me // threads, rows * (me + 1) // threads):
         at, target = _U(row) * symbols, targets[row]
         if target < 0:

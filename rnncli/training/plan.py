@@ -151,7 +151,7 @@ def make_plan(
     reasons = list(reasons or [])
     model = _choose_model(corpus, wishes, machine, reasons)
     training = _choose_window(corpus, wishes, model)
-    _check_memory(model, memory_bytes(model, training), machine)
+    _check_memory(model, memory_bytes(model, training, machine.device), machine)
     training, speed = _choose_arrangement(model, training, wishes, machine, _for_lines(measure, corpus))
     training = _choose_budget(training, corpus, wishes, speed, reasons)
     training = _choose_validations(training, corpus, wishes, speed)

@@ -41,6 +41,19 @@ def test_every_level_and_cell_trains_evaluates_and_writes(
     assert len(written.out) > len("The rain")
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_held_out_part_is_watched_in_the_precision_of_training(
+    rnncli: Command, rhyme: Path, precision: str
+) -> None:
+    options = ("--name", "x", "--precision", precision, "--kernels", "torch", *TINY)
+    assert rnncli("train", rhyme, *options).code == 0
+    watched = rnncli("info", "--json").json["valid"]
+    exact = rnncli("eval", "--json").json
+    assert watched["tokens"] == exact["tokens"]
+    difference = abs(watched["nats"] - exact["nats"]) / exact["nats"]
+    assert difference < 1e-5 if precision == "fp32" else 1e-5 < difference < 0.01
+
+
 def test_without_options_the_plan_is_shown_and_kept(rnncli: Command, rhyme: Path) -> None:
     ran = rnncli("train", rhyme, "--time", "2s", "--name", "x")
     assert ran.code == 0, ran.err

@@ -1,5 +1,9 @@
 """The loss in parts against torch's own in one, in every precision and with both softmaxes."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -89,3 +93,31 @@ def test_large_logits_neither_overflow_nor_lose_their_sum() -> None:
         found = loss_and_gradients(100 * hidden, weight, bias, targets, most_logits=2**20)
     assert worst(found[:1], exact[:1]) < 0.01
     assert all(tensor.isfinite().all() for tensor in found)
+
+
+@pytest.mark.parametrize("fused", [False, pytest.param(True, marks=needs_kernels)])
+def test_a_target_that_is_no_symbol_is_refused(fused: bool) -> None:
+    hidden, weight, bias, targets = problem(40, 64, 300)
+    targets[5] = 300
+    with torch.autocast("cpu", torch.bfloat16), fused_kernels(fused), pytest.raises(IndexError, match="300"):
+        mean_nats(hidden, weight, bias, targets, 40)
+
+
+_WITH_FEWER_THREADS_THAN_WANTED = """
+import torch
+torch.use_deterministic_algorithms(True)  # empty tensors are filled with NaN
+torch.set_num_threads(4)
+from rnncli.model import fused
+assert torch.get_num_threads() == 4
+_, of_bias = fused.softmax_gradient(torch.zeros(5, 3).bfloat16(), torch.zeros(5, dtype=torch.long), 1.0)
+assert torch.allclose(of_bias, torch.tensor([-2.0, 1.0, 1.0]) * 5 / 3), of_bias
+"""
+
+
+@needs_kernels
+def test_threads_that_do_not_come_add_nothing() -> None:
+    subprocess.run(
+        [sys.executable, "-c", _WITH_FEWER_THREADS_THAN_WANTED],
+        env={**os.environ, "OMP_THREAD_LIMIT": "1"},
+        check=True,
+    )

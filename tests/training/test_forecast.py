@@ -77,7 +77,15 @@ def test_an_affordable_validation_fits_its_time(seconds: float) -> None:
 def test_memory_grows_with_weights_lanes_and_symbols() -> None:
     small = TrainConfig(steps=1, batch_size=8, bptt=16)
     large = TrainConfig(steps=1, batch_size=16, bptt=16)
-    base = memory_bytes(MODEL, small)
-    assert memory_bytes(MODEL, large) > base
-    assert memory_bytes(ModelConfig(vocab_size=65, hidden_size=128), small) > base
-    assert memory_bytes(ModelConfig(vocab_size=6500, hidden_size=64), small) > base
+    base = memory_bytes(MODEL, small, "cpu")
+    assert memory_bytes(MODEL, large, "cpu") > base
+    assert memory_bytes(ModelConfig(vocab_size=65, hidden_size=128), small, "cpu") > base
+    assert memory_bytes(ModelConfig(vocab_size=6500, hidden_size=64), small, "cpu") > base
+
+
+def test_logits_take_bounded_memory_and_a_checkpoint_is_made_in_the_processor_s() -> None:
+    few, many = (TrainConfig(steps=1, batch_size=batch_size) for batch_size in (1024, 1025))
+    large = ModelConfig(vocab_size=200_000, hidden_size=64)
+    more = memory_bytes(large, many, "cpu") - memory_bytes(large, few, "cpu")
+    assert 0 < more < 4 * many.bptt * large.vocab_size
+    assert memory_bytes(large, few, "cuda") < memory_bytes(large, few, "cpu")
