@@ -22,7 +22,8 @@ from rnncli.model.language_model import LanguageModel
 from rnncli.reports import Score
 from rnncli.text.lanes import Lanes
 from rnncli.training.config import TrainConfig
-from rnncli.training.loop import Run, train
+from rnncli.training.loop import train
+from rnncli.training.step import Run
 
 STEPS, ROUNDS = 60, 7
 MODEL = ModelConfig(vocab_size=65, hidden_size=512, embedding_size=128, dropout=0.0)

@@ -129,7 +129,8 @@ class Planned:
     """What is about to be trained and what that will take on this machine.
 
     `train_tokens` counts every visit of a token, all epochs together; of the `valid_tokens` that are
-    held out, each validation scores `validation_tokens`.
+    held out, each validation scores `validation_tokens`. Without a budget steps, tokens, epochs and
+    seconds are None, and `patience` ends it.
     """
 
     corpus: str
@@ -146,10 +147,11 @@ class Planned:
     precision: str
     kernels: str
     device: str
-    steps: int
-    train_tokens: int
-    epochs: float
-    seconds: float
+    steps: int | None
+    train_tokens: int | None
+    epochs: float | None
+    seconds: float | None
+    patience: int | None
     tokens_per_second: float
     memory_bytes: int
     reasons: tuple[str, ...] = field(default=())
@@ -157,16 +159,21 @@ class Planned:
 
 @dataclass(frozen=True)
 class Stepped:
-    """Where training stands; loss is the mean over the steps since the last report."""
+    """Where training stands; loss is the mean over the steps since the last report.
+
+    Gradient norms are those of the last step before clipping, of all weights and by layer. Without a
+    budget there is no progress.
+    """
 
     step: int
     epoch: float
     seconds: float
-    progress: float
+    progress: float | None
     nats_per_token: float
     tokens_per_second: float
     learning_rate: float
     gradient_norm: float
+    gradient_norms: dict[str, float]
     skipped_steps: int
 
 

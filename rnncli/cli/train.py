@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from rnncli.cli import options
-from rnncli.cli.parsing import seconds
+from rnncli.cli.parsing import Amount, count, seconds
+from rnncli.cli.parsing import epochs as passes
 from rnncli.model.config import ModelConfig
 from rnncli.training.config import DEFAULT_SECONDS, TrainConfig
 
@@ -17,7 +18,8 @@ def _option(help_text: str, panel: str, default: object = None, **settings: Any)
     return typer.Option(help=help_text, show_default=shown, rich_help_panel=panel, **settings)
 
 
-_WITH_RESUME = {"resume", "time", "steps", "epochs", "device", "progress", "quiet", "json", "config"}
+_BUDGETS = ("time", "epochs", "steps")
+_WITH_RESUME = {"resume", *_BUDGETS, "device", "progress", "quiet", "json", "config"}
 _BUDGET, _MODEL, _TRAINING = "Budget: what ends first, ends it", "Model", "Training"
 
 
@@ -32,7 +34,9 @@ def train(
     ] = None,
     resume: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Go on with a run that was stopped; budgets are totals."),
+        typer.Option(
+            metavar="NAME", help="Go on with a run; budgets are totals, or further ones: --time +10m."
+        ),
     ] = None,
     encoding: options.Encoding = None,
     errors: options.Errors = None,
@@ -50,7 +54,7 @@ def train(
     split: options.Split = None,
     split_seed: options.SplitSeed = None,
     time: Annotated[
-        float | None,
+        Amount | None,
         _option(
             "All of it, planning and validation too.",
             _BUDGET,
@@ -59,8 +63,17 @@ def train(
             metavar="90s|5m|1h30m",
         ),
     ] = None,
-    epochs: Annotated[float | None, _option("Passes over the training part.", _BUDGET, "none")] = None,
-    steps: Annotated[int | None, _option("Updates of the weights.", _BUDGET, "none")] = None,
+    epochs: Annotated[
+        Amount | None,
+        _option("Passes over the training part.", _BUDGET, "none", parser=passes, metavar="N|+N"),
+    ] = None,
+    steps: Annotated[
+        Amount | None, _option("Updates of the weights.", _BUDGET, "none", parser=count, metavar="N|+N")
+    ] = None,
+    patience: Annotated[
+        int | None,
+        _option("Validations in a row that may bring nothing better.", _BUDGET, "none", metavar="N"),
+    ] = None,
     cell: Annotated[
         str | None, _option("Recurrent cell.", _MODEL, ModelConfig.cell, metavar="rnn|lstm|gru")
     ] = None,
@@ -119,17 +132,24 @@ def train(
     from rnncli.cli import training_session
     from rnncli.cli.device import pick_device
     from rnncli.console import terminal, training_view
+    from rnncli.training.distributed import from_environment, joined
     from rnncli.training.plan import Wishes
 
-    wishes = Wishes.of({**context.params, "seconds": time})
-    where = pick_device(device)
-    with training_view.open_view(progress.value, quiet) as view:
+    budget = {"seconds": time, "epochs": epochs, "steps": steps}
+    ranks, where = from_environment(), pick_device(device)
+    with joined(ranks, where), training_view.open_view(progress.value, quiet or not ranks.leads) as view:
+        if not ranks.leads:
+            training_session.follow(where, ranks)
+            return
         if resume is not None:
-            session = training_session.resume(resume, wishes, where, view)
+            session = training_session.resume(resume, budget, where, view)
         else:
+            totals = {unit: None if amount is None else amount.value for unit, amount in budget.items()}
+            totals["steps"] = None if steps is None else round(steps.value)
             source = training_session.Source(tuple(corpus or ()), context.params)
+            wishes = Wishes.of({**context.params, **totals})
             session = training_session.begin(source, name, wishes, where, view, began)
-        outcome = training_session.carry_out(session, view)
+        outcome = training_session.carry_out(session, view, ranks)
     if json:
         terminal.print_json(training_view.outcome_record(outcome.saved, session.planned, outcome.score))
     else:
@@ -145,6 +165,10 @@ def _refuse_what_would_do_nothing(
     if (not corpus) == (resume is None):
         raise typer.BadParameter("name a text, or --resume a model, and not both", param_hint="TEXT...")
     if resume is None:
+        for budget in _BUDGETS:
+            amount = context.params[budget]
+            if amount is not None and amount.further:
+                raise typer.BadParameter("more than what? + goes with --resume", param_hint=f"--{budget}")
         return
     for parameter in context.command.params:
         source = context.get_parameter_source(parameter.name or "")

@@ -13,6 +13,7 @@ import torch
 
 from rnncli.cli import corpora, writing
 from rnncli.cli.device import memory_bytes
+from rnncli.cli.parsing import Amount
 from rnncli.cli.stopping import stop_requests
 from rnncli.console.training_view import View
 from rnncli.errors import ConfigError, StorageError, TrainingError
@@ -29,11 +30,12 @@ from rnncli.text.lines import Lines, line_bounds
 from rnncli.text.store import TokenStore
 from rnncli.training import forecast, plan, probe
 from rnncli.training.config import TrainConfig
-from rnncli.training.loop import Best, Run, precision_context, train, weights_of
+from rnncli.training.distributed import ALONE, Ranks
+from rnncli.training.loop import resume_with, train
+from rnncli.training.step import Best, Run, precision_context, weights_of
 
 # Often enough for a curve, seldom enough for a small file.
 _METRICS_SECONDS = 5.0
-_BUDGET_SETTINGS = {"seconds", "steps"}
 
 
 @dataclass(frozen=True)
@@ -107,21 +109,23 @@ def begin(
     return Session(folder, run, store, chosen.training, chosen.planned, chosen.validation_seconds)
 
 
-def resume(name: str, wishes: plan.Wishes, device: torch.device, view: View) -> Session:
-    """Go on where a run stopped; only its budget may change, and a budget is a total."""
+def resume(name: str, budget: Mapping[str, Amount | None], device: torch.device, view: View) -> Session:
+    """Go on where a run stopped; only its budget may change: `budget` has seconds, epochs and steps."""
     folder = ModelDir.find(name)
     record, store = folder.record(), folder.corpus()
     corpora.note_changes(store, str(folder.path), lambda message: view.show(Noted(message)))
-    training = _with_budget(record.model, record.training, wishes, store)
-    run = folder.load_run(training, device)
+    run = folder.load_run(record.training, device)
+    training = _with_budget(run, record.training, budget, store)
     steps_left = training.steps is None or run.step < training.steps
     seconds_left = training.seconds is None or run.seconds < training.seconds
     ended = record.status == "finished" and training == record.training
     if ended or not (steps_left and seconds_left):
         raise TrainingError(
             f"{name} has used up its budget: {run.step:,} steps, {run.seconds:.0f} s",
-            hint="give it a larger total, for example --time 10m or --epochs 40",
+            hint="give it more, for example --time +10m or --epochs +20",
         )
+    if training != record.training:
+        resume_with(run, training)
     speed = _measure(device, record.model, training, 0.2)
     size = _corpus_size(store)
     planned = forecast.predict(
@@ -132,7 +136,7 @@ def resume(name: str, wishes: plan.Wishes, device: torch.device, view: View) -> 
     return Session(folder, run, store, training, planned, each)
 
 
-def carry_out(session: Session, view: View) -> Outcome:
+def carry_out(session: Session, view: View, ranks: Ranks = ALONE) -> Outcome:
     """Train to the end of the budget or to the first Ctrl-C; what is shown is also kept."""
     folder, run, store, training = session.folder, session.run, session.store, session.training
     windows = _windows(store, run.model.config, training)
@@ -148,7 +152,10 @@ def carry_out(session: Session, view: View) -> Outcome:
     with stop_requests() as stop:
         folder.update(training=training)
         folder.save_run(run, "training")
-        for told in train(run, windows, training, validate, session.validation_seconds):
+        ranks.told(lambda: (folder, training, session.validation_seconds))
+        told: Stepped | Evaluated | Noted
+        reports = train(run, windows, training, validate, session.validation_seconds, ranks=ranks)
+        for told in reports:
             view.show(told)
             if isinstance(told, Evaluated):
                 _keep(session, told, view)
@@ -159,9 +166,32 @@ def carry_out(session: Session, view: View) -> Outcome:
                 logged = told.seconds
                 with _noted(view):
                     folder.append_metrics(told)
+            elif isinstance(told, Noted):
+                with _noted(view):
+                    folder.append_metrics(told)
             if stop.signal:
-                break
+                reports.close()
         return _finish(session, view, stop.signal)
+
+
+def follow(device: torch.device, ranks: Ranks) -> None:
+    """What every process but the first does: train its share of what that one has prepared."""
+
+    def prepared() -> tuple[ModelDir, TrainConfig, float]:
+        raise AssertionError("rank 0 prepares")
+
+    def validate(model: LanguageModel) -> Score:
+        raise AssertionError("rank 0 validates")
+
+    try:
+        folder, training, validation_seconds = ranks.told(prepared)
+    except RuntimeError as error:  # nobody is there to talk to any more
+        raise TrainingError("the first process has ended", hint="what it says comes first") from error
+    store, run = folder.corpus(), folder.load_run(training, device)
+    windows = _windows(store, run.model.config, training)
+    with stop_requests():  # rank 0 gets the same signal, and ends it for all
+        for _ in train(run, windows, training, validate, validation_seconds, ranks=ranks):
+            pass
 
 
 def _keep(session: Session, evaluated: Evaluated, view: View) -> None:
@@ -230,15 +260,23 @@ def _corpus_size(store: TokenStore) -> forecast.CorpusSize:
 
 
 def _with_budget(
-    model: ModelConfig, training: TrainConfig, wishes: plan.Wishes, store: TokenStore
+    run: Run, training: TrainConfig, budget: Mapping[str, Amount | None], store: TokenStore
 ) -> TrainConfig:
-    given = {key: value for key, value in wishes.training.items() if key in _BUDGET_SETTINGS}
-    if wishes.epochs is not None:
-        windows = _windows(store, model, training).windows_per_epoch
-        given["steps"] = max(1, round(wishes.epochs * windows))
+    """`training` with the budget that is given, as totals; as it is where none is."""
+    given = {unit: amount for unit, amount in budget.items() if amount is not None}
     if not given:
         return training
-    return replace(training, seconds=given.get("seconds"), steps=given.get("steps"))
+    if "epochs" in given:
+        if "steps" in given:
+            raise ConfigError("both --steps and --epochs are given", hint="give one of them")
+        windows, epochs = _windows(store, run.model.config, training).windows_per_epoch, given["epochs"]
+        given["steps"] = replace(epochs, value=max(1.0, epochs.value * windows))
+    seconds, steps = given.get("seconds"), given.get("steps")
+    return replace(
+        training,
+        seconds=None if seconds is None else seconds.total(run.seconds),
+        steps=None if steps is None else round(steps.total(run.step)),
+    )
 
 
 def _measure(device: torch.device, model: ModelConfig, training: TrainConfig, seconds: float) -> float:

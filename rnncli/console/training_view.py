@@ -87,9 +87,10 @@ class PlainView:
                 self._last_step_line = self._now()
                 line = (
                     f"step={report.step} epoch={report.epoch:.2f} loss={report.nats_per_token:.4f} "
-                    f"tokens_per_second={report.tokens_per_second:.0f} seconds={report.seconds:.0f} "
-                    f"seconds_left={_seconds_left(report):.0f}"
+                    f"tokens_per_second={report.tokens_per_second:.0f} seconds={report.seconds:.0f}"
                 )
+                if report.progress:
+                    line += f" seconds_left={_seconds_left(report, report.progress):.0f}"
             case Evaluated():
                 line = (
                     f"step={report.step} epoch={report.epoch:.2f} train={report.train_nats_per_token:.4f} "
@@ -160,10 +161,15 @@ class BarView:
             self._progress = self._stack.enter_context(progress)
             self._progress.add_task("", total=1.0, facts="")
         facts = (
-            f"step {report.step:,}  loss {report.nats_per_token:.3f}  "
-            f"{report.tokens_per_second:,.0f} tok/s  {clock(_seconds_left(report))} left"
+            f"step {report.step:,}  loss {report.nats_per_token:.3f}  {report.tokens_per_second:,.0f} tok/s  "
         )
-        self._progress.update(self._progress.task_ids[0], completed=report.progress, facts=facts)
+        if report.progress:
+            facts += f"{clock(_seconds_left(report, report.progress))} left"
+        else:
+            facts += clock(report.seconds)
+        # Without an end in sight the bar moves to and fro.
+        task, total = self._progress.task_ids[0], None if report.progress is None else 1.0
+        self._progress.update(task, completed=report.progress or 0.0, total=total, facts=facts)
 
     def _row(self, report: Evaluated) -> None:
         if not self._header_shown:
@@ -197,17 +203,24 @@ def _plan_rows(plan: Planned) -> list[tuple[str, str]]:
             f"{plan.batch_size} lanes of {plan.bptt}, {plan.precision}, "
             f"{plan.kernels} kernels on {plan.device}",
         ),
-        (
-            "budget",
-            f"{duration(plan.seconds)}: about {plan.steps:,} steps, {plan.train_tokens:,} tokens, "
-            f"{plan.epochs:.1f} epochs",
-        ),
+        ("budget", _budget(plan)),
         (
             "speed",
             f"{plan.tokens_per_second:,.0f} tokens/s measured, about {size(plan.memory_bytes)} of memory",
         ),
         *(("because", reason) for reason in plan.reasons),
     ]
+
+
+def _budget(plan: Planned) -> str:
+    ends = [] if plan.patience is None else [f"until {plan.patience} validations bring nothing better"]
+    if plan.seconds is not None:
+        ends.insert(
+            0,
+            f"{duration(plan.seconds)}: about {plan.steps:,} steps, {plan.train_tokens:,} tokens, "
+            f"{plan.epochs:.1f} epochs",
+        )
+    return ", or ".join(ends)
 
 
 def _part(plan: Planned) -> str:
@@ -237,5 +250,5 @@ def _farewell(saved: Saved) -> Text:
     )
 
 
-def _seconds_left(report: Stepped) -> float:
-    return report.seconds * (1.0 - report.progress) / report.progress if report.progress > 0 else math.nan
+def _seconds_left(report: Stepped, progress: float) -> float:
+    return report.seconds * (1.0 - progress) / progress

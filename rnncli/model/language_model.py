@@ -4,12 +4,31 @@ tokens (B, T) -> embedding (B, T, E) -> layer -> ... -> layer (B, T, D) -> logit
                                               ^ dropout               ^ dropout
 """
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rnncli.model.config import ModelConfig
 from rnncli.model.recurrent import LAYERS, Layer, State
+
+
+class DropoutMasks(NamedTuple):
+    """Where the masks of training come from: drawn for `lanes`, of which these begin at `first`.
+
+    Processes that share the lanes draw all of them, so that each lane has the mask it would have in
+    one process.
+    """
+
+    rng: torch.Generator
+    lanes: int
+    first: int = 0
+
+    def draw(self, rate: float, lanes: int, width: int) -> Tensor:
+        """(lanes, 1, width): 0 with probability `rate`, and else what makes up for it."""
+        mask = torch.empty(self.lanes, 1, width).bernoulli_(1.0 - rate, generator=self.rng)
+        return mask.div_(1.0 - rate)[self.first : self.first + lanes]
 
 
 class LanguageModel(nn.Module):
@@ -48,25 +67,23 @@ class LanguageModel(nn.Module):
         return State(tuple(_as_layer(layer).initial_state(batch_size) for layer in self.layers))
 
     def forward(
-        self, tokens: Tensor, state: State, dropout_rng: torch.Generator | None = None
+        self, tokens: Tensor, state: State, masks: DropoutMasks | None = None
     ) -> tuple[Tensor, State]:
         """tokens (B, T) -> logits (B, T, V) and the state after T.
 
-        Token ids run from 0 to V; V is `config.start`, "text begins". Dropout acts where a generator
-        for its masks is given, that is in training, and nowhere else.
+        Token ids run from 0 to V; V is `config.start`, "text begins". Dropout acts where masks are
+        given, that is in training, and nowhere else.
         """
-        hidden, after = self.hidden(tokens, state, dropout_rng)
+        hidden, after = self.hidden(tokens, state, masks)
         return self.logits(hidden), after
 
-    def hidden(
-        self, tokens: Tensor, state: State, dropout_rng: torch.Generator | None = None
-    ) -> tuple[Tensor, State]:
+    def hidden(self, tokens: Tensor, state: State, masks: DropoutMasks | None = None) -> tuple[Tensor, State]:
         """tokens (B, T) -> the last layer's outputs (B, T, D) and the state after T."""
         hidden = self.embedding(tokens)
         after = []
         for layer, layer_state in zip(self.layers, state.layers, strict=True):
             hidden, layer_after = _as_layer(layer)(hidden, layer_state)
-            hidden = _dropout(hidden, self.config.dropout, dropout_rng)
+            hidden = _dropout(hidden, self.config.dropout, masks)
             after.append(layer_after)
         return hidden, State(tuple(after))
 
@@ -84,14 +101,13 @@ def _as_layer(module: nn.Module) -> Layer:
     return module  # type: ignore[return-value]  # every member of LAYERS is a Layer
 
 
-def _dropout(hidden: Tensor, rate: float, rng: torch.Generator | None) -> Tensor:
+def _dropout(hidden: Tensor, rate: float, masks: DropoutMasks | None) -> Tensor:
     """Locked dropout (Gal and Ghahramani 2016): one mask (B, 1, D) for all steps of a window.
 
     Units go to zero with probability `rate`, the others grow to make up for them. One mask a window
     costs next to nothing to draw and disturbs the memory less than a new one at every step. It is
     drawn on the processor, so that a run can be resumed on another device.
     """
-    if rng is None or rate == 0.0:
+    if masks is None or rate == 0.0:
         return hidden
-    mask = torch.empty(hidden.shape[0], 1, hidden.shape[2]).bernoulli_(1.0 - rate, generator=rng)
-    return hidden * mask.div_(1.0 - rate).to(hidden)
+    return hidden * masks.draw(rate, hidden.shape[0], hidden.shape[2]).to(hidden)

@@ -2,7 +2,7 @@
 
 from rnncli import __version__
 from rnncli.reports import Planned
-from rnncli.training.loop import Best
+from rnncli.training.step import Best
 
 
 def model_card(name: str, planned: Planned, best: Best) -> str:

@@ -11,10 +11,13 @@ from rnncli.model.recurrent import State
 from rnncli.storage.safe_load import DAMAGED
 from rnncli.storage.tensor_file import check_tensors, read_tensors, write_tensors
 from rnncli.training.config import TrainConfig
-from rnncli.training.loop import Best, Run
 from rnncli.training.optimizer import optimizer_tensors, restore_optimizer
+from rnncli.training.step import Best, Run
 
-_COUNTERS = ("step", "seconds", "first_step_seconds", "validations", "validated_step", "skipped_steps")
+_COUNTERS = (
+    *("step", "seconds", "first_step_seconds", "validations", "validated_step", "validations_since_best"),
+    *("skipped_steps", "skipped_in_a_row", "rate_factor", "lowered_at_step", "warm_from"),
+)
 _OPTIMIZER = "optimizer."
 
 

@@ -33,7 +33,7 @@ from rnncli.storage.tensor_file import check_tensors, read_tensors, write_tensor
 from rnncli.text.store import TokenStore, load_tokenizer, tokenizer_file
 from rnncli.text.tokenizers import Tokenizer, fingerprint
 from rnncli.training.config import TrainConfig
-from rnncli.training.loop import Best, Run
+from rnncli.training.step import Best, Run
 
 _CONFIG, _WEIGHTS, _METRICS, _CARD = "config.json", "model.safetensors", "metrics.jsonl", "README.md"
 _CORPUS, _CHECKPOINTS = "corpus.tok", "checkpoints"

@@ -15,14 +15,16 @@ DEFAULT_SECONDS = 300.0
 class TrainConfig:
     """Settings of truncated back-propagation through time with AdamW.
 
-    The budget is `seconds`, `steps`, or whichever of them is used up first. `warmup` is the share of
-    the budget in which the rate rises. `validations` are spread evenly over the budget, the last at
-    its end; each scores about `validation_tokens` from all over the held-out part. `kernels` says who
-    computes the recurrent layers: torch's own, or the fused ones of model/kernels.py.
+    The budget is `seconds`, `steps`, or whichever of them is used up first; `patience`, validations in
+    a row that bring nothing better, ends a run before that, or alone where there is no budget.
+    `warmup` is the share of the budget in which the rate rises. `validations` are spread evenly over
+    it, the last at its end; each scores about `validation_tokens` from all over the held-out part.
+    `kernels` says who computes the recurrent layers: torch's own, or the fused ones of model/kernels.py.
     """
 
     seconds: float | None = None
     steps: int | None = None
+    patience: int | None = None
     batch_size: int = 32
     bptt: int = 64
     learning_rate: float = 3e-3
@@ -36,10 +38,11 @@ class TrainConfig:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        if self.seconds is None and self.steps is None:
-            raise ConfigError("a run needs a budget", hint="give --time, --steps or --epochs")
+        if self.open_ended and self.patience is None:
+            raise ConfigError("a run needs an end", hint="give --time, --steps, --epochs or --patience")
         for field, value, low, high in (
             ("steps", self.steps, 1, 10**12),
+            ("patience", self.patience, 1, 10_000),
             ("batch-size", self.batch_size, 1, 65_536),
             ("bptt", self.bptt, 1, 65_536),
             ("validations", self.validations, 1, 10_000),
@@ -67,3 +70,8 @@ class TrainConfig:
                 raise ConfigError(f"{name} is {choice!r}", hint=f"it is one of {', '.join(allowed)}")
         if self.kernels == "fused" and self.precision != "bf16":
             raise ConfigError("fused kernels compute in bf16", hint="add --precision bf16")
+
+    @property
+    def open_ended(self) -> bool:
+        """Whether nothing but patience ends the run."""
+        return self.seconds is None and self.steps is None

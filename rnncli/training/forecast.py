@@ -56,11 +56,13 @@ def predict(
     reasons: tuple[str, ...] = (),
 ) -> Planned:
     """The whole run at this speed, of which `used_seconds` and `done_steps` are over."""
-    each = validation_seconds(training, corpus, tokens_per_second)
-    seconds = budget_seconds(corpus, training, tokens_per_second, used_seconds, done_steps, each)
-    training_seconds = max(seconds - used_seconds - training.validations * each, 0.0)
+    seconds = steps = None
     tokens_a_step = step_tokens(corpus, training.batch_size, training.bptt)
-    steps = done_steps + max(1, round(training_seconds * tokens_per_second / tokens_a_step))
+    if not training.open_ended:
+        each = validation_seconds(training, corpus, tokens_per_second)
+        seconds = budget_seconds(corpus, training, tokens_per_second, used_seconds, done_steps, each)
+        training_seconds = max(seconds - used_seconds - training.validations * each, 0.0)
+        steps = done_steps + max(1, round(training_seconds * tokens_per_second / tokens_a_step))
     return Planned(
         corpus=corpus.name,
         encoding=corpus.encoding,
@@ -77,9 +79,10 @@ def predict(
         kernels=training.kernels,
         device=device,
         steps=steps,
-        train_tokens=round(steps * tokens_a_step),
-        epochs=steps * tokens_a_step / corpus.train_tokens,
+        train_tokens=None if steps is None else round(steps * tokens_a_step),
+        epochs=None if steps is None else steps * tokens_a_step / corpus.train_tokens,
         seconds=seconds,
+        patience=training.patience,
         tokens_per_second=tokens_per_second,
         memory_bytes=memory_bytes(model, training, device),
         reasons=reasons,

@@ -1,4 +1,4 @@
-"""The training loop: a generator of reports that neither prints nor saves. Shapes: B lanes, T time.
+"""The training loop: a generator of reports that neither prints nor saves.
 
 It pauses at every report with its Run whole, so that whoever consumes the reports may save it, show
 it, write a sample with it, or stop.
@@ -6,71 +6,32 @@ it, write a sample with it, or stop.
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Generator
 
-import torch
 from torch import Tensor
 
-from rnncli.model.acceleration import fused_kernels
-from rnncli.model.config import ModelConfig
-from rnncli.model.cross_entropy import mean_nats
 from rnncli.model.language_model import LanguageModel
-from rnncli.model.recurrent import State
-from rnncli.reports import Evaluated, Score, Stepped
-from rnncli.text.lanes import Window, Windows
+from rnncli.reports import Evaluated, Noted, Score, Stepped
+from rnncli.text.lanes import Windows
 from rnncli.training.config import TrainConfig
-from rnncli.training.optimizer import adamw
+from rnncli.training.distributed import ALONE, Ranks
+from rnncli.training.recovery import (
+    MOST_SKIPPED_IN_A_ROW,
+    diverged,
+    lower_the_rate,
+    lowered_in_vain,
+    roll_back,
+)
 from rnncli.training.schedule import learning_rate
+from rnncli.training.step import Best, Run, Step, norms_by_layer, train_step, weights_of
 
 # Often enough to answer Ctrl-C at once and to move a bar smoothly, too seldom to cost anything.
 REPORT_SECONDS = 0.1
+# Without a budget: steps between validations, an epoch where it lies between them.
+_FEWEST_STEPS, _MOST_STEPS = 100, 1_000
 
 Clock = Callable[[], float]
 Validate = Callable[[LanguageModel], Score]
-
-
-@dataclass(frozen=True)
-class Best:
-    """The weights with the lowest validation score so far, on the processor; a None score is unknown."""
-
-    score: Score | None
-    step: int
-    weights: dict[str, Tensor]
-
-
-@dataclass
-class Run:
-    """Everything that a resume needs.
-
-    `seconds` counts the budget used, over all resumes; `first_step_seconds` of it were gone when the
-    first step was taken, and do not count as progress.
-    """
-
-    model: LanguageModel
-    optimizer: torch.optim.Optimizer
-    rng: torch.Generator
-    state: State
-    step: int = 0
-    seconds: float = 0.0
-    first_step_seconds: float = 0.0
-    validations: int = 0
-    validated_step: int = 0
-    skipped_steps: int = 0
-    best: Best | None = None
-
-    @classmethod
-    def new(cls, model: ModelConfig, config: TrainConfig, device: torch.device) -> "Run":
-        """Fresh weights and a fresh optimizer; the same seed gives the same weights on every device."""
-        language_model = LanguageModel.initialized(model, torch.Generator().manual_seed(config.seed))
-        language_model.to(device)
-        return cls(
-            model=language_model,
-            optimizer=adamw(language_model, config),
-            rng=torch.Generator().manual_seed(config.seed),
-            state=language_model.initial_state(config.batch_size),
-        )
 
 
 def train(
@@ -80,95 +41,78 @@ def train(
     validate: Validate,
     validation_seconds: float = 0.0,
     clock: Clock = time.monotonic,
-) -> Iterator[Stepped | Evaluated]:
-    """Go on with `run` until its budget is used up; after the last step comes an Evaluated.
+    ranks: Ranks = ALONE,
+) -> Generator[Stepped | Evaluated | Noted]:
+    """Go on with `run` until its budget or its patience is used up; after the last step comes an Evaluated.
 
     `validate` scores the held-out part; `validation_seconds` is a first guess at how long that
-    takes, so that a time budget has room for the last one.
+    takes, so that a time budget has room for the last one. Where several processes train together,
+    rank 0 ends it for all, also by closing this generator.
     """
+    try:
+        yield from _train(run, windows, config, validate, validation_seconds, clock, ranks)
+    except GeneratorExit:
+        ranks.number(lambda: math.nan)  # the others wait for the time
+        raise
+
+
+def _train(
+    run: Run,
+    windows: Windows,
+    config: TrainConfig,
+    validate: Validate,
+    validation_seconds: float,
+    clock: Clock,
+    ranks: Ranks,
+) -> Generator[Stepped | Evaluated | Noted]:
     began = clock() - run.seconds
-    if run.step == 0:
-        run.first_step_seconds = run.seconds
     # A larger budget than before moves the validations apart.
-    passed = math.floor(_progress(run, config, validation_seconds) * config.validations)
-    run.validations = min(run.validations, passed)
+    run.validations = min(run.validations, _due(run, windows, config, validation_seconds))
     since_report, since_validation = _Meter(clock()), _Meter(clock())
     while True:
+        run.seconds = ranks.number(lambda: clock() - began)
+        if math.isnan(run.seconds):
+            return
+        if run.step == 0:
+            run.first_step_seconds = run.seconds
         progress = _progress(run, config, validation_seconds)
-        due = math.floor(progress * config.validations)
+        due = _due(run, windows, config, validation_seconds)
         if due > run.validations and run.step > run.validated_step:
-            validation_began = clock()
-            score = validate(run.model)
-            validation_seconds = clock() - validation_began
-            run.seconds = clock() - began
+            validation_began, score = run.seconds, ranks.told(lambda: validate(run.model))
+            run.seconds = ranks.number(lambda: clock() - began)
+            validation_seconds = run.seconds - validation_began
             run.validations, run.validated_step = due, run.step
             best = _keep_best(run, score)
             epoch = run.step / windows.windows_per_epoch
             yield Evaluated(run.step, epoch, run.seconds, since_validation.mean(), score, best)
+            if diverged(run, score) and progress < 1.0:
+                yield roll_back(run, config, progress)
+            elif config.patience is not None and run.validations_since_best >= config.patience:
+                if not config.open_ended or lowered_in_vain(run):
+                    return
+                yield lower_the_rate(run, config)
             since_report, since_validation = _Meter(clock()), _Meter(clock())
         elif progress >= 1.0:
             return
         else:
-            rate = learning_rate(progress, config)
+            rate = run.rate_factor * learning_rate(progress, config, run.warm_from)
             window = windows[run.step]
-            loss, norm = train_step(run, window, config, rate)
-            run.seconds = clock() - began
-            since_report.add(loss, window.tokens)
-            since_validation.add(loss, window.tokens)
-            if clock() - since_report.began >= REPORT_SECONDS:
+            step = train_step(run, window, config, rate, ranks)
+            since_report.add(step.nats, window.tokens)
+            since_validation.add(step.nats, window.tokens)
+            if run.skipped_in_a_row >= MOST_SKIPPED_IN_A_ROW:
+                yield roll_back(run, config, progress)
+            if ranks.leads and clock() - since_report.began >= REPORT_SECONDS:
+                run.seconds = clock() - began
                 progress = _progress(run, config, validation_seconds)
-                yield _stepped(run, windows, since_report, clock(), progress, rate, norm)
+                yield _stepped(run, windows, config, since_report, clock(), progress, rate, step)
                 since_report = _Meter(clock())
 
 
-def train_step(run: Run, window: Window, config: TrainConfig, rate: float) -> tuple[Tensor, float]:
-    """One window of truncated back-propagation through time (Williams and Peng 1990) and one update.
-
-    Returns the mean nats per token, still on its device, and the norm of the gradient before
-    clipping (Pascanu et al. 2013). Where that is not finite nothing is learned from the window and
-    the memory is cleared, so that the weights stay sound.
-    """
-    device = run.model.device
-    inputs, targets, fresh = (
-        torch.from_numpy(array).to(device) for array in (window.inputs, window.targets, window.fresh)
-    )
-    state = run.state.merge(
-        run.model.initial_state(len(inputs)),
-        lambda carried, empty: torch.where(fresh[:, None], empty, carried),
-    )
-    with precision_context(config, device):
-        hidden, state = run.model.hidden(inputs, state, run.rng)
-        loss = mean_nats(
-            hidden.flatten(0, 1),
-            run.model.output_matrix,
-            run.model.output_bias,
-            targets.flatten(),
-            window.tokens,
-        )
-    run.optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    norm = float(torch.nn.utils.clip_grad_norm_(run.model.parameters(), config.gradient_clip))
-    run.step += 1
-    if math.isfinite(norm):
-        for group in run.optimizer.param_groups:
-            group["lr"] = rate
-        run.optimizer.step()
-        # Autocast may hand back bfloat16; the memory is kept in the precision of the weights.
-        run.state = state.detach().map(torch.Tensor.float)
-    else:
-        run.skipped_steps += 1
-        run.state = run.model.initial_state(len(inputs))
-    return loss.detach(), norm
-
-
-@contextmanager
-def precision_context(config: TrainConfig, device: torch.device) -> Iterator[None]:
-    """bf16 computes matrix products in bfloat16 and keeps weights and sums in float32."""
-    with (
-        torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"),
-        fused_kernels(config.kernels == "fused"),
-    ):
-        yield
+def resume_with(run: Run, config: TrainConfig) -> None:
+    """Prepare `run` for a budget other than it had: the rate rises again, from where it now belongs."""
+    run.warm_from = _progress(run, config, 0.0)
+    run.validations_since_best = 0
 
 
 class _Meter:
@@ -179,26 +123,34 @@ class _Meter:
         self.tokens = 0
         self._nats: Tensor | float = 0.0
 
-    def add(self, loss: Tensor, tokens: int) -> None:
+    def add(self, nats: Tensor, tokens: int) -> None:
         self.tokens += tokens
-        self._nats = self._nats + loss * tokens
+        self._nats = self._nats + nats * tokens
 
     def mean(self) -> float:
         return float(self._nats) / self.tokens if self.tokens else math.nan
 
 
 def _stepped(
-    run: Run, windows: Windows, meter: _Meter, now: float, progress: float, rate: float, norm: float
+    run: Run,
+    windows: Windows,
+    config: TrainConfig,
+    meter: _Meter,
+    now: float,
+    progress: float,
+    rate: float,
+    step: Step,
 ) -> Stepped:
     return Stepped(
         step=run.step,
         epoch=run.step / windows.windows_per_epoch,
         seconds=run.seconds,
-        progress=progress,
+        progress=None if config.open_ended else progress,
         nats_per_token=meter.mean(),
         tokens_per_second=meter.tokens / (now - meter.began),
         learning_rate=rate,
-        gradient_norm=norm,
+        gradient_norm=step.norm,
+        gradient_norms=norms_by_layer(run.model, step.norms),
         skipped_steps=run.skipped_steps,
     )
 
@@ -206,7 +158,7 @@ def _stepped(
 def _progress(run: Run, config: TrainConfig, validation_seconds: float) -> float:
     """The part of the budget used up, 0..1: 0 at the first step, however short the time.
 
-    A time budget keeps room for the last validation.
+    A time budget keeps room for the last validation. Without any budget it stays 0.
     """
     by_steps = run.step / config.steps if config.steps is not None else 0.0
     if config.seconds is None:
@@ -216,15 +168,19 @@ def _progress(run: Run, config: TrainConfig, validation_seconds: float) -> float
     return min(max(by_steps, by_time), 1.0)
 
 
+def _due(run: Run, windows: Windows, config: TrainConfig, validation_seconds: float) -> int:
+    """How many validations there should have been by now."""
+    if config.open_ended:
+        return run.step // min(max(windows.windows_per_epoch, _FEWEST_STEPS), _MOST_STEPS)
+    return math.floor(_progress(run, config, validation_seconds) * config.validations)
+
+
 def _keep_best(run: Run, score: Score) -> bool:
     """Not-a-number never counts as better; the first finite score always does."""
     known = run.best.score if run.best else None
     if not math.isfinite(score.nats) or (known and score.nats >= known.nats):
+        run.validations_since_best += 1
         return False
     run.best = Best(score, run.step, weights_of(run.model))
+    run.validations_since_best = 0
     return True
-
-
-def weights_of(model: LanguageModel) -> dict[str, Tensor]:
-    """A copy of the weights, on the processor."""
-    return {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}

@@ -64,6 +64,11 @@ class Wishes:
     def __post_init__(self) -> None:
         if self.epochs is not None and self.training.get("steps") is not None:
             raise ConfigError("both --steps and --epochs are given", hint="give one of them")
+        if self.open_ended and "validations" in self.training:
+            raise ConfigError(
+                "validations have no meaning without a budget",
+                hint="add --time, --steps or --epochs, or leave them out",
+            )
         if self.epochs is not None and not 0.0 < self.epochs < 1e9:
             raise ConfigError(f"epochs is {self.epochs}", hint="it is more than 0, for example 10")
         # Values out of range are refused here, before a text is read and the machine measured.
@@ -88,9 +93,14 @@ class Wishes:
 
     @property
     def seconds(self) -> float | None:
-        """The time budget; the default where no other budget is given."""
-        counted = self.epochs is not None or self.training.get("steps") is not None
-        return self.training.get("seconds", None if counted else DEFAULT_SECONDS)
+        """The time budget; the default where nothing else ends the run."""
+        ended = self.epochs is not None or "steps" in self.training or "patience" in self.training
+        return self.training.get("seconds", None if ended else DEFAULT_SECONDS)
+
+    @property
+    def open_ended(self) -> bool:
+        """Whether nothing but patience ends the run."""
+        return self.seconds is None and self.epochs is None and "steps" not in self.training
 
 
 @dataclass(frozen=True)
@@ -194,8 +204,8 @@ def _affordable_tokens(model: ModelConfig, corpus: CorpusSize, wishes: Wishes, m
     """Tokens that the budget lets a model train on; steps and epochs count the same on any machine."""
     if wishes.seconds is not None:
         return _guessed_speed(model, machine) * wishes.seconds
-    if wishes.epochs is not None:
-        return wishes.epochs * corpus.train_tokens
+    if wishes.epochs is not None or wishes.open_ended:
+        return (wishes.epochs or _ENOUGH_EPOCHS) * corpus.train_tokens
     window = _choose_window(corpus, wishes, model)
     return float(wishes.training["steps"]) * step_tokens(corpus, window.batch_size, window.bptt)
 
@@ -282,7 +292,9 @@ def _choose_arrangement(
 def _choose_budget(
     training: TrainConfig, corpus: CorpusSize, wishes: Wishes, speed: float, reasons: list[str]
 ) -> TrainConfig:
-    """Seconds, steps, or both where the time is more than the text needs."""
+    """Seconds, steps, or both where the time is more than the text needs; neither without a budget."""
+    if wishes.open_ended:
+        return replace(training, seconds=None, steps=None)
     tokens_a_step = step_tokens(corpus, training.batch_size, training.bptt)
     steps_per_epoch = max(1, int(corpus.train_tokens / tokens_a_step))
     steps = wishes.training.get("steps")

@@ -8,7 +8,7 @@ import torch
 from rnncli.model.config import ModelConfig
 from rnncli.text.lanes import Lanes
 from rnncli.training.config import TrainConfig
-from rnncli.training.loop import Run, train_step
+from rnncli.training.step import Run, train_step
 
 # The first step allocates and lets libraries prepare their kernels.
 _WARM_UP_STEPS = 2

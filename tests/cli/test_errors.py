@@ -88,8 +88,6 @@ def test_an_empty_folder_is_neither_a_text_nor_a_store(rnncli: Command, own_fold
         ("--learning-rate", "nan"),
         ("--seed", "-1"),
         ("--seed", "18446744073709551616"),
-        ("--steps", "0"),
-        ("--epochs", "nan"),
         ("--epochs", "1", "--steps", "1"),
         ("--level", "sentence"),
         ("--level", "word", "--vocab-size", "1"),
@@ -123,6 +121,8 @@ def test_a_setting_without_sense_is_one_error_and_leaves_nothing(
     [
         ("train",),
         ("train", "a.txt", "--resume", "x"),
+        ("train", "a.txt", "--steps", "0"),
+        ("train", "a.txt", "--epochs", "nan"),
         ("train", "a.txt", "--time", "5"),
         ("train", "a.txt", "--time", "0s"),
         ("train", "a.txt", "--time", "soon"),

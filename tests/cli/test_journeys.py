@@ -7,7 +7,7 @@ import pytest
 
 from rnncli.errors import StorageError
 from rnncli.storage.model_dir import ModelDir
-from rnncli.training.loop import Best
+from rnncli.training.step import Best
 from tests.cli.conftest import TINY, Command
 
 SCORE_KEYS = {

@@ -3,7 +3,7 @@
 import pytest
 import typer
 
-from rnncli.cli.parsing import seconds
+from rnncli.cli.parsing import Amount, count, epochs, seconds
 
 
 @pytest.mark.parametrize(
@@ -11,10 +11,28 @@ from rnncli.cli.parsing import seconds
     [("90s", 90.0), ("5m", 300.0), ("1h30m", 5400.0), ("1.5h", 5400.0), ("2d", 172_800.0), (" 10M ", 600.0)],
 )
 def test_a_time_has_its_units(text: str, value: float) -> None:
-    assert seconds(text) == value
+    assert seconds(text) == Amount(value)
 
 
 @pytest.mark.parametrize("text", ["", "5", "m", "5 m", "-5m", "0s", "5m later", "1e3s", "nan"])
 def test_a_time_without_units_or_sense_is_wrong_usage(text: str) -> None:
     with pytest.raises(typer.BadParameter):
         seconds(text)
+
+
+def test_a_plus_asks_for_more_than_is_used_up() -> None:
+    assert seconds("+10m") == Amount(600.0, further=True)
+    assert count("+500").total(used=1_500.0) == 2_000.0
+    assert epochs("2.5").total(used=1.0) == 2.5
+
+
+@pytest.mark.parametrize("text", ["", "+", "2.5", "many", "-3", "0", "++4"])
+def test_steps_are_a_whole_number_above_zero(text: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        count(text)
+
+
+@pytest.mark.parametrize("text", ["", "nan", "inf", "-1", "0", "ten"])
+def test_epochs_are_a_number_above_zero(text: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        epochs(text)

@@ -5,7 +5,7 @@ import torch
 
 from rnncli.errors import ConfigError
 from rnncli.model.config import Cell, ModelConfig
-from rnncli.model.language_model import LanguageModel
+from rnncli.model.language_model import DropoutMasks, LanguageModel
 from tests.conftest import tiny_model
 
 CELLS: list[Cell] = ["rnn", "gru", "lstm"]
@@ -37,12 +37,16 @@ def test_lanes_do_not_see_each_other() -> None:
     torch.testing.assert_close(together[1:], alone)
 
 
-def test_dropout_acts_only_where_a_generator_is_given() -> None:
+def masks(first: int = 0) -> DropoutMasks:
+    return DropoutMasks(torch.Generator().manual_seed(1), 2, first)
+
+
+def test_dropout_acts_only_where_masks_are_given() -> None:
     model = tiny_model(dropout=0.5)
     tokens = torch.randint(0, 11, (2, 6))
     plain, _ = model(tokens, model.initial_state(2))
     again, _ = model(tokens, model.initial_state(2))
-    dropped, _ = model(tokens, model.initial_state(2), torch.Generator().manual_seed(1))
+    dropped, _ = model(tokens, model.initial_state(2), masks())
     assert torch.equal(plain, again)
     assert not torch.allclose(plain, dropped)
 
@@ -53,8 +57,8 @@ def test_dropout_is_repeated_by_the_same_generator_and_locked_over_time() -> Non
     with torch.no_grad():
         model.output_weight.copy_(torch.eye(11, 64))
         model.output_bias.zero_()
-    one, _ = model(tokens, model.initial_state(2), torch.Generator().manual_seed(1))
-    two, _ = model(tokens, model.initial_state(2), torch.Generator().manual_seed(1))
+    one, _ = model(tokens, model.initial_state(2), masks())
+    two, _ = model(tokens, model.initial_state(2), masks())
     assert torch.equal(one, two)
     zeros = one == 0.0
     assert 0 < zeros.sum() < zeros.numel()
@@ -102,3 +106,9 @@ def test_the_same_generator_gives_the_same_weights() -> None:
 def test_a_config_refuses_bad_values_at_birth(settings: dict[str, object], named: str) -> None:
     with pytest.raises(ConfigError, match=named):
         ModelConfig(vocab_size=9, **settings)  # type: ignore[arg-type]
+
+
+def test_a_share_of_the_lanes_has_the_masks_that_it_has_among_all() -> None:
+    whole = masks().draw(0.5, 2, 100)
+    assert torch.equal(masks(first=1).draw(0.5, 1, 100), whole[1:])
+    assert not torch.equal(whole[0], whole[1])

@@ -18,7 +18,7 @@ from rnncli.text.config import ReadConfig, TextConfig
 from rnncli.text.corpus import Corpus
 from rnncli.text.store import TokenStore
 from rnncli.training.config import TrainConfig
-from rnncli.training.loop import Best, Run, weights_of
+from rnncli.training.step import Best, Run, weights_of
 
 CPU = torch.device("cpu")
 MODEL = ModelConfig(vocab_size=6, hidden_size=6, embedding_size=4)  # a b c d, line end, <unk>

@@ -13,7 +13,8 @@ from rnncli.model.language_model import LanguageModel
 from rnncli.reports import Evaluated, Score, Stepped
 from rnncli.text.lanes import Lanes
 from rnncli.training.config import TrainConfig
-from rnncli.training.loop import Run, train, train_step
+from rnncli.training.loop import resume_with, train
+from rnncli.training.step import Run, norms_by_layer, train_step
 
 CPU = torch.device("cpu")
 MODEL = ModelConfig(vocab_size=4, hidden_size=16, embedding_size=8, dropout=0.1)
@@ -27,7 +28,7 @@ def lanes(config: TrainConfig = CONFIG) -> Lanes:
 
 def no_score(model: LanguageModel) -> Score:
     return Score(
-        nats=float(sum(p.detach().abs().sum() for p in model.parameters())),
+        nats=1e-6 * float(sum(p.detach().abs().sum() for p in model.parameters())),
         tokens=1,
         words=1,
         characters=1,
@@ -172,7 +173,7 @@ def test_state_is_carried_from_window_to_window_and_cut_from_its_past() -> None:
 def test_gradients_are_clipped_to_their_longest_length() -> None:
     config = replace(CONFIG, gradient_clip=1e-3)
     run = Run.new(MODEL, config, CPU)
-    _, norm = train_step(run, lanes()[0], config, 0.01)
+    norm = train_step(run, lanes()[0], config, 0.01).norm
     clipped = torch.linalg.vector_norm(
         torch.stack([p.grad.norm() for p in run.model.parameters() if p.grad is not None])
     )
@@ -192,5 +193,33 @@ def test_progress_is_reported_while_it_goes_on() -> None:
     run = Run.new(MODEL, CONFIG, CPU)
     steps = [r for r in train(run, lanes(), CONFIG, no_score, clock=Ticking(0.06)) if isinstance(r, Stepped)]
     assert len(steps) > 10
-    assert all(0.0 < report.progress <= 1.0 for report in steps)
+    assert all(report.progress is not None and 0.0 < report.progress <= 1.0 for report in steps)
+    assert all(report.gradient_norms.keys() == {"embedding", "layers.0", "output"} for report in steps)
     assert [report.step for report in steps] == sorted({report.step for report in steps})
+
+
+def test_the_norms_of_the_layers_are_parts_of_the_whole() -> None:
+    run = Run.new(replace(MODEL, num_layers=2), CONFIG, CPU)
+    step = train_step(run, lanes()[0], CONFIG, 0.01)
+    norms = norms_by_layer(run.model, step.norms)
+    assert list(norms) == ["embedding", "layers.0", "layers.1", "output"]
+    assert sum(norm**2 for norm in norms.values()) == pytest.approx(step.norm**2, rel=1e-5)
+
+
+def test_a_larger_budget_lets_the_rate_rise_again() -> None:
+    run = Run.new(MODEL, CONFIG, CPU)
+    *_, last = (
+        r for r in train(run, lanes(), CONFIG, no_score, clock=Ticking(0.2)) if isinstance(r, Stepped)
+    )
+    assert last.learning_rate < 0.05 * CONFIG.learning_rate
+    more = replace(CONFIG, steps=120, warmup=0.1)
+    resume_with(run, more)
+    rates = [
+        report.learning_rate
+        for report in train(run, lanes(), more, no_score, clock=Ticking(0.2))
+        if isinstance(report, Stepped)
+    ]
+    assert run.step == 120
+    assert rates[0] < 0.1 * CONFIG.learning_rate
+    assert 0.3 * CONFIG.learning_rate < max(rates) < 0.4 * CONFIG.learning_rate, "of the cosine at 0.6"
+    assert rates[-1] < 0.05 * CONFIG.learning_rate
