@@ -60,8 +60,17 @@ class Texts:
         """The settings, with `level` or the natural one where none was given."""
         return text_config(level or self.natural, self.settings)
 
-    def build(self, config: TextConfig, folder: Path, note: Callable[[str], None]) -> TokenStore:
-        """A store in the empty `folder`; says so where the level does not suit the text."""
+    def build(
+        self,
+        config: TextConfig,
+        folder: Path,
+        note: Callable[[str], None],
+        earlier: Tokenizer | None = None,
+    ) -> TokenStore:
+        """A store in the empty `folder`; says so where the level does not suit the text.
+
+        A new tokenizer keeps the symbols of `earlier`.
+        """
         plain_words = config.level == "word" and config.pattern is None
         if plain_words and spaces_are_scarce(self.corpus.sample(GLIMPSE_CHARACTERS)):
             note(
@@ -74,6 +83,7 @@ class Texts:
             folder,
             valid=self.valid,
             tokenizer=self.tokenizer,
+            earlier=earlier,
             workers=self.settings.get("workers"),
         )
 

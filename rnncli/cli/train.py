@@ -38,6 +38,10 @@ def train(
             metavar="NAME", help="Go on with a run; budgets are totals, or further ones: --time +10m."
         ),
     ] = None,
+    from_model: Annotated[
+        str | None,
+        typer.Option("--from", metavar="NAME", help="Begin with the weights of a model, symbol by symbol."),
+    ] = None,
     encoding: options.Encoding = None,
     errors: options.Errors = None,
     newlines: options.Newlines = None,
@@ -133,7 +137,6 @@ def train(
     from rnncli.cli.device import pick_device
     from rnncli.console import terminal, training_view
     from rnncli.training.distributed import from_environment, joined
-    from rnncli.training.plan import Wishes
 
     budget = {"seconds": time, "epochs": epochs, "steps": steps}
     ranks, where = from_environment(), pick_device(device)
@@ -146,9 +149,9 @@ def train(
         else:
             totals = {unit: None if amount is None else amount.value for unit, amount in budget.items()}
             totals["steps"] = None if steps is None else round(steps.value)
-            source = training_session.Source(tuple(corpus or ()), context.params)
-            wishes = Wishes.of({**context.params, **totals})
-            session = training_session.begin(source, name, wishes, where, view, began)
+            settings = {**context.params, **totals}
+            source = training_session.Source(tuple(corpus or ()), settings, from_model)
+            session = training_session.begin(source, name, where, view, began)
         outcome = training_session.carry_out(session, view, ranks)
     if json:
         terminal.print_json(training_view.outcome_record(outcome.saved, session.planned, outcome.score))

@@ -13,6 +13,7 @@ import torch
 
 from rnncli.cli import corpora, writing
 from rnncli.cli.device import memory_bytes
+from rnncli.cli.fine_tuning import Ancestor
 from rnncli.cli.parsing import Amount
 from rnncli.cli.stopping import stop_requests
 from rnncli.console.training_view import View
@@ -40,10 +41,11 @@ _METRICS_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Source:
-    """The text that a person named, and what was said of how to cut it; the text decides the rest."""
+    """The text that a person named, all options by name, and the model to begin with, if any."""
 
     paths: tuple[str, ...]
     settings: Mapping[str, Any]
+    ancestor: str | None = None
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,11 @@ class Outcome:
     signal: int
 
 
-def begin(
-    source: Source, name: str | None, wishes: plan.Wishes, device: torch.device, view: View, began: float
-) -> Session:
+def begin(source: Source, name: str | None, device: torch.device, view: View, began: float) -> Session:
     """Read, plan, and write the record of the run; `began` is when its time started to count."""
+    ancestor = None if source.ancestor is None else Ancestor.find(source.ancestor)
+    wishes = plan.Wishes.of(ancestor.wishes(source.settings) if ancestor else source.settings)
+    text_settings = ancestor.text_settings(source.settings) if ancestor else source.settings
 
     def note(message: str) -> None:
         view.show(Noted(message))
@@ -90,19 +93,24 @@ def begin(
         else:
             # What can go wrong with a text goes wrong in the survey, before the machine is measured.
             with corpora.scratch(draft.partial) as scratch:
-                texts = corpora.Texts.survey(source.paths, source.settings, Path(scratch))
+                texts = corpora.Texts.survey(source.paths, text_settings, Path(scratch))
                 measured, level = machine(), texts.natural
-                if source.settings.get("level") is None and texts.tokenizer is None:
+                if text_settings.get("level") is None and texts.tokenizer is None:
                     characters = texts.corpus.characters
                     level, reasons = plan.affordable_level(level, characters, wishes, measured)
                 view.show(report.describe(texts.corpus, texts.config(level), texts.valid, thorough=False))
-                store = texts.build(texts.config(level), draft.corpus_folder(), note)
+                earlier = ancestor.tokenizer if ancestor and ancestor.grows else None
+                store = texts.build(texts.config(level), draft.corpus_folder(), note, earlier)
         if device.type == "cpu" and acceleration.missing() is not None:
             reasons.append(f"kernels torch: the fused ones cannot be used, {acceleration.missing()}")
         used_seconds = monotonic() - began
         chosen = plan.make_plan(_corpus_size(store), wishes, measured, measure, used_seconds, reasons)
         _windows(store, chosen.model, chosen.training)  # refuses too short a text
-        run = Run.new(chosen.model, chosen.training, device)
+        weights = None
+        if ancestor is not None:
+            weights, says = ancestor.weights(store.tokenizer, chosen.model, chosen.training.seed)
+            note(says)
+        run = Run.new(chosen.model, chosen.training, device, weights)
         draft.describe(chosen.model, chosen.training, store, paths)
     run.seconds = monotonic() - began
     folder = draft.model_dir
@@ -151,6 +159,8 @@ def carry_out(session: Session, view: View, ranks: Ranks = ALONE) -> Outcome:
     logged = run.seconds
     with stop_requests() as stop:
         folder.update(training=training)
+        if run.step == 0 and run.best is not None:
+            folder.save_weights(run.best)  # those of another model
         folder.save_run(run, "training")
         ranks.told(lambda: (folder, training, session.validation_seconds))
         told: Stepped | Evaluated | Noted

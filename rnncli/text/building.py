@@ -17,6 +17,7 @@ from rnncli.errors import CorpusError
 from rnncli.text.config import TextConfig
 from rnncli.text.corpus import Corpus, Passage
 from rnncli.text.counting import TextCounts, count
+from rnncli.text.matching import extended
 from rnncli.text.parallel import ordered_map, processors
 from rnncli.text.splits import EverythingIn, Split, choose_split
 from rnncli.text.store import LINE_DTYPE, LINES, PARTS, TOKENS, Origin, PartSize, TokenStore, write_record
@@ -54,12 +55,13 @@ def build(
     *,
     valid: Corpus | None = None,
     tokenizer: Tokenizer | None = None,
+    earlier: Tokenizer | None = None,
     workers: int | None = None,
 ) -> TokenStore:
     """Fill the empty `folder`; `valid` is the held-out part where it is a text of its own.
 
-    Without `tokenizer` one is learned. The result does not depend on `workers`, one a processor
-    unless it is given. Raises CorpusError and TokenizerError.
+    Without `tokenizer` one is learned, which keeps all symbols of `earlier` where that is given. The
+    result does not depend on `workers`, one a processor unless it is given. Raises CorpusError and TokenizerError.
     """
     refuse_short(corpus)
     if valid is not None and not valid.characters:
@@ -68,6 +70,7 @@ def build(
     tasks = [Task(passage, split) for passage in corpus.passages()]
     if tokenizer is None:
         tokenizer = _learn(corpus, valid, tasks, config, _helpers(workers, config, len(tasks)))
+        tokenizer = tokenizer if earlier is None else extended(earlier, tokenizer)
     if valid is not None:
         tasks += [Task(passage, EverythingIn("valid")) for passage in valid.passages()]
     if config.unit == "line" and tokenizer.level == "char" and tokenizer.unseen("\n"):

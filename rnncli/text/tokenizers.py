@@ -96,7 +96,8 @@ class CharTokenizer:
         self._table[code_points(symbols)] = np.arange(1, self.vocab_size)
         # ASCII in a small alphabet, the quick way: bytes to bytes.
         self._ascii = self._table[:256].tobytes() if self._table.itemsize == 1 else b""
-        self._symbols = [REPLACEMENT, *symbols]
+        self.symbols = symbols
+        self._shown = [REPLACEMENT, *symbols]
 
     @classmethod
     def of(cls, text: str) -> "CharTokenizer":
@@ -109,17 +110,17 @@ class CharTokenizer:
         return self._table[code_points(text)]
 
     def decoder(self, context: Iterable[int] = ()) -> Decoder:  # noqa: ARG002 - no id depends on another
-        return Decoder(self._symbols.__getitem__)
+        return Decoder(self._shown.__getitem__)
 
     def symbol(self, token: int) -> str:
-        return UNKNOWN if token == self.unknown_id else self._symbols[token]
+        return UNKNOWN if token == self.unknown_id else self._shown[token]
 
     def unseen(self, text: str) -> list[str]:
-        known = set(self._symbols[1:])
+        known = set(self.symbols)
         return [symbol for symbol in dict.fromkeys(text) if symbol not in known]
 
     def to_bytes(self) -> bytes:
-        return _to_json({"level": "char", "symbols": "".join(self._symbols[1:])})
+        return _to_json({"level": "char", "symbols": self.symbols})
 
 
 class ByteTokenizer:
@@ -159,8 +160,8 @@ class WordTokenizer:
             raise TokenizerError(
                 "a word table is damaged or repeats a word", hint="learn the tokenizer again"
             )
-        self._words = words
-        self._pattern = pattern
+        self.words = words
+        self.pattern = pattern
         self.vocab_size = len(words)
         self.unknown_id: int | None = 0
 
@@ -184,27 +185,27 @@ class WordTokenizer:
 
     @cached_property
     def _ids(self) -> dict[str, int]:
-        ids = {word: index for index, word in enumerate(self._words)}
-        if self._pattern is not None:
+        ids = {word: index for index, word in enumerate(self.words)}
+        if self.pattern is not None:
             del ids[END_OF_LINE]  # written in the text, it is no line end: nothing may be lost
         return ids
 
     def encode(self, text: str) -> Ids:
-        find, end = self._ids.get, self._words.index(END_OF_LINE)
+        find, end = self._ids.get, self.words.index(END_OF_LINE)
         ids: list[int] = []
-        for number, words in enumerate(words_of_lines(text, self._pattern)):
+        for number, words in enumerate(words_of_lines(text, self.pattern)):
             if number:
                 ids.append(end)
             ids.extend([find(word, 0) for word in words])
         return np.array(ids, smallest_dtype(self.vocab_size))
 
     def decoder(self, context: Iterable[int] = ()) -> Decoder:
-        between = " " if self._pattern is None else ""
+        between = " " if self.pattern is None else ""
         last = END_OF_LINE
 
         def push(token: int) -> str:
             nonlocal last
-            word, before = self._words[token], last
+            word, before = self.words[token], last
             last = word
             if word == END_OF_LINE:
                 return "\n"
@@ -215,14 +216,14 @@ class WordTokenizer:
         return Decoder(push)
 
     def symbol(self, token: int) -> str:
-        return self._words[token]
+        return self.words[token]
 
     def unseen(self, text: str) -> list[str]:
-        words = chain.from_iterable(words_of_lines(text, self._pattern))
+        words = chain.from_iterable(words_of_lines(text, self.pattern))
         return [word for word in dict.fromkeys(words) if word not in self._ids]
 
     def to_bytes(self) -> bytes:
-        return _to_json({"level": "word", "pattern": self._pattern, "words": self._words})
+        return _to_json({"level": "word", "pattern": self.pattern, "words": self.words})
 
 
 def words_of_lines(text: str, pattern: str | None) -> Iterator[list[str]]:

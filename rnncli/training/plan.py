@@ -39,6 +39,8 @@ _TOKENS_PER_PARAMETER = 3.0
 _PARAMETERS_PER_TEXT_TOKEN = 10
 # The best rate falls with the width: 6e-3 at 384, 4e-3 at 512.
 _RATE_TIMES_WIDTH, _HIGHEST_RATE = 2.0, 8e-3
+# Of that, for weights that are trained already.
+_FINE_TUNING = 0.5
 # From here the logits cost more than the recurrence, and one matrix for both ends saves half of it.
 _LARGE_VOCABULARY = 2_000
 _SHORT_TEXT_TOKENS = 300_000
@@ -219,6 +221,15 @@ def _guessed_speed(model: ModelConfig, machine: Machine) -> float:
     return float(machine.tokens_per_second * (products(_REFERENCE) / products(model)) ** _SPEED_EXPONENT)
 
 
+def fine_tuning_rate(model: ModelConfig) -> float:
+    """The highest rate for weights that are trained already."""
+    return _FINE_TUNING * _training_rate(model)
+
+
+def _training_rate(model: ModelConfig) -> float:
+    return min(_RATE_TIMES_WIDTH / model.hidden_size, _HIGHEST_RATE)
+
+
 def _choose_window(corpus: CorpusSize, wishes: Wishes, model: ModelConfig) -> TrainConfig:
     """Lanes, window and rate; fewer lanes where the text would not fill eight windows."""
     bptt = wishes.training.get("bptt", TrainConfig.bptt)
@@ -243,7 +254,7 @@ def _choose_window(corpus: CorpusSize, wishes: Wishes, model: ModelConfig) -> Tr
         "steps": 1,  # until the budget is chosen
         "batch_size": batch_size,
         "bptt": bptt,
-        "learning_rate": min(_RATE_TIMES_WIDTH / model.hidden_size, _HIGHEST_RATE),
+        "learning_rate": _training_rate(model),
     }
     open_ended = {key: value for key, value in wishes.training.items() if key not in ("seconds", "steps")}
     return TrainConfig(**{**chosen, **open_ended})

@@ -299,4 +299,4 @@ def test_an_unknown_character_ends_no_line(own_folder: Path) -> None:
 def test_a_word_tokenizer_of_its_own_pattern_is_kept_with_the_store(built: Built) -> None:
     tokenizer = built(RHYME, "word", pattern=r"\w+").tokenizer
     assert isinstance(tokenizer, WordTokenizer)
-    assert tokenizer._pattern == r"\w+"
+    assert tokenizer.pattern == r"\w+"

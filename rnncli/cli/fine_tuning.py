@@ -1,0 +1,72 @@
+"""`rnncli train --from NAME`: what a run takes over from the model that it begins with."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from torch import Tensor
+
+from rnncli.errors import ConfigError, ModelError
+from rnncli.model.config import ModelConfig
+from rnncli.storage.model_dir import ModelDir
+from rnncli.storage.record import Record
+from rnncli.text.matching import NEW, matched
+from rnncli.text.tokenizers import Tokenizer
+from rnncli.training.plan import fine_tuning_rate
+from rnncli.training.step import Best
+from rnncli.training.transfer import transferred
+
+# The rest of its shape comes with its weights.
+_FREE = {"vocab_size", "dropout"}
+_OF_A_TOKENIZER = ("level", "vocab_size", "subword_kind", "pattern", "tokenizer")
+
+
+@dataclass(frozen=True)
+class Ancestor:
+    """A trained model whose weights another begins with."""
+
+    record: Record
+    best: Best
+    tokenizer: Tokenizer
+
+    @classmethod
+    def find(cls, name: str) -> Self:
+        """By name or path; raises ModelError."""
+        folder = ModelDir.find(name)
+        best = folder.best()
+        if best is None:
+            raise ModelError(f"{folder.path} has no weights yet", hint="finish its training first")
+        return cls(folder.record(), best, folder.tokenizer())
+
+    def wishes(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of a run, with the model's shape; raises ConfigError where they disagree."""
+        shape = {key: value for key, value in asdict(self.record.model).items() if key not in _FREE}
+        for name in (*shape, *_OF_A_TOKENIZER):
+            if given.get(name) is not None:
+                raise ConfigError(
+                    f"--{name.replace('_', '-')} is settled by --from {self.record.name}",
+                    hint="leave it out, or train anew",
+                )
+        chosen = {key: value for key, value in given.items() if value is not None}
+        return {"learning_rate": fine_tuning_rate(self.record.model), **chosen, **shape}
+
+    def text_settings(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """How a text is cut for it: at its level, and lines as samples where it knows them so."""
+        cutting = {"level": self.tokenizer.level} if self.grows else {"tokenizer": self.record.name}
+        unit = given.get("unit") or self.record.unit
+        return {**given, "unit": unit, **cutting}
+
+    @property
+    def grows(self) -> bool:
+        """Whether new text may bring new symbols; bytes and pieces are enough for any."""
+        return self.tokenizer.level in ("char", "word")
+
+    def weights(self, tokenizer: Tokenizer, model: ModelConfig, seed: int) -> tuple[dict[str, Tensor], str]:
+        """Weights for a model with the symbols of `tokenizer`, and a sentence on how many are known."""
+        matches = matched(tokenizer, self.tokenizer)
+        new = int((matches == NEW).sum())
+        says = (
+            f"begins with {self.record.name}, step {self.best.step:,}: {len(matches) - new:,} of its "
+            f"{self.tokenizer.vocab_size:,} symbols are here, {new:,} are new"
+        )
+        return transferred(self.best.weights, matches, model, seed), says
