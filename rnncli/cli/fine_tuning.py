@@ -12,7 +12,7 @@ from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.record import Record
 from rnncli.text.matching import NEW, matched
 from rnncli.text.tokenizers import Tokenizer
-from rnncli.training.plan import fine_tuning_rate
+from rnncli.training.recipes import fine_tuning_rate
 from rnncli.training.step import Best
 from rnncli.training.transfer import transferred
 

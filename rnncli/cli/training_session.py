@@ -29,11 +29,12 @@ from rnncli.text import report
 from rnncli.text.lanes import Lanes, Windows
 from rnncli.text.lines import Lines, line_bounds
 from rnncli.text.store import TokenStore
-from rnncli.training import forecast, plan, probe
+from rnncli.training import forecast, machine, plan, probe
 from rnncli.training.config import TrainConfig
 from rnncli.training.distributed import ALONE, Ranks
 from rnncli.training.loop import resume_with, train
 from rnncli.training.step import Best, Run, precision_context, weights_of
+from rnncli.training.wishes import Wishes
 
 # Often enough for a curve, seldom enough for a small file.
 _METRICS_SECONDS = 5.0
@@ -72,7 +73,7 @@ class Outcome:
 def begin(source: Source, name: str | None, device: torch.device, view: View, began: float) -> Session:
     """Read, plan, and write the record of the run; `began` is when its time started to count."""
     ancestor = None if source.ancestor is None else Ancestor.find(source.ancestor)
-    wishes = plan.Wishes.of(ancestor.wishes(source.settings) if ancestor else source.settings)
+    wishes = Wishes.of(ancestor.wishes(source.settings) if ancestor else source.settings)
     text_settings = ancestor.text_settings(source.settings) if ancestor else source.settings
 
     def note(message: str) -> None:
@@ -81,20 +82,20 @@ def begin(source: Source, name: str | None, device: torch.device, view: View, be
     with ModelDir.new(name or free_name(corpora.title(source.paths))) as draft:
         measure = partial(_measure, device)
 
-        def machine() -> plan.Machine:
+        def this_machine() -> machine.Machine:
             fused = device.type == "cpu" and acceleration.missing() is None
-            return plan.measure_machine(measure, wishes, device.type, memory_bytes(device), fused)
+            return machine.measure_machine(measure, wishes, device.type, memory_bytes(device), fused)
 
         paths = corpora.stores_at(source.paths)
         reasons: list[str] = []
         if paths:
             _refuse_settled(paths[0], source.settings)
-            store, measured = corpora.open_stores(paths, note), machine()
+            store, measured = corpora.open_stores(paths, note), this_machine()
         else:
             # What can go wrong with a text goes wrong in the survey, before the machine is measured.
             with corpora.scratch(draft.partial) as scratch:
                 texts = corpora.Texts.survey(source.paths, text_settings, Path(scratch))
-                measured, level = machine(), texts.natural
+                measured, level = this_machine(), texts.natural
                 if text_settings.get("level") is None and texts.tokenizer is None:
                     characters = texts.corpus.characters
                     level, reasons = plan.affordable_level(level, characters, wishes, measured)

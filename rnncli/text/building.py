@@ -61,7 +61,8 @@ def build(
     """Fill the empty `folder`; `valid` is the held-out part where it is a text of its own.
 
     Without `tokenizer` one is learned, which keeps all symbols of `earlier` where that is given. The
-    result does not depend on `workers`, one a processor unless it is given. Raises CorpusError and TokenizerError.
+    result does not depend on `workers`, one a processor unless it is given. Raises CorpusError and
+    TokenizerError.
     """
     refuse_short(corpus)
     if valid is not None and not valid.characters:

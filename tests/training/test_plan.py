@@ -8,7 +8,9 @@ from rnncli.errors import ConfigError
 from rnncli.model.config import ModelConfig
 from rnncli.training.config import TrainConfig
 from rnncli.training.forecast import CorpusSize
-from rnncli.training.plan import Machine, Plan, Wishes, affordable_level, make_plan
+from rnncli.training.machine import Machine
+from rnncli.training.plan import Plan, affordable_level, make_plan
+from rnncli.training.wishes import Wishes
 
 BOOK = CorpusSize("book.txt", "utf-8", "char", 65, 1_000_000, 110_000)
 LEAFLET = CorpusSize("leaflet.txt", "utf-8", "char", 65, 20_000, 2_000)

@@ -8,7 +8,9 @@ import pytest
 from rnncli.model.config import ModelConfig
 from rnncli.training.config import TrainConfig
 from rnncli.training.forecast import CorpusSize, LineSize, step_tokens
-from rnncli.training.plan import Machine, Plan, Wishes, make_plan
+from rnncli.training.machine import Machine
+from rnncli.training.plan import Plan, make_plan
+from rnncli.training.wishes import Wishes
 
 LAPTOP = Machine(30_000.0, "cpu")
 BOOK = CorpusSize("book.txt", "utf-8", "char", 65, 1_000_000, 110_000)

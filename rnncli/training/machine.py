@@ -1,0 +1,88 @@
+"""How fast this machine is, and with which precision and kernels: measured, by taking real steps."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from rnncli.errors import ConfigError
+from rnncli.model.acceleration import BLOCK
+from rnncli.model.config import ModelConfig
+from rnncli.text.lines import LENGTH_STEP
+from rnncli.training.config import Kernels, Precision, TrainConfig
+from rnncli.training.forecast import CorpusSize
+from rnncli.training.wishes import Wishes
+
+# (model, settings, seconds to spend) -> training tokens per second
+Measure = Callable[[ModelConfig, TrainConfig, float], float]
+
+# What speeds are told apart with: a width that every machine can train.
+REFERENCE = ModelConfig(vocab_size=256, hidden_size=256)
+# Of a time budget, for one measurement before the start.
+_PROBE_SHARE, _LONGEST_PROBE_SECONDS = 0.01, 1.0
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Measured speed of the reference model, in tokens per second; memory, if that is known; kernels."""
+
+    tokens_per_second: float
+    device: str
+    memory_bytes: int | None = None
+    fused: bool = False
+
+
+def measure_machine(
+    measure: Measure, wishes: Wishes, device: str, memory_bytes: int | None, fused: bool
+) -> Machine:
+    """The speed of the reference model; a second or two, less for a short budget.
+
+    `fused` says whether the kernels of model/kernels.py can be used on this machine.
+    """
+    machine = Machine(0.0, device, memory_bytes, fused)
+    speed = choose_arrangement(REFERENCE, TrainConfig(steps=1), wishes, machine, measure)[1]
+    return replace(machine, tokens_per_second=speed)
+
+
+def for_lines(measure: Measure, corpus: CorpusSize) -> Measure:
+    """Measured in windows as long as the mean line, which are partly padding."""
+    if corpus.lines is None:
+        return measure
+    mean = corpus.train_tokens / corpus.lines.number
+
+    def measure_lines(model: ModelConfig, training: TrainConfig, seconds: float) -> float:
+        width = min(-(-int(mean) // LENGTH_STEP) * LENGTH_STEP, training.bptt)
+        return measure(model, replace(training, bptt=width), seconds) * min(mean / width, 1.0)
+
+    return measure_lines
+
+
+def choose_arrangement(
+    model: ModelConfig, training: TrainConfig, wishes: Wishes, machine: Machine, measure: Measure
+) -> tuple[TrainConfig, float]:
+    """Settings and speed in the precision and with the kernels that are fastest here, by a tenth at least."""
+    candidates: list[tuple[Precision, Kernels]] = [("fp32", "torch"), ("bf16", "torch")]
+    if machine.fused and model.hidden_size % BLOCK == 0:
+        candidates.append(("bf16", "fused"))
+    wished = [
+        (precision, kernels)
+        for precision, kernels in candidates
+        if precision == wishes.training.get("precision", precision)
+        and kernels == wishes.training.get("kernels", kernels)
+    ]
+    if not wished:
+        raise ConfigError(
+            "fused kernels cannot be used here",
+            hint=f"they need bf16, a width that is a multiple of {BLOCK}, and AVX-512 under Linux",
+        )
+    best, best_speed = training, 0.0
+    for precision, kernels in wished:
+        tried = replace(training, precision=precision, kernels=kernels)
+        speed = measure(model, tried, _probe_seconds(wishes))
+        if speed > 1.1 * best_speed:
+            best, best_speed = tried, speed
+    return best, best_speed
+
+
+def _probe_seconds(wishes: Wishes) -> float:
+    if wishes.seconds is None:
+        return 0.2
+    return min(_PROBE_SHARE * wishes.seconds, _LONGEST_PROBE_SECONDS)
