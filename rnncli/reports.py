@@ -207,6 +207,14 @@ class Saved:
     interrupted: bool
 
 
+@dataclass(frozen=True)
+class GradientReach:
+    """Norms of a loss's gradient by layer and by distance in steps, from 1; means over `stretches`."""
+
+    stretches: int
+    norms: tuple[tuple[float, ...], ...]
+
+
 Report = Noted | CorpusReport | Planned | Stepped | Evaluated | Sampled | Saved
 
 

@@ -1,10 +1,14 @@
 """`rnncli info`: what a model is."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rnncli.cli import options
+
+if TYPE_CHECKING:
+    from rnncli.reports import GradientReach
+    from rnncli.storage.model_dir import ModelDir
 
 
 def info(
@@ -16,6 +20,9 @@ def info(
             help="A model under models/ or a folder; without it, the newest finished one.",
         ),
     ] = None,
+    gradients: Annotated[
+        bool, typer.Option("--gradients", help="Also measure how the gradient fades through time.")
+    ] = False,
     json: options.Json = False,
     config: options.Settings = None,
 ) -> None:
@@ -23,11 +30,26 @@ def info(
 
     Example: rnncli info novel
     """
-    from rnncli.console import model_view, terminal
+    from rnncli.console import gradient_view, model_view, terminal
     from rnncli.storage.model_dir import ModelDir
 
-    described = ModelDir.find(model).describe()
+    folder = ModelDir.find(model)
+    described, reach = folder.describe(), _gradient_reach(folder) if gradients else None
     if json:
-        terminal.print_json(described)
-    else:
-        model_view.show_model(described)
+        norms = {} if reach is None else {"gradient_norm_by_layer_and_distance": reach.norms}
+        terminal.print_json({**described, **norms})
+        return
+    model_view.show_model(described)
+    if reach is not None:
+        gradient_view.show_gradients(reach, described["training"]["bptt"])
+
+
+def _gradient_reach(folder: "ModelDir") -> "GradientReach":
+    """Measured on the part of the text that the model has not learned from."""
+    from rnncli.cli.device import pick_device
+    from rnncli.cli.scoring import own_part
+    from rnncli.inference.gradients import gradient_reach, stretches
+
+    model = folder.model(pick_device("cpu"))
+    _, part = own_part(folder, "valid")
+    return gradient_reach(model, stretches(part.ids, part.line_starts))

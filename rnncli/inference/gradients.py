@@ -1,0 +1,79 @@
+"""How far back a loss reaches: gradients through time of a trained network. Shapes: B stretches, T time.
+
+token    x1 ---- x2 ---- x3 ---- x4 -> loss
+memory      s1      s2      s3
+distance     3       2       1          |d loss / d s|, mean over the stretches
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+
+from rnncli.errors import CorpusError
+from rnncli.model.language_model import LanguageModel
+from rnncli.reports import GradientReach
+from rnncli.text.shards import Shards
+from rnncli.text.tokenizers import Ids
+
+STRETCHES, DISTANCES = 32, 128
+# Read before a stretch, so that its memory is one of the middle of a text.
+_WARM_UP = 64
+
+
+def stretches(
+    ids: Ids | Shards, line_starts: npt.NDArray[np.integer[Any]] | None = None
+) -> npt.NDArray[np.int64]:
+    """ids (N,) -> (B, T): stretches from all over the text, or beginnings of its longest lines.
+
+    Raises CorpusError where there is too little.
+    """
+    if line_starts is None:
+        length = min(_WARM_UP + DISTANCES + 1, len(ids))
+        starts = np.linspace(0, len(ids) - length, min(STRETCHES, len(ids) - length + 1)).astype(np.int64)
+    else:
+        bounds = np.append(line_starts, len(ids)).astype(np.int64)
+        lengths = np.diff(bounds)
+        longest = np.argsort(-lengths, kind="stable")[:STRETCHES]
+        starts = bounds[longest]
+        length = min(int(lengths[longest].min()), DISTANCES + 1)
+    if length < 3:
+        raise CorpusError(
+            f"the held-out part has {len(ids):,} tokens, too few for gradients through time",
+            hint="use a model with a longer held-out part",
+        )
+    return ids[starts[:, None] + np.arange(length)].astype(np.int64)
+
+
+def gradient_reach(model: LanguageModel, tokens: npt.NDArray[np.int64]) -> GradientReach:
+    """tokens (B, T) -> how the gradient of each stretch's last loss fades over the steps before it.
+
+    The loss is -ln p of the last token alone. Its gradient with respect to the memory of a layer d
+    steps before is a product of d Jacobians, and fades or grows about geometrically with d (Bengio,
+    Simard and Frasconi 1994; Pascanu, Mikolov and Bengio 2013, equation 5). Its Euclidean norm is taken
+    over all of a layer's memory, h and c for lstm, and averaged over the stretches.
+    """
+    ids = torch.from_numpy(tokens).to(model.device)
+    warm = max(0, ids.shape[1] - 1 - DISTANCES)
+    with torch.no_grad():
+        state = model.initial_state(len(ids))
+        if warm:
+            _, state = model(ids[:, :warm], state)
+    state = state.map(lambda tensor: tensor.detach().requires_grad_())
+    memories = []
+    for position in range(warm, ids.shape[1] - 1):
+        memories.append(state)
+        logits, state = model(ids[:, position : position + 1], state)
+    nats = F.cross_entropy(logits[:, 0].float(), ids[:, -1], reduction="sum")
+    tensors = [tensor for memory in memories for tensor in memory.tensors()]
+    gradients = iter(torch.autograd.grad(nats, tensors))
+    by_distance = [
+        [
+            float(torch.cat([next(gradients) for _ in layer], dim=1).norm(dim=1).mean())
+            for layer in memory.layers
+        ]
+        for memory in memories
+    ]
+    return GradientReach(len(ids), tuple(zip(*reversed(by_distance), strict=True)))

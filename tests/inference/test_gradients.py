@@ -1,0 +1,74 @@
+"""Gradients through time, held against a network whose gradients are known."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from rnncli.errors import CorpusError
+from rnncli.inference.gradients import DISTANCES, STRETCHES, gradient_reach, stretches
+from rnncli.model.config import Cell
+from rnncli.text.lines import line_starts
+from tests.conftest import tiny_model
+
+TOKENS = np.random.default_rng(0).integers(0, 11, (5, 12))
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_the_norm_at_a_distance_is_that_of_a_gradient_taken_by_hand(cell: Cell) -> None:
+    model = tiny_model(cell=cell, num_layers=2)
+    reach = gradient_reach(model, TOKENS)
+    assert [len(norms) for norms in reach.norms] == [11, 11]
+    ids = torch.from_numpy(TOKENS)
+    for distance in (1, 4, 11):
+        with torch.no_grad():
+            before = ids[:, : 11 - distance]
+            state = model.initial_state(5)
+            if before.shape[1]:
+                _, state = model(before, state)
+        state = state.map(lambda tensor: tensor.clone().requires_grad_())
+        logits, _ = model(ids[:, 11 - distance : 11], state)
+        F.cross_entropy(logits[:, -1], ids[:, -1], reduction="sum").backward()
+        for layer, memory in enumerate(state.layers):
+            squares = sum((tensor.grad**2).sum(1) for tensor in memory if tensor.grad is not None)
+            assert isinstance(squares, torch.Tensor)
+            assert reach.norms[layer][distance - 1] == pytest.approx(float(squares.sqrt().mean()), rel=1e-4)
+
+
+@pytest.mark.parametrize("strength", [0.25, 0.5])
+def test_a_linear_network_forgets_by_the_same_factor_every_step(strength: float) -> None:
+    """relu of sums that stay positive, and U = strength * identity: every Jacobian is that."""
+    model = tiny_model(cell="rnn", nonlinearity="relu", num_layers=1)
+    kernel = model.layers[0].kernel
+    with torch.no_grad():
+        kernel.weight_hh_l0.copy_(strength * torch.eye(8))
+        kernel.bias_ih_l0.fill_(10.0)
+    (norms,) = gradient_reach(model, TOKENS).norms
+    ratios = np.array(norms[1:]) / np.array(norms[:-1])
+    assert ratios == pytest.approx(np.full(10, strength), rel=1e-4)
+
+
+def test_stretches_come_from_all_over_the_text() -> None:
+    ids = np.arange(10_000, dtype=np.uint16)
+    cut = stretches(ids)
+    assert len(cut) == STRETCHES
+    assert cut.shape[1] > DISTANCES
+    assert cut[0, 0] == 0
+    assert cut[-1, -1] == 9_999
+    assert (np.diff(cut, axis=1) == 1).all()
+
+
+def test_a_short_text_is_one_stretch() -> None:
+    assert stretches(np.arange(20, dtype=np.uint8)).tolist() == [list(range(20))]
+
+
+def test_lines_are_taken_from_their_beginnings() -> None:
+    ids = np.array([1, 1, 0, 2, 2, 2, 2, 0, 3, 3, 3, 0], np.uint8)
+    assert stretches(ids, line_starts(ids, 0)).tolist() == [[2, 2, 2], [3, 3, 3], [1, 1, 0]]
+
+
+@pytest.mark.parametrize("lines", [False, True])
+def test_too_short_a_text_is_refused(lines: bool) -> None:
+    ids = np.array([1, 0], np.uint8)
+    with pytest.raises(CorpusError, match="too few for gradients"):
+        stretches(ids, line_starts(ids, 0) if lines else None)
