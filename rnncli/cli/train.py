@@ -95,9 +95,7 @@ def train(
     batch_size: Annotated[int | None, _option("Lanes trained side by side.", _TRAINING)] = None,
     bptt: Annotated[int | None, _option("Steps that gradients reach back.", _TRAINING)] = None,
     learning_rate: Annotated[float | None, _option("Highest rate, after warm-up.", _TRAINING)] = None,
-    weight_decay: Annotated[
-        float | None, _option("AdamW's decay of the matrices.", _TRAINING, TrainConfig.weight_decay)
-    ] = None,
+    weight_decay: Annotated[float | None, _option("AdamW's decay of the matrices.", _TRAINING)] = None,
     gradient_clip: Annotated[
         float | None, _option("Longest gradient.", _TRAINING, TrainConfig.gradient_clip)
     ] = None,

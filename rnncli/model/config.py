@@ -18,7 +18,7 @@ class ModelConfig:
     """
 
     vocab_size: int
-    cell: Cell = "gru"
+    cell: Cell = "lstm"
     hidden_size: int = 512
     num_layers: int = 1
     embedding_size: int = 128

@@ -25,7 +25,7 @@ class TrainConfig:
     seconds: float | None = None
     steps: int | None = None
     patience: int | None = None
-    batch_size: int = 32
+    batch_size: int = 16
     bptt: int = 64
     learning_rate: float = 3e-3
     weight_decay: float = 0.01

@@ -22,12 +22,16 @@ _PROBE_SHARE, _LONGEST_PROBE_SECONDS = 0.01, 1.0
 
 @dataclass(frozen=True)
 class Machine:
-    """Measured speed of the reference model, in tokens per second; memory, if that is known; kernels."""
+    """Measured speed of the reference model, in tokens per second, and what gave it; memory, if known.
+
+    `fused` says whether the kernels of model/kernels.py can be used.
+    """
 
     tokens_per_second: float
     device: str
     memory_bytes: int | None = None
     fused: bool = False
+    fastest: tuple[Precision, Kernels] | None = None
 
 
 def measure_machine(
@@ -38,8 +42,8 @@ def measure_machine(
     `fused` says whether the kernels of model/kernels.py can be used on this machine.
     """
     machine = Machine(0.0, device, memory_bytes, fused)
-    speed = choose_arrangement(REFERENCE, TrainConfig(steps=1), wishes, machine, measure)[1]
-    return replace(machine, tokens_per_second=speed)
+    best, speed = choose_arrangement(REFERENCE, TrainConfig(steps=1), wishes, machine, measure)
+    return replace(machine, tokens_per_second=speed, fastest=(best.precision, best.kernels))
 
 
 def for_lines(measure: Measure, corpus: CorpusSize) -> Measure:
@@ -58,7 +62,10 @@ def for_lines(measure: Measure, corpus: CorpusSize) -> Measure:
 def choose_arrangement(
     model: ModelConfig, training: TrainConfig, wishes: Wishes, machine: Machine, measure: Measure
 ) -> tuple[TrainConfig, float]:
-    """Settings and speed in the precision and with the kernels that are fastest here, by a tenth at least."""
+    """Settings and speed in the precision and with the kernels that are fastest here, by a tenth at least.
+
+    What was fastest for the reference model is not sought again, where this model can have it.
+    """
     candidates: list[tuple[Precision, Kernels]] = [("fp32", "torch"), ("bf16", "torch")]
     if machine.fused and model.hidden_size % BLOCK == 0:
         candidates.append(("bf16", "fused"))
@@ -73,6 +80,8 @@ def choose_arrangement(
             "fused kernels cannot be used here",
             hint=f"they need bf16, a width that is a multiple of {BLOCK}, and AVX-512 under Linux",
         )
+    if machine.fastest in wished:
+        wished = [machine.fastest]
     best, best_speed = training, 0.0
     for precision, kernels in wished:
         tried = replace(training, precision=precision, kernels=kernels)

@@ -21,7 +21,7 @@ from rnncli.training.forecast import (
     validation_seconds,
 )
 from rnncli.training.machine import Machine, Measure, choose_arrangement, for_lines
-from rnncli.training.recipes import ENOUGH_EPOCHS, choose_model, choose_window
+from rnncli.training.recipes import ENOUGH_EPOCHS, choose_model, choose_training
 from rnncli.training.wishes import Wishes
 
 # Shares of a time budget: for one validation, and for all of them.
@@ -64,7 +64,7 @@ def make_plan(
     """
     reasons = list(reasons or [])
     model = choose_model(corpus, wishes, machine, reasons)
-    training = choose_window(corpus, wishes, model)
+    training = choose_training(corpus, wishes, model, machine)
     _check_memory(model, memory_bytes(model, training, machine.device), machine)
     training, speed = choose_arrangement(model, training, wishes, machine, for_lines(measure, corpus))
     training = _choose_budget(training, corpus, wishes, speed, reasons)

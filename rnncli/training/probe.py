@@ -10,8 +10,8 @@ from rnncli.text.lanes import Lanes
 from rnncli.training.config import TrainConfig
 from rnncli.training.step import Run, train_step
 
-# The first step allocates and lets libraries prepare their kernels.
-_WARM_UP_STEPS = 2
+# The first steps allocate, let libraries prepare their kernels and wake the processor up.
+_WARM_UP_STEPS, _WARM_UP_SHARE = 2, 0.5
 
 
 def tokens_per_second(model: ModelConfig, config: TrainConfig, device: torch.device, seconds: float) -> float:
@@ -20,7 +20,8 @@ def tokens_per_second(model: ModelConfig, config: TrainConfig, device: torch.dev
     tokens = config.batch_size * config.bptt
     ids = np.random.default_rng(0).integers(0, model.vocab_size, 8 * tokens).astype(np.uint32)
     lanes = Lanes(ids, model.start, config.batch_size, config.bptt)
-    for _ in range(_WARM_UP_STEPS):
+    began = time.monotonic()
+    while run.step < _WARM_UP_STEPS or time.monotonic() - began < _WARM_UP_SHARE * seconds:
         train_step(run, lanes[run.step], config, config.learning_rate)
     began, steps = time.monotonic(), 0
     while steps < 2 or time.monotonic() - began < seconds:

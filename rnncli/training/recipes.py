@@ -1,35 +1,42 @@
 """Which network, how wide, with which lanes, rate and dropout: what the search in docs/recipes.md found."""
 
+from dataclasses import replace
+
 from rnncli.model.config import ModelConfig
 from rnncli.training.config import TrainConfig
 from rnncli.training.forecast import CorpusSize, step_tokens
 from rnncli.training.machine import REFERENCE, Machine
 from rnncli.training.wishes import Wishes
 
-_WIDTHS = (64, 96, 128, 192, 256, 384, 512, 640, 768, 1024)
+_WIDTHS = (64, 96, 128, 192, 256, 384, 512, 640, 768, 896, 1024)
 # Speed falls more slowly than arithmetic grows: larger products keep the processor busier.
 _SPEED_EXPONENT = 0.6
-# Measured on texts of 30 kB to 1 MB: narrower learns less in the same minutes, wider gets too few
-# tokens or, on a short text, only memorises sooner.
+# Narrower learns less in the same minutes, wider gets too few tokens or, on a short text, only
+# memorises sooner.
 _TOKENS_PER_PARAMETER = 3.0
 _PARAMETERS_PER_TEXT_TOKEN = 10
 # The best rate falls with the width: 6e-3 at 384, 4e-3 at 512.
 _RATE_TIMES_WIDTH, _HIGHEST_RATE = 2.0, 8e-3
 # Of that, for weights that are trained already.
 _FINE_TUNING = 0.5
+# The more often a text is read, the more there is to keep from being memorised: dropout and weight
+# decay by epochs, up to where both stay.
+_DROPOUT_PER_EPOCH, _DECAY_PER_EPOCH = 0.035, 0.035
+_LEAST_DROPOUT, _MOST_DROPOUT = 0.1, 0.3
+_LEAST_DECAY, _MOST_DECAY = 0.01, 0.3
 # From here the logits cost more than the recurrence, and one matrix for both ends saves half of it.
 _LARGE_VOCABULARY = 2_000
 _SHORT_TEXT_TOKENS = 300_000
 _SHORT_TEXT_DROPOUT = 0.5
-# On short texts the held-out loss turns upwards after about this many epochs.
+# After about this many epochs more only memorises.
 ENOUGH_EPOCHS = 20
-# Lines as samples: the longest that is learned in one stretch, and the most side by side.
-_LONGEST_LINE_WINDOW, _MOST_LINES = 256, 512
+# Lines as samples: tokens of a window, the longest that is learned in one stretch, the most side by side.
+_LINES_WINDOW, _LONGEST_LINE, _MOST_LINES = 2048, 256, 512
 
 
 def choose_model(corpus: CorpusSize, wishes: Wishes, machine: Machine, reasons: list[str]) -> ModelConfig:
+    """The widest network that the budget pays for, with the dropout that its epochs ask for."""
     large = corpus.vocab_size >= _LARGE_VOCABULARY
-    short = corpus.train_tokens < _SHORT_TEXT_TOKENS
 
     def at_width(width: int) -> ModelConfig:
         tied = wishes.model.get("tied_embeddings", large and "embedding_size" not in wishes.model)
@@ -38,14 +45,11 @@ def choose_model(corpus: CorpusSize, wishes: Wishes, machine: Machine, reasons: 
             "hidden_size": width,
             "tied_embeddings": tied,
             "embedding_size": width if tied else min(width, ModelConfig.embedding_size),
-            "dropout": _SHORT_TEXT_DROPOUT if short else ModelConfig.dropout,
         }
         return ModelConfig(**{**chosen, **wishes.model})
 
-    if "hidden_size" in wishes.model:
-        return at_width(wishes.model["hidden_size"])
-    fitting = at_width(_WIDTHS[0])
-    for width in _WIDTHS[1:]:
+    fitting = at_width(wishes.model.get("hidden_size", _WIDTHS[0]))
+    for width in () if "hidden_size" in wishes.model else _WIDTHS[1:]:
         wider = at_width(width)
         if wider.recurrent_parameters > _PARAMETERS_PER_TEXT_TOKEN * corpus.train_tokens:
             reasons.append(f"width {fitting.hidden_size}: a wider one would only memorise so short a text")
@@ -55,26 +59,27 @@ def choose_model(corpus: CorpusSize, wishes: Wishes, machine: Machine, reasons: 
             reasons.append(f"width {fitting.hidden_size}: a wider one would see too few tokens")
             break
         fitting = wider
-    return fitting
+    if "dropout" in wishes.model:
+        return fitting
+    if corpus.train_tokens < _SHORT_TEXT_TOKENS:
+        return replace(fitting, dropout=_SHORT_TEXT_DROPOUT)
+    epochs = _affordable_tokens(fitting, corpus, wishes, machine) / corpus.train_tokens
+    return replace(fitting, dropout=_grown(_DROPOUT_PER_EPOCH * epochs, _LEAST_DROPOUT, _MOST_DROPOUT))
 
 
-def _affordable_tokens(model: ModelConfig, corpus: CorpusSize, wishes: Wishes, machine: Machine) -> float:
-    """Tokens that the budget lets a model train on; steps and epochs count the same on any machine."""
-    if wishes.seconds is not None:
-        return _guessed_speed(model, machine) * wishes.seconds
-    if wishes.epochs is not None or wishes.open_ended:
-        return (wishes.epochs or ENOUGH_EPOCHS) * corpus.train_tokens
-    window = choose_window(corpus, wishes, model)
-    return float(wishes.training["steps"]) * step_tokens(corpus, window.batch_size, window.bptt)
-
-
-def _guessed_speed(model: ModelConfig, machine: Machine) -> float:
-    """Tokens per second, from the reference model's and the ratio of their arithmetic."""
-
-    def products(config: ModelConfig) -> int:
-        return config.recurrent_parameters + config.vocab_size * config.hidden_size
-
-    return float(machine.tokens_per_second * (products(REFERENCE) / products(model)) ** _SPEED_EXPONENT)
+def choose_training(corpus: CorpusSize, wishes: Wishes, model: ModelConfig, machine: Machine) -> TrainConfig:
+    """Lanes, window, rate and decay; the budget comes later."""
+    batch_size, bptt = _lanes(corpus, wishes)
+    epochs = _affordable_tokens(model, corpus, wishes, machine) / corpus.train_tokens
+    chosen = {
+        "steps": 1,  # until the budget is chosen
+        "batch_size": batch_size,
+        "bptt": bptt,
+        "learning_rate": _training_rate(model),
+        "weight_decay": _grown(_DECAY_PER_EPOCH * epochs, _LEAST_DECAY, _MOST_DECAY),
+    }
+    open_ended = {key: value for key, value in wishes.training.items() if key not in ("seconds", "steps")}
+    return TrainConfig(**{**chosen, **open_ended})
 
 
 def fine_tuning_rate(model: ModelConfig) -> float:
@@ -86,18 +91,41 @@ def _training_rate(model: ModelConfig) -> float:
     return min(_RATE_TIMES_WIDTH / model.hidden_size, _HIGHEST_RATE)
 
 
-def choose_window(corpus: CorpusSize, wishes: Wishes, model: ModelConfig) -> TrainConfig:
-    """Lanes, window and rate; fewer lanes where the text would not fill eight windows."""
+def _grown(value: float, least: float, most: float) -> float:
+    """Between the two, in hundredths: nobody wants to read more."""
+    return round(min(max(value, least), most), 2)
+
+
+def _affordable_tokens(model: ModelConfig, corpus: CorpusSize, wishes: Wishes, machine: Machine) -> float:
+    """Tokens that the budget lets a model train on; steps and epochs count the same on any machine."""
+    if wishes.seconds is not None:
+        most = ENOUGH_EPOCHS * corpus.train_tokens
+        return min(_guessed_speed(model, machine) * wishes.seconds, most)
+    if wishes.epochs is not None or wishes.open_ended:
+        return (wishes.epochs or ENOUGH_EPOCHS) * corpus.train_tokens
+    return float(wishes.training["steps"]) * step_tokens(corpus, *_lanes(corpus, wishes))
+
+
+def _guessed_speed(model: ModelConfig, machine: Machine) -> float:
+    """Tokens per second, from the reference model's and the ratio of their arithmetic."""
+
+    def products(config: ModelConfig) -> int:
+        return config.recurrent_parameters + config.vocab_size * config.hidden_size
+
+    return float(machine.tokens_per_second * (products(REFERENCE) / products(model)) ** _SPEED_EXPONENT)
+
+
+def _lanes(corpus: CorpusSize, wishes: Wishes) -> tuple[int, int]:
+    """How many, and how long a window; fewer lanes where the text would not fill eight windows."""
     bptt = wishes.training.get("bptt", TrainConfig.bptt)
     batch_size = wishes.training.get("batch_size", TrainConfig.batch_size)
     if corpus.lines is not None:
         # Short lines side by side, as many as make a window of the usual size; long ones uncut.
-        bptt = wishes.training.get("bptt", min(corpus.lines.longest, _LONGEST_LINE_WINDOW))
+        bptt = wishes.training.get("bptt", min(corpus.lines.longest, _LONGEST_LINE))
         if "batch_size" not in wishes.training:
             batch_size = _MOST_LINES
-            usual = TrainConfig.batch_size * TrainConfig.bptt
             while batch_size > 1 and (
-                step_tokens(corpus, batch_size, bptt) > usual or 8 * batch_size > corpus.lines.number
+                step_tokens(corpus, batch_size, bptt) > _LINES_WINDOW or 8 * batch_size > corpus.lines.number
             ):
                 batch_size //= 2
     elif "batch_size" not in wishes.training:
@@ -106,11 +134,4 @@ def choose_window(corpus: CorpusSize, wishes: Wishes, model: ModelConfig) -> Tra
     if corpus.lines is None and "bptt" not in wishes.training:
         while bptt > 1 and batch_size * bptt > corpus.train_tokens:
             bptt //= 2
-    chosen = {
-        "steps": 1,  # until the budget is chosen
-        "batch_size": batch_size,
-        "bptt": bptt,
-        "learning_rate": _training_rate(model),
-    }
-    open_ended = {key: value for key, value in wishes.training.items() if key not in ("seconds", "steps")}
-    return TrainConfig(**{**chosen, **open_ended})
+    return batch_size, bptt

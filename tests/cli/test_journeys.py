@@ -164,11 +164,11 @@ def test_train_says_in_json_what_it_made(rnncli: Command, rhyme: Path) -> None:
 def test_info_tells_shape_text_and_curve(rnncli: Command, rhyme: Path) -> None:
     rnncli("train", rhyme, "--name", "x", *TINY)
     record = rnncli("info", "x", "--json").json
-    assert record["architecture"] == "gru, 1 layer of 12, embedding 8"
+    assert record["architecture"] == "lstm, 1 layer of 12, embedding 8"
     assert record["corpus"] == "rhyme.txt"
     assert len(record["curve"]) >= 3
     shown = rnncli("info", "x").out
-    assert "gru, 1 layer of 12" in shown
+    assert "lstm, 1 layer of 12" in shown
     assert "embedding.weight" in shown
 
 
@@ -193,7 +193,7 @@ def test_settings_come_from_a_file_and_from_the_environment(
     ran = rnncli("train", rhyme, "--config", "small.toml", "--steps", "3", "--json")
     assert ran.code == 0, ran.err
     assert ran.json["path"] == "models/from-file"
-    assert ran.json["plan"]["architecture"] == "gru, 1 layer of 9, embedding 7"
+    assert ran.json["plan"]["architecture"] == "lstm, 1 layer of 9, embedding 7"
     assert ran.json["step"] == 3
     monkeypatch.setenv("RNNCLI_MODEL", "from-file")
     assert rnncli("info", "--json").json["path"] == "models/from-file"

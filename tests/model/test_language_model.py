@@ -98,7 +98,7 @@ def test_the_same_generator_gives_the_same_weights() -> None:
         ({"dropout": -0.1}, "dropout"),
         ({"dropout": float("nan")}, "dropout is nan"),
         ({"cell": "transformer"}, "cell is 'transformer'"),
-        ({"nonlinearity": "relu"}, "does not apply to gru"),
+        ({"nonlinearity": "relu"}, "does not apply to lstm"),
         ({"tied_embeddings": True, "embedding_size": 3}, "equal widths"),
         ({"hidden_size": 2.5}, "hidden-size is 2.5"),
     ],

@@ -8,7 +8,7 @@ from rnncli.errors import ConfigError
 from rnncli.model.config import ModelConfig
 from rnncli.training.config import TrainConfig
 from rnncli.training.forecast import CorpusSize
-from rnncli.training.machine import Machine
+from rnncli.training.machine import Machine, measure_machine
 from rnncli.training.plan import Plan, affordable_level, make_plan
 from rnncli.training.wishes import Wishes
 
@@ -204,3 +204,27 @@ def test_time_that_is_used_up_already_is_not_promised_again() -> None:
     early, late = (make_plan(BOOK, Wishes(), LAPTOP, measure, used_seconds=used) for used in (0.0, 100.0))
     assert late.planned.seconds == early.planned.seconds == 300.0
     assert late.planned.steps < 0.7 * early.planned.steps
+
+
+def test_what_is_fastest_for_the_reference_model_is_not_sought_again() -> None:
+    tried = []
+
+    def measure(model: ModelConfig, training: TrainConfig, seconds: float) -> float:
+        tried.append((model.hidden_size, training.kernels))
+        return 30_000.0 if training.kernels == "torch" else 60_000.0
+
+    wishes = Wishes.of({"hidden_size": 192})
+    machine = measure_machine(measure, wishes, "cpu", None, fused=True)
+    assert machine.fastest == ("bf16", "fused")
+    tried.clear()
+    assert make_plan(BOOK, wishes, machine, measure).training.kernels == "fused"
+    assert tried == [(192, "fused")]
+    tried.clear()
+    assert make_plan(BOOK, Wishes.of({"hidden_size": 100}), machine, measure).training.kernels == "torch"
+    assert tried == [(100, "torch"), (100, "torch")], "100 is no multiple of 64"
+
+
+def test_the_more_often_a_text_is_read_the_more_is_done_against_memorising() -> None:
+    once, often = planned(epochs=1.0, hidden_size=256), planned(epochs=12.0, hidden_size=256)
+    assert once.model.dropout < often.model.dropout
+    assert once.training.weight_decay < often.training.weight_decay

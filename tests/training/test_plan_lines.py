@@ -17,7 +17,7 @@ BOOK = CorpusSize("book.txt", "utf-8", "char", 65, 1_000_000, 110_000)
 NAMES = CorpusSize("names.txt", "utf-8", "char", 28, 205_000, 23_000, LineSize(29_000, 16))
 PAGES = CorpusSize("pages.txt", "utf-8", "char", 90, 4_000_000, 400_000, LineSize(4_000, 30_000))
 FEW = CorpusSize("few.txt", "utf-8", "char", 20, 100, 10, LineSize(9, 14))
-USUAL = TrainConfig.batch_size * TrainConfig.bptt
+USUAL = 2048
 
 
 def planned(corpus: CorpusSize = NAMES, machine: Machine = LAPTOP, **settings: Any) -> Plan:
