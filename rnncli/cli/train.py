@@ -78,9 +78,7 @@ def train(
         int | None,
         _option("Validations in a row that may bring nothing better.", _BUDGET, "none", metavar="N"),
     ] = None,
-    cell: Annotated[
-        str | None, _option("Recurrent cell.", _MODEL, ModelConfig.cell, metavar="rnn|lstm|gru")
-    ] = None,
+    cell: Annotated[str | None, _option("Recurrent cell.", _MODEL, metavar="rnn|lstm|gru")] = None,
     nonlinearity: Annotated[
         str | None, _option("Of --cell rnn.", _MODEL, ModelConfig.nonlinearity, metavar="tanh|relu")
     ] = None,

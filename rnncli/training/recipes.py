@@ -42,6 +42,7 @@ def choose_model(corpus: CorpusSize, wishes: Wishes, machine: Machine, reasons: 
         tied = wishes.model.get("tied_embeddings", large and "embedding_size" not in wishes.model)
         chosen = {
             "vocab_size": corpus.vocab_size,
+            "cell": "gru" if large else ModelConfig.cell,
             "hidden_size": width,
             "tied_embeddings": tied,
             "embedding_size": width if tied else min(width, ModelConfig.embedding_size),

@@ -57,6 +57,12 @@ def test_a_large_vocabulary_ties_its_two_ends() -> None:
     assert plan.model.embedding_size == plan.model.hidden_size
 
 
+def test_characters_are_for_lstm_and_large_vocabularies_for_gru() -> None:
+    assert planned(BOOK).model.cell == "lstm"
+    assert planned(VERSE).model.cell == "gru"
+    assert planned(VERSE, cell="rnn").model.cell == "rnn"
+
+
 def test_every_choice_can_be_overridden() -> None:
     wishes: dict[str, Any] = {
         "cell": "lstm",

@@ -1,0 +1,81 @@
+"""What settings give on a text, over several seeds: the rows of docs/recipes.md.
+
+    python -m benchmarks.recipes TEXT --time 1m 3m -- [options of rnncli train]
+    python -m benchmarks.recipes ptb-train.txt --time 10m -- --valid ptb-valid.txt
+
+Trains with every seed for every time, in a folder that is thrown away, and scores the whole held-out
+part with `rnncli eval`: nats and perplexity per token, seconds of the command, medians over the seeds.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+class Trained(NamedTuple):
+    """What one training gave."""
+
+    nats: float
+    perplexity: float
+    seconds: float
+    plan: str
+
+
+def rnncli(folder: str, *arguments: str) -> dict[str, Any]:
+    """A command's JSON."""
+    command = [sys.executable, "-m", "rnncli", *arguments, "--json", "--quiet"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    record: dict[str, Any] = json.loads(done.stdout)
+    return record
+
+
+def trained(text: str, budget: str, seed: int, options: list[str]) -> Trained:
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        arguments = ("--time", budget, "--seed", str(seed), "--name", "model", *options)
+        record = rnncli(folder, "train", text, *arguments)
+        seconds = time.perf_counter() - began
+        score = rnncli(folder, "eval", "--model", "model")
+    plan = record["plan"]
+    epochs = record["step"] / plan["steps"] * plan["epochs"]
+    words = f"{plan['architecture']}; {plan['batch_size']} lanes of {plan['bptt']}, {epochs:.1f} epochs"
+    return Trained(score["nats_per_token"], score["token_perplexity"], seconds, words)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("text")
+    parser.add_argument("--time", nargs="+", default=["1m"])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("options", nargs="*")
+    given = parser.parse_args()
+    # The models are trained elsewhere: what names a file is told in full.
+    options = [str(Path(word).resolve()) if Path(word).exists() else word for word in given.options]
+    for budget in given.time:
+        runs = []
+        for seed in range(1, given.seeds + 1):
+            run = trained(str(Path(given.text).resolve()), budget, seed, options)
+            runs.append(run)
+            row = _row(budget, f"seed {seed}", run.nats, run.perplexity, run.seconds)
+            print(f"{row}  {run.plan}", flush=True)
+        medians = (
+            statistics.median(column)
+            for column in zip(*((run.nats, run.perplexity, run.seconds) for run in runs), strict=True)
+        )
+        print(_row(budget, "median", *medians), flush=True)
+
+
+def _row(budget: str, name: str, nats: float, perplexity: float, seconds: float) -> str:
+    return f"{budget:4} {name:7} {nats:.4f} nats  perplexity {perplexity:7.2f}  {seconds:6.1f} s"
+
+
+if __name__ == "__main__":
+    main()
