@@ -21,7 +21,7 @@ _RATE_TIMES_WIDTH, _HIGHEST_RATE = 2.0, 8e-3
 _FINE_TUNING = 0.5
 # The more often a text is read, the more there is to keep from being memorised: dropout and weight
 # decay by epochs, up to where both stay.
-_DROPOUT_PER_EPOCH, _DECAY_PER_EPOCH = 0.035, 0.035
+_DROPOUT_PER_EPOCH, _DECAY_PER_EPOCH = 0.02, 0.035
 _LEAST_DROPOUT, _MOST_DROPOUT = 0.1, 0.3
 _LEAST_DECAY, _MOST_DECAY = 0.01, 0.3
 # From here the logits cost more than the recurrence, and one matrix for both ends saves half of it.

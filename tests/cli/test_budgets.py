@@ -7,6 +7,7 @@ import pytest
 
 from rnncli.cli import training_session
 from rnncli.storage.model_dir import ModelDir
+from rnncli.training import loop
 from tests.cli.conftest import TINY, Command, words
 
 
@@ -65,7 +66,8 @@ def test_the_norms_of_the_gradients_are_kept_by_layer(
     rnncli: Command, rhyme: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training_session, "_METRICS_SECONDS", 0.0)
-    assert rnncli("train", rhyme, "--name", "x", *TINY[2:], "--time", "4s").code == 0
+    monkeypatch.setattr(loop, "REPORT_SECONDS", 0.0)
+    assert rnncli("train", rhyme, "--name", "x", *TINY).code == 0
     lines = [json.loads(line) for line in Path("models/x/metrics.jsonl").read_text().splitlines()]
     stepped = [line for line in lines if line["report"] == "stepped"]
     assert stepped
