@@ -46,7 +46,7 @@ def test_every_command_of_a_document_runs(document: Path, own_folder: Path) -> N
         if command.startswith("make "):
             assert re.search(rf"^{command.split()[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
             continue
-        shortened = re.sub(r"--time \S+", f"--time {SHORT}", command)
+        shortened = re.sub(r"--time (\+?)\S+", rf"--time \g<1>{SHORT}", command)
         if "rnncli train" in command and not re.search(r"--(time|steps|epochs|resume)", command):
             shortened += f" --time {SHORT}"
         done = subprocess.run(shortened, shell=True, env=environment, capture_output=True, check=False)

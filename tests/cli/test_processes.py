@@ -42,7 +42,7 @@ def test_help_imports_no_heavy_library(arguments: list[str]) -> None:
 
 def test_help_names_the_defaults_that_the_configs_hold() -> None:
     text = " ".join(run("train", "--help").stdout.decode().replace("│", " ").split())
-    for default in ("5m", "by plan", "0.01", "bpe"):
+    for default in ("5m", "by plan", "0.02", "bpe"):
         assert f"[default: ({default})]" in text or f"[default: {default}]" in text, default
 
 

@@ -19,7 +19,7 @@ from rnncli.training.loop import train
 from rnncli.training.step import Run, train_step
 
 CPU = torch.device("cpu")
-MODEL = ModelConfig(vocab_size=4, hidden_size=12, embedding_size=6, num_layers=2, dropout=0.3)
+MODEL = ModelConfig(vocab_size=4, cell="gru", hidden_size=12, embedding_size=6, num_layers=2, dropout=0.3)
 CONFIG = TrainConfig(steps=40, batch_size=3, bptt=8, validations=4)
 IDS = np.tile(np.array([0, 1, 2, 3, 3], np.uint8), 60)
 LANES = Lanes(IDS, MODEL.start, 3, 8)
