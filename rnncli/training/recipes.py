@@ -8,7 +8,7 @@ from rnncli.training.forecast import CorpusSize, step_tokens
 from rnncli.training.machine import REFERENCE, Machine
 from rnncli.training.wishes import Wishes
 
-_WIDTHS = (64, 96, 128, 192, 256, 384, 512, 640, 768, 896, 1024)
+_WIDTHS = (64, 96, 128, 192, 256, 384, 512, 640, 768, 1024)
 # Speed falls more slowly than arithmetic grows: larger products keep the processor busier.
 _SPEED_EXPONENT = 0.6
 # Narrower learns less in the same minutes, wider gets too few tokens or, on a short text, only
