@@ -135,7 +135,7 @@ def resume(name: str, budget: Mapping[str, Amount | None], device: torch.device,
         )
     if training != record.training:
         resume_with(run, training)
-    speed = _measure(device, record.model, training, 0.2)
+    speed = _measure(device, record.model, training, machine.COUNTED_PROBE_SECONDS)
     size = _corpus_size(store)
     planned = forecast.predict(
         size, record.model, training, device.type, speed, used_seconds=run.seconds, done_steps=run.step

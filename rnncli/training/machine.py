@@ -18,6 +18,8 @@ Measure = Callable[[ModelConfig, TrainConfig, float], float]
 REFERENCE = ModelConfig(vocab_size=256, hidden_size=256)
 # Of a time budget, for one measurement before the start.
 _PROBE_SHARE, _LONGEST_PROBE_SECONDS = 0.01, 1.0
+# Where nothing depends on the time.
+COUNTED_PROBE_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -93,5 +95,5 @@ def choose_arrangement(
 
 def _probe_seconds(wishes: Wishes) -> float:
     if wishes.seconds is None:
-        return 0.2
+        return COUNTED_PROBE_SECONDS
     return min(_PROBE_SHARE * wishes.seconds, _LONGEST_PROBE_SECONDS)
