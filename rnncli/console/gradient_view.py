@@ -47,6 +47,8 @@ def _bar(eighths: int) -> str:
 
 
 def _sentence(norms: tuple[float, ...]) -> str:
+    if not 0.0 < norms[0] < math.inf:  # nan too
+        return f"how it falls cannot be said: one step back it is {norms[0]:.3g}"
     found = []
     for share, name in ((10, "a tenth"), (100, "a hundredth")):
         below = [distance for distance, norm in enumerate(norms, 1) if norm < norms[0] / share]

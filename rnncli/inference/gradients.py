@@ -21,6 +21,8 @@ from rnncli.text.tokenizers import Ids
 STRETCHES, DISTANCES = 32, 128
 # Read before a stretch, so that its memory is one of the middle of a text.
 _WARM_UP = 64
+# Below this many tokens there is no fading to speak of.
+_SHORTEST = 3
 
 
 def stretches(
@@ -28,7 +30,8 @@ def stretches(
 ) -> npt.NDArray[np.int64]:
     """ids (N,) -> (B, T): stretches from all over the text, or beginnings of its longest lines.
 
-    Raises CorpusError where there is too little.
+    Of the lines as many are taken as give the most tokens together: one short line among long ones
+    would cut all of them to its own length. Raises CorpusError where there is too little.
     """
     if line_starts is None:
         length = min(_WARM_UP + DISTANCES + 1, len(ids))
@@ -37,11 +40,15 @@ def stretches(
         bounds = np.append(line_starts, len(ids)).astype(np.int64)
         lengths = np.diff(bounds)
         longest = np.argsort(-lengths, kind="stable")[:STRETCHES]
-        starts = bounds[longest]
-        length = min(int(lengths[longest].min()), DISTANCES + 1)
-    if length < 3:
+        usable = np.minimum(lengths[longest], DISTANCES + 1)
+        tokens = np.where(usable >= _SHORTEST, usable * np.arange(1, len(usable) + 1), 0)
+        taken = int(tokens.argmax()) + 1
+        starts, length = bounds[longest[:taken]], int(usable[taken - 1])
+    if length < _SHORTEST:
         raise CorpusError(
-            f"the held-out part has {len(ids):,} tokens, too few for gradients through time",
+            f"the held-out part has {len(ids):,} tokens, too few for gradients through time"
+            if line_starts is None
+            else f"no held-out line has {_SHORTEST} tokens, too few for gradients through time",
             hint="use a model with a longer held-out part",
         )
     return ids[starts[:, None] + np.arange(length)].astype(np.int64)
@@ -54,24 +61,27 @@ def gradient_reach(model: LanguageModel, tokens: npt.NDArray[np.int64]) -> Gradi
     steps before is a product of d Jacobians, and fades or grows about geometrically with d (Bengio,
     Simard and Frasconi 1994; Pascanu, Mikolov and Bengio 2013, equation 5). Its Euclidean norm is taken
     over all of a layer's memory, h and c for lstm, and averaged over the stretches.
+
+    Every stretch is led by "text begins", as texts and lines are in training.
     """
-    ids = torch.from_numpy(tokens).to(model.device)
+    ids = F.pad(torch.from_numpy(tokens), (1, 0), value=model.config.start).to(model.device)
     warm = max(0, ids.shape[1] - 1 - DISTANCES)
     with torch.no_grad():
         state = model.initial_state(len(ids))
         if warm:
-            _, state = model(ids[:, :warm], state)
+            _, state = model.hidden(ids[:, :warm], state)
     state = state.map(lambda tensor: tensor.detach().requires_grad_())
     memories = []
     for position in range(warm, ids.shape[1] - 1):
         memories.append(state)
-        logits, state = model(ids[:, position : position + 1], state)
-    nats = F.cross_entropy(logits[:, 0].float(), ids[:, -1], reduction="sum")
+        hidden, state = model.hidden(ids[:, position : position + 1], state)
+    nats = F.cross_entropy(model.logits(hidden[:, 0]).float(), ids[:, -1], reduction="sum")
     tensors = [tensor for memory in memories for tensor in memory.tensors()]
     gradients = iter(torch.autograd.grad(nats, tensors))
+    # In float64: the squares of what has faded to 1e-20 are below all that float32 can hold.
     by_distance = [
         [
-            float(torch.cat([next(gradients) for _ in layer], dim=1).norm(dim=1).mean())
+            float(torch.cat([next(gradients) for _ in layer], dim=1).double().norm(dim=1).mean())
             for layer in memory.layers
         ]
         for memory in memories

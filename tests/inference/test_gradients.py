@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from rnncli.errors import CorpusError
 from rnncli.inference.gradients import DISTANCES, STRETCHES, gradient_reach, stretches
 from rnncli.model.config import Cell
+from rnncli.model.language_model import LanguageModel
 from rnncli.text.lines import line_starts
 from tests.conftest import tiny_model
 
@@ -18,16 +19,16 @@ TOKENS = np.random.default_rng(0).integers(0, 11, (5, 12))
 def test_the_norm_at_a_distance_is_that_of_a_gradient_taken_by_hand(cell: Cell) -> None:
     model = tiny_model(cell=cell, num_layers=2)
     reach = gradient_reach(model, TOKENS)
-    assert [len(norms) for norms in reach.norms] == [11, 11]
-    ids = torch.from_numpy(TOKENS)
-    for distance in (1, 4, 11):
+    assert [len(norms) for norms in reach.norms] == [12, 12]
+    ids = torch.cat([torch.full((5, 1), model.config.start), torch.from_numpy(TOKENS)], dim=1)
+    for distance in (1, 4, 12):
         with torch.no_grad():
-            before = ids[:, : 11 - distance]
+            before = ids[:, : 12 - distance]
             state = model.initial_state(5)
             if before.shape[1]:
                 _, state = model(before, state)
         state = state.map(lambda tensor: tensor.clone().requires_grad_())
-        logits, _ = model(ids[:, 11 - distance : 11], state)
+        logits, _ = model(ids[:, 12 - distance : 12], state)
         F.cross_entropy(logits[:, -1], ids[:, -1], reduction="sum").backward()
         for layer, memory in enumerate(state.layers):
             squares = sum((tensor.grad**2).sum(1) for tensor in memory if tensor.grad is not None)
@@ -35,7 +36,7 @@ def test_the_norm_at_a_distance_is_that_of_a_gradient_taken_by_hand(cell: Cell) 
             assert reach.norms[layer][distance - 1] == pytest.approx(float(squares.sqrt().mean()), rel=1e-4)
 
 
-@pytest.mark.parametrize("strength", [0.25, 0.5])
+@pytest.mark.parametrize("strength", [0.01, 0.25, 0.5])
 def test_a_linear_network_forgets_by_the_same_factor_every_step(strength: float) -> None:
     """relu of sums that stay positive, and U = strength * identity: every Jacobian is that."""
     model = tiny_model(cell="rnn", nonlinearity="relu", num_layers=1)
@@ -45,7 +46,19 @@ def test_a_linear_network_forgets_by_the_same_factor_every_step(strength: float)
         kernel.bias_ih_l0.fill_(10.0)
     (norms,) = gradient_reach(model, TOKENS).norms
     ratios = np.array(norms[1:]) / np.array(norms[:-1])
-    assert ratios == pytest.approx(np.full(10, strength), rel=1e-4)
+    assert ratios == pytest.approx(np.full(11, strength), rel=1e-4)
+
+
+def test_logits_are_computed_for_the_last_token_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, real = [], LanguageModel.logits
+
+    def counted(model: LanguageModel, hidden: torch.Tensor) -> torch.Tensor:
+        rows.append(hidden.shape[:-1].numel())
+        return real(model, hidden)
+
+    monkeypatch.setattr(LanguageModel, "logits", counted)
+    gradient_reach(tiny_model(), stretches(np.arange(300, dtype=np.uint16) % 11))
+    assert rows == [STRETCHES], "a large vocabulary would take gigabytes"
 
 
 def test_stretches_come_from_all_over_the_text() -> None:
@@ -65,6 +78,17 @@ def test_a_short_text_is_one_stretch() -> None:
 def test_lines_are_taken_from_their_beginnings() -> None:
     ids = np.array([1, 1, 0, 2, 2, 2, 2, 0, 3, 3, 3, 0], np.uint8)
     assert stretches(ids, line_starts(ids, 0)).tolist() == [[2, 2, 2], [3, 3, 3], [1, 1, 0]]
+
+
+def test_short_lines_do_not_shorten_the_long_ones() -> None:
+    long, blank, short = [1] * 40 + [0], [0], [2, 2, 0]
+    ids = np.array(long * 3 + blank + short + long * 2, np.uint8)
+    assert stretches(ids, line_starts(ids, 0)).tolist() == [long] * 5
+
+
+def test_many_lines_of_two_tokens_do_not_hide_one_of_three() -> None:
+    ids = np.array([1, 0] * 30 + [2, 2, 0], np.uint8)
+    assert stretches(ids, line_starts(ids, 0)).tolist() == [[2, 2, 0]]
 
 
 @pytest.mark.parametrize("lines", [False, True])
