@@ -40,3 +40,14 @@ def tiny_model(**settings: object) -> LanguageModel:
     chosen = {"vocab_size": 11, "hidden_size": 8, "embedding_size": 5, "num_layers": 2, "dropout": 0.0}
     config = ModelConfig(**{**chosen, **settings})  # type: ignore[arg-type]
     return LanguageModel.initialized(config, torch.Generator().manual_seed(7))
+
+
+class Eager:
+    """A clock that lets every step be reported."""
+
+    def __init__(self) -> None:
+        self.instant = 0.0
+
+    def __call__(self) -> float:
+        self.instant += 1.0
+        return self.instant

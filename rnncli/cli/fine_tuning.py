@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Self
 
 from torch import Tensor
@@ -25,6 +26,7 @@ _OF_A_TOKENIZER = ("level", "vocab_size", "subword_kind", "pattern", "tokenizer"
 class Ancestor:
     """A trained model whose weights another begins with."""
 
+    path: Path
     record: Record
     best: Best
     tokenizer: Tokenizer
@@ -36,7 +38,7 @@ class Ancestor:
         best = folder.best()
         if best is None:
             raise ModelError(f"{folder.path} has no weights yet", hint="finish its training first")
-        return cls(folder.record(), best, folder.tokenizer())
+        return cls(folder.path, folder.record(), best, folder.tokenizer())
 
     def wishes(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The options of a run, with the model's shape; raises ConfigError where they disagree."""
@@ -52,7 +54,7 @@ class Ancestor:
 
     def text_settings(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """How a text is cut for it: at its level, and lines as samples where it knows them so."""
-        cutting = {"level": self.tokenizer.level} if self.grows else {"tokenizer": self.record.name}
+        cutting = {"level": self.tokenizer.level} if self.grows else {"tokenizer": str(self.path)}
         unit = given.get("unit") or self.record.unit
         return {**given, "unit": unit, **cutting}
 

@@ -35,7 +35,7 @@ def count(text: str) -> Amount:
     return _amount(text, lambda number: _number(number, r"[0-9]{1,15}", "a whole number such as 2000"))
 
 
-def epochs(text: str) -> Amount:
+def passes(text: str) -> Amount:
     """ "10", "0.5" or "+3" -> a number."""
     return _amount(text, lambda number: _number(number, _AMOUNT, "a number such as 10 or 0.5"))
 

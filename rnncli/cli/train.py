@@ -6,8 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from rnncli.cli import options
-from rnncli.cli.parsing import Amount, count, seconds
-from rnncli.cli.parsing import epochs as passes
+from rnncli.cli.parsing import Amount, count, passes, seconds
 from rnncli.model.config import ModelConfig
 from rnncli.training.config import DEFAULT_SECONDS, TrainConfig
 

@@ -73,3 +73,14 @@ def test_a_store_of_another_level_is_refused(rnncli: Command, rhyme: Path) -> No
     assert ran.code == 1
     assert "has level char, and the text was cut at level byte" in ran.err
     assert not Path("models/new").exists()
+
+
+@pytest.mark.parametrize("level", ["char", "subword"])
+def test_a_model_elsewhere_is_gone_on_with_by_its_path(rnncli: Command, rhyme: Path, level: str) -> None:
+    """And not one of the same name that lies under models/."""
+    rnncli("train", rhyme, "--name", "old", "--level", level, *TINY)
+    Path("models/old").rename("elsewhere")
+    rnncli("train", rhyme, "--name", "old", "--level", "byte", *TINY)
+    ran = rnncli("train", rhyme, "--from", "elsewhere", "--name", "new", *TRAINING)
+    assert ran.code == 0, ran.err
+    assert ModelDir.find("new").record().level == level

@@ -3,7 +3,7 @@
 import pytest
 import typer
 
-from rnncli.cli.parsing import Amount, count, epochs, seconds
+from rnncli.cli.parsing import Amount, count, passes, seconds
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_a_time_without_units_or_sense_is_wrong_usage(text: str) -> None:
 def test_a_plus_asks_for_more_than_is_used_up() -> None:
     assert seconds("+10m") == Amount(600.0, further=True)
     assert count("+500").total(used=1_500.0) == 2_000.0
-    assert epochs("2.5").total(used=1.0) == 2.5
+    assert passes("2.5").total(used=1.0) == 2.5
 
 
 @pytest.mark.parametrize("text", ["", "+", "2.5", "many", "-3", "0", "++4"])
@@ -35,4 +35,4 @@ def test_steps_are_a_whole_number_above_zero(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "nan", "inf", "-1", "0", "ten"])
 def test_epochs_are_a_number_above_zero(text: str) -> None:
     with pytest.raises(typer.BadParameter):
-        epochs(text)
+        passes(text)

@@ -17,6 +17,7 @@ from rnncli.text.lines import Lines, line_starts
 from rnncli.training.config import TrainConfig
 from rnncli.training.loop import train
 from rnncli.training.step import Run, train_step
+from tests.conftest import Eager
 
 CPU = torch.device("cpu")
 MODEL = ModelConfig(vocab_size=4, cell="gru", hidden_size=12, embedding_size=6, num_layers=2, dropout=0.3)
@@ -55,17 +56,6 @@ def test_a_resumed_run_ends_with_the_same_bits(
     assert whole.best is not None
     assert resumed.best is not None
     assert whole.best.step == resumed.best.step
-
-
-class Eager:
-    """A clock that lets every step be reported."""
-
-    def __init__(self) -> None:
-        self.instant = 0.0
-
-    def __call__(self) -> float:
-        self.instant += 1.0
-        return self.instant
 
 
 def test_a_run_can_be_written_before_its_first_step(own_folder: Path) -> None:

@@ -234,3 +234,18 @@ def test_the_more_often_a_text_is_read_the_more_is_done_against_memorising() -> 
     once, often = planned(epochs=1.0, hidden_size=256), planned(epochs=12.0, hidden_size=256)
     assert once.model.dropout < often.model.dropout
     assert once.training.weight_decay < often.training.weight_decay
+
+
+@pytest.mark.parametrize(("width", "chosen"), [(192, ("bf16", "fused")), (100, ("fp32", "torch"))])
+@pytest.mark.parametrize("budget", [{"steps": 500}, {"epochs": 2.0}, {"patience": 3}], ids=str)
+@pytest.mark.parametrize("favoured", ["fp32", "bf16"])
+def test_no_clock_decides_how_a_run_without_a_time_is_computed(
+    width: int, chosen: tuple[str, str], budget: dict[str, Any], favoured: str
+) -> None:
+    def measure(model: ModelConfig, training: TrainConfig, seconds: float) -> float:
+        return 90_000.0 if training.precision == favoured else 30_000.0
+
+    wishes = Wishes.of({"hidden_size": width, **budget})
+    machine = measure_machine(measure, wishes, "cpu", None, fused=True)
+    training = make_plan(BOOK, wishes, machine, measure).training
+    assert (training.precision, training.kernels) == chosen

@@ -17,6 +17,7 @@ from rnncli.training import loop, recovery
 from rnncli.training.config import TrainConfig
 from rnncli.training.loop import train
 from rnncli.training.step import Run, Step, train_step
+from tests.conftest import Eager
 
 CPU = torch.device("cpu")
 MODEL = ModelConfig(vocab_size=4, hidden_size=16, embedding_size=8, dropout=0.1)
@@ -172,14 +173,3 @@ def test_the_lowest_rate_ends_it_too() -> None:
     run = Run.new(MODEL, OPEN, CPU)
     run.rate_factor, run.lowered_at_step = 0.005, 10
     assert recovery.lowered_in_vain(run)
-
-
-class Eager:
-    """A clock that lets every step be reported."""
-
-    def __init__(self) -> None:
-        self.instant = 0.0
-
-    def __call__(self) -> float:
-        self.instant += 1.0
-        return self.instant
