@@ -100,6 +100,9 @@ class _Window(torch.autograd.Function):
         hidden = tensors[kernels.HIDDEN]
         hidden[0] = h
         kernels.run_forward(_arguments([cell, time, lanes, width, gates], tensors))
+        # A result that its own context holds would stay, and with it all of the window's arrays, until
+        # Python looks for cycles: gigabytes, and every step would have to ask for new pages.
+        after = tensors.pop(kernels.MEMORY)
         ctx.cell, ctx.gates, ctx.tensors, ctx.inputs, ctx.input_weights = (
             cell,
             gates,
@@ -108,8 +111,8 @@ class _Window(torch.autograd.Function):
             input_weights,
         )
         if cell == kernels.LSTM:
-            return hidden[1:], hidden[-1].float(), tensors[kernels.MEMORY]
-        return hidden[1:], tensors[kernels.MEMORY] if cell == kernels.GRU else hidden[-1].float()
+            return hidden[1:], hidden[-1].float(), after
+        return hidden[1:], after if cell == kernels.GRU else hidden[-1].float()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:

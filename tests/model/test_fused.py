@@ -1,6 +1,8 @@
 """The fused kernels against torch's own layers; skipped, with the reason, where they cannot run."""
 
 import copy
+import gc
+import weakref
 
 import pytest
 import torch
@@ -89,6 +91,24 @@ def test_what_is_not_a_number_stays_none(cell: str, nonlinearity: str) -> None:
     assert outputs[0].isfinite().all()
     assert outputs[1, 0].isfinite().all()
     assert outputs[1, 1:].isnan().all()
+
+
+@needs_kernels
+@pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
+def test_a_window_is_let_go_as_soon_as_nobody_needs_it(cell: str, nonlinearity: str) -> None:
+    """Not only when Python looks for cycles: until then each window would ask for memory of its own."""
+    config = ModelConfig(vocab_size=9, cell=cell, nonlinearity=nonlinearity, hidden_size=BLOCK)
+    layer = LAYERS[config.cell](config, 8)
+    gc.disable()
+    try:
+        with torch.autocast("cpu", torch.bfloat16), fused_kernels(True):
+            outputs, after = layer(torch.randn(2, 3, 8), layer.initial_state(2))
+        sum(tensor.sum() for tensor in (outputs, *after)).backward()
+        window = weakref.ref(after[-1].grad_fn)
+        del outputs, after
+        assert window() is None
+    finally:
+        gc.enable()
 
 
 @needs_kernels
