@@ -49,6 +49,32 @@ def test_two_processes_train_the_model_of_one_and_leave_one_folder(rhyme: Path, 
     assert sorted(Path("models/two/checkpoints").iterdir())[-1].stem.endswith("34")
 
 
+LEAVES_THREADS = """
+import os
+from pathlib import Path
+import torch
+from rnncli.training.distributed import from_environment, joined
+
+ranks = from_environment()
+with joined(ranks, torch.device("cpu")):
+    ranks.number(lambda: 1.0)
+    torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))])  # loads more of torch
+threads = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
+raise SystemExit(any("gloo" in name for name in threads))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are listed under /proc")
+def test_no_thread_outlives_the_processes_talk(tmp_path: Path) -> None:
+    """One that does may ask for the interpreter when it is gone, and abort the process at its end."""
+    script = tmp_path / "leaves.py"
+    script.write_text(LEAVES_THREADS)
+    ran = subprocess.run(
+        [sys.executable, *TORCHRUN, script], capture_output=True, text=True, timeout=240, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+
+
 def test_what_goes_wrong_is_said_once_and_ends_all(rhyme: Path) -> None:
     ran = run("train", rhyme, "--name", "x", *SETTINGS, "--batch-size", "1", together=True)
     assert ran.returncode != 0
