@@ -176,9 +176,9 @@ def _due(run: Run, windows: Windows, config: TrainConfig, validation_seconds: fl
 
 
 def _keep_best(run: Run, score: Score) -> bool:
-    """Not-a-number never counts as better; the first finite score always does."""
+    """Whether these weights are kept. Ruined ones never are: a run would go back to them."""
     known = run.best.score if run.best else None
-    if not math.isfinite(score.nats) or (known and score.nats >= known.nats):
+    if diverged(run, score) or (known and score.nats >= known.nats):
         run.validations_since_best += 1
         return False
     run.best = Best(score, run.step, weights_of(run.model))
