@@ -55,10 +55,12 @@ def main() -> None:
     parser.add_argument("text")
     parser.add_argument("--time", nargs="+", default=["1m"])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("options", nargs="*")
-    given = parser.parse_args()
+    # argparse gives what follows "--" to --time, which takes any number of values.
+    words = sys.argv[1:]
+    end = words.index("--") if "--" in words else len(words)
+    given = parser.parse_args(words[:end])
     # The models are trained elsewhere: what names a file is told in full.
-    options = [str(Path(word).resolve()) if Path(word).exists() else word for word in given.options]
+    options = [str(Path(word).resolve()) if Path(word).exists() else word for word in words[end + 1 :]]
     for budget in given.time:
         runs = []
         for seed in range(1, given.seeds + 1):

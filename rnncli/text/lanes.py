@@ -14,6 +14,7 @@ some thousand characters scored 5.48 over the whole held-out text.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -37,7 +38,7 @@ class Window:
     targets: npt.NDArray[np.int64]
     fresh: npt.NDArray[np.bool_]
 
-    @property
+    @cached_property
     def tokens(self) -> int:
         return int(np.count_nonzero(self.targets != PADDING))
 

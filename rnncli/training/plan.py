@@ -21,7 +21,7 @@ from rnncli.training.forecast import (
     validation_seconds,
 )
 from rnncli.training.machine import Machine, Measure, choose_arrangement, for_lines
-from rnncli.training.recipes import ENOUGH_EPOCHS, choose_model, choose_training
+from rnncli.training.recipes import choose_model, choose_training, enough_epochs
 from rnncli.training.wishes import Wishes
 
 # Shares of a time budget: for one validation, and for all of them.
@@ -86,11 +86,11 @@ def _choose_budget(
         steps = max(1, round(wishes.epochs * steps_per_epoch))
     if steps is None:
         assert wishes.seconds is not None
-        enough = ENOUGH_EPOCHS * steps_per_epoch
-        if wishes.seconds * speed > enough * tokens_a_step:
-            steps = enough
+        enough = enough_epochs(corpus)
+        if wishes.seconds * speed > enough * steps_per_epoch * tokens_a_step:
+            steps = enough * steps_per_epoch
             reasons.append(
-                f"{ENOUGH_EPOCHS} epochs: more would only memorise this text (--epochs has the last word)"
+                f"{enough} epochs: more would only memorise this text (--epochs has the last word)"
             )
     return replace(training, seconds=wishes.seconds, steps=steps)
 

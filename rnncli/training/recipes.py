@@ -14,7 +14,7 @@ _SPEED_EXPONENT = 0.6
 # Narrower learns less in the same minutes, wider gets too few tokens or, on a short text, only
 # memorises sooner.
 _TOKENS_PER_PARAMETER = 3.0
-_PARAMETERS_PER_TEXT_TOKEN = 10
+_PARAMETERS_PER_TEXT_TOKEN = 20
 # The best rate falls with the width: 6e-3 at 384, 4e-3 at 512.
 _RATE_TIMES_WIDTH, _HIGHEST_RATE = 2.0, 8e-3
 # Of that, for weights that are trained already.
@@ -28,8 +28,9 @@ _LEAST_DECAY, _MOST_DECAY = 0.01, 0.3
 _LARGE_VOCABULARY = 2_000
 _SHORT_TEXT_TOKENS = 300_000
 _SHORT_TEXT_DROPOUT = 0.5
-# After about this many epochs more only memorises.
-ENOUGH_EPOCHS = 20
+# After about twenty epochs more only memorises; the shortest texts, with their dropout, need so many
+# tokens all the same.
+_ENOUGH_EPOCHS, _MOST_EPOCHS, _ENOUGH_TOKENS = 20, 60, 2_000_000
 # Lines as samples: tokens of a window, the longest that is learned in one stretch, the most side by side.
 _LINES_WINDOW, _LONGEST_LINE, _MOST_LINES = 2048, 256, 512
 
@@ -88,6 +89,11 @@ def fine_tuning_rate(model: ModelConfig) -> float:
     return _FINE_TUNING * _training_rate(model)
 
 
+def enough_epochs(corpus: CorpusSize) -> int:
+    """How often a text is read at the most where nobody says how often."""
+    return min(max(_ENOUGH_TOKENS // corpus.train_tokens, _ENOUGH_EPOCHS), _MOST_EPOCHS)
+
+
 def _training_rate(model: ModelConfig) -> float:
     return min(_RATE_TIMES_WIDTH / model.hidden_size, _HIGHEST_RATE)
 
@@ -100,10 +106,10 @@ def _grown(value: float, least: float, most: float) -> float:
 def _affordable_tokens(model: ModelConfig, corpus: CorpusSize, wishes: Wishes, machine: Machine) -> float:
     """Tokens that the budget lets a model train on; steps and epochs count the same on any machine."""
     if wishes.seconds is not None:
-        most = ENOUGH_EPOCHS * corpus.train_tokens
+        most = enough_epochs(corpus) * corpus.train_tokens
         return min(_guessed_speed(model, machine) * wishes.seconds, most)
     if wishes.epochs is not None or wishes.open_ended:
-        return (wishes.epochs or ENOUGH_EPOCHS) * corpus.train_tokens
+        return (wishes.epochs or enough_epochs(corpus)) * corpus.train_tokens
     return float(wishes.training["steps"]) * step_tokens(corpus, *_lanes(corpus, wishes))
 
 

@@ -121,10 +121,11 @@ def train_step(run: Run, window: Window, config: TrainConfig, rate: float, ranks
     loss, state = ranks.add_up(run.model, loss.detach(), state, share, lanes)
     norms = torch.stack([_gradient(parameter).norm() for parameter in run.model.parameters()])
     total = norms.norm()
-    clip_grads_with_norm_(run.model.parameters(), config.gradient_clip, total)
     norm = float(total)
     run.step += 1
     if math.isfinite(norm):
+        if norm > config.gradient_clip:  # seldom: a pass over all gradients that most steps are spared
+            clip_grads_with_norm_(run.model.parameters(), config.gradient_clip, total)
         for group in run.optimizer.param_groups:
             group["lr"] = rate
         run.optimizer.step()
