@@ -18,7 +18,6 @@ from torch import nn
 from rnncli.cli.device import pick_device
 from rnncli.model.acceleration import missing
 from rnncli.model.config import Cell, ModelConfig
-from rnncli.model.cross_entropy import mean_nats
 from rnncli.model.language_model import LanguageModel
 from rnncli.reports import Score
 from rnncli.text.lanes import Lanes
@@ -55,13 +54,7 @@ def bare_loop(cell: Cell) -> Callable[[], int]:
             position = (position + WINDOW) % (length - WINDOW - 1)
             with precision_context(CONFIG, CPU):
                 hidden, state = model.hidden(window[:, :-1], state)
-                loss = mean_nats(
-                    hidden.flatten(0, 1),
-                    model.output_matrix,
-                    model.output_bias,
-                    window[:, 1:].flatten(),
-                    LANES * WINDOW,
-                )
+                loss = model.mean_nats(hidden, window[:, 1:], LANES * WINDOW)
             state = state.detach().map(torch.Tensor.float)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]

@@ -84,6 +84,9 @@ def train(
     hidden_size: Annotated[int | None, _option("Width of the recurrent layers.", _MODEL)] = None,
     num_layers: Annotated[int | None, _option("Recurrent layers.", _MODEL, ModelConfig.num_layers)] = None,
     embedding_size: Annotated[int | None, _option("Width of the embedding.", _MODEL)] = None,
+    members: Annotated[
+        int | None, _option("Networks side by side, whose probabilities are averaged.", _MODEL)
+    ] = None,
     dropout: Annotated[float | None, _option("Part of the units left out in training.", _MODEL)] = None,
     tied_embeddings: Annotated[
         bool | None,

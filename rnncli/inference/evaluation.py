@@ -1,12 +1,12 @@
 """A text's score under a model, in units that compare across models and tokenizers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from rnncli.inference.likelihood import line_nats, sampled_nats, stream_nats
+from rnncli.inference.likelihood import line_measures, sampled_nats, stream_measures
 from rnncli.model.language_model import LanguageModel
 from rnncli.reports import Score
 from rnncli.text.counting import TextCounts
@@ -29,11 +29,8 @@ def evaluate(
     With full history; where `line_starts` (L,) say that lines are samples of their own, with that of
     the line.
     """
-    if line_starts is None:
-        blocks = (block.sum(dtype=np.float64) for block in stream_nats(model, ids))
-    else:
-        blocks = (lines.sum() for _, lines in line_nats(model, ids, line_starts))
-    return _score(sum(map(float, blocks)), len(ids), counts, oov_tokens)
+    blocks = stream_measures(model, ids) if line_starts is None else line_measures(model, ids, line_starts)
+    return _score(_total(blocks), len(ids), counts, oov_tokens)
 
 
 def estimate(
@@ -54,12 +51,17 @@ def estimate(
     else:
         lines = min(max(tokens * len(line_starts) // len(ids), 1), len(line_starts))
         chosen = np.arange(lines) * len(line_starts) // lines
-        total = sum(float(some.sum()) for _, some in line_nats(model, ids, line_starts, chosen))
+        total = _total(line_measures(model, ids, line_starts, lines=chosen))
         begins, lengths = line_bounds(ids, line_starts, chosen)
         positions = np.repeat(begins - np.cumsum(lengths) + lengths, lengths) + np.arange(lengths.sum())
     scored = ids[positions]
     oov_tokens = 0 if unknown_id is None else int(np.count_nonzero(scored == unknown_id))
     return _score(total, len(scored), measure(scored), oov_tokens)
+
+
+def _total(blocks: Iterator[npt.NDArray[np.float32]]) -> float:
+    """The sum of the nats, which come first among the measures."""
+    return sum(float(block[:, 0].sum(dtype=np.float64)) for block in blocks)
 
 
 def _score(nats: float, tokens: int, counts: TextCounts, oov_tokens: int) -> Score:

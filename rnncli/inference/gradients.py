@@ -60,7 +60,7 @@ def gradient_reach(model: LanguageModel, tokens: npt.NDArray[np.int64]) -> Gradi
     The loss is -ln p of the last token alone. Its gradient with respect to the memory of a layer d
     steps before is a product of d Jacobians, and fades or grows about geometrically with d (Bengio,
     Simard and Frasconi 1994; Pascanu, Mikolov and Bengio 2013, equation 5). Its Euclidean norm is taken
-    over all of a layer's memory, h and c for lstm, and averaged over the stretches.
+    over all of a layer's memory, h and c for lstm, in all members, and averaged over the stretches.
 
     Every stretch is led by "text begins", as texts and lines are in training.
     """
@@ -78,12 +78,15 @@ def gradient_reach(model: LanguageModel, tokens: npt.NDArray[np.int64]) -> Gradi
     nats = F.cross_entropy(model.logits(hidden[:, 0]).float(), ids[:, -1], reduction="sum")
     tensors = [tensor for memory in memories for tensor in memory.tensors()]
     gradients = iter(torch.autograd.grad(nats, tensors))
-    # In float64: the squares of what has faded to 1e-20 are below all that float32 can hold.
-    by_distance = [
-        [
-            float(torch.cat([next(gradients) for _ in layer], dim=1).double().norm(dim=1).mean())
-            for layer in memory.layers
-        ]
-        for memory in memories
-    ]
+    depth = model.config.num_layers
+    by_distance = []
+    for memory in memories:
+        of_layers = [torch.cat([next(gradients) for _ in layer], dim=1) for layer in memory.layers]
+        # In float64: the squares of what has faded to 1e-20 are below all that float32 can hold.
+        by_distance.append(
+            [
+                float(torch.cat(of_layers[layer::depth], dim=1).double().norm(dim=1).mean())
+                for layer in range(depth)
+            ]
+        )
     return GradientReach(len(ids), tuple(zip(*reversed(by_distance), strict=True)))

@@ -1,4 +1,4 @@
-"""The only code that scores a text. Shapes: S lanes, L lane length, V vocabulary, N tokens.
+"""The only code that scores a text. Shapes: S lanes, L lane length, V symbols, N tokens, M measures.
 
 A recurrent network reads one token after another, so the score of a text seems to need N steps of
 one lane. But most networks forget: started from a wrong state they soon behave as if it had been the
@@ -15,7 +15,7 @@ logits, and the lanes that had a wrong start are scored again. Either way the re
 long pass with full history, within rounding: checked, not assumed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -49,21 +49,39 @@ _MOST_LINE_TOKENS = 2**20
 _MOST_LOGITS = 2**22
 
 
+# logits (N, V) and targets (N), negative where there is none -> what is to be known of each token (N, M)
+Measure = Callable[[Tensor, Tensor], Tensor]
+
+
 def token_nats(logits: Tensor, targets: Tensor) -> Tensor:
     """logits (..., V), targets (...) -> -ln p(target) (...) in float32."""
     flat = F.cross_entropy(logits.flatten(0, -2).float(), targets.flatten(), reduction="none")
     return flat.view(targets.shape)
 
 
+def nats_alone(logits: Tensor, targets: Tensor) -> Tensor:
+    """-ln p(target) (N, 1)."""
+    return token_nats(logits, targets)[:, None]
+
+
+def nats_and_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """-ln p(target), and the expected value of -ln p before the target is known (N, 2)."""
+    logs = torch.log_softmax(logits.float(), -1)
+    nats = -logs.gather(1, targets.clamp(min=0)[:, None])
+    entropy = -(logs.exp() * logs.clamp(min=torch.finfo(logs.dtype).min)).sum(1, keepdim=True)
+    return torch.cat([nats * (targets >= 0)[:, None], entropy], dim=1)
+
+
 @torch.inference_mode()
-def stream_nats(
+def stream_measures(
     model: LanguageModel,
     ids: Ids | Shards,
+    measure: Measure = nats_alone,
     lanes: int = LANES,
     window: int = WINDOW,
     block_tokens: int = BLOCK_TOKENS,
 ) -> Iterator[npt.NDArray[np.float32]]:
-    """-ln p of every id of a text (N,) in order, in blocks: each once, with all its history.
+    """Measures of every id of a text (N,) in order, in blocks (n, M): each once, with all its history.
 
     The first id is predicted from "text begins". Lanes, window and block size change speed and
     memory, and the result by rounding only.
@@ -71,9 +89,46 @@ def stream_nats(
     state, before = model.initial_state(1), model.config.start
     for start in range(0, len(ids), block_tokens):
         inputs, targets = _shifted(model, ids[start : start + block_tokens], before)
-        nats, state = _block_nats(model, inputs, targets, state, lanes, window)
+        measures, state = _block_measures(model, inputs, targets, state, measure, lanes, window)
         before = int(targets[-1])
-        yield nats.cpu().numpy()
+        yield measures.cpu().numpy()
+
+
+@torch.inference_mode()
+def line_measures(
+    model: LanguageModel,
+    ids: Ids | Shards,
+    line_starts: npt.NDArray[Any],
+    measure: Measure = nats_alone,
+    lines: npt.NDArray[np.intp] | None = None,
+    window: int = WINDOW,
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Measures of every id of some lines in order, in blocks of whole lines (n, M).
+
+    Of all lines unless `lines` has the numbers of some. Every line starts from "text begins" and an empty
+    memory, and is read to its end with all of its own history. Lines of about the same length are scored
+    together.
+    """
+    wanted = np.arange(len(line_starts)) if lines is None else lines
+    for first in range(0, len(wanted), _LINES_SORTED):
+        begins, lengths = line_bounds(ids, line_starts, wanted[first : first + _LINES_SORTED])
+        places = np.cumsum(lengths) - lengths
+        block = None
+        order = np.argsort(-lengths, kind="stable")
+        while len(order):
+            at_once = max(1, min(_LINES_AT_ONCE, _MOST_LINE_TOKENS // int(lengths[order[0]])))
+            chosen, order = order[:at_once], order[at_once:]
+            opens = np.ones(len(chosen), np.bool_)
+            batch = padded(ids, begins[chosen], lengths[chosen], opens, model.config.start)
+            inputs, targets = (torch.from_numpy(a).to(model.device) for a in (batch.inputs, batch.targets))
+            measures, _ = _score(model, inputs, targets, model.initial_state(len(chosen)), measure, window)
+            if block is None:
+                block = np.empty((int(lengths.sum()), measures.shape[-1]), np.float32)
+            inside = batch.targets >= 0
+            own = (places[chosen][:, None] + np.arange(inside.shape[1]))[inside]
+            block[own] = measures.cpu().numpy()[inside]
+        if block is not None:
+            yield block
 
 
 @torch.inference_mode()
@@ -92,36 +147,8 @@ def sampled_nats(
     inputs, targets = _shifted(model, ids[0 : len(ids)], model.config.start)
     rows, goals = inputs[: lanes * length].view(lanes, length), targets[: lanes * length].view(lanes, length)
     starts = _guessed_starts(model, rows, model.initial_state(1), window)
-    nats, _ = _score(model, rows[:, :stretch], goals[:, :stretch], starts, window)
+    nats, _ = _score(model, rows[:, :stretch], goals[:, :stretch], starts, nats_alone, window)
     return nats.flatten().cpu().numpy(), positions.flatten()
-
-
-@torch.inference_mode()
-def line_nats(
-    model: LanguageModel,
-    ids: Ids | Shards,
-    line_starts: npt.NDArray[Any],
-    lines: npt.NDArray[np.intp] | None = None,
-    window: int = WINDOW,
-) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]]:
-    """The numbers of some lines and the -ln p of each as a whole; all of them unless `lines` chooses.
-
-    Every line starts from "text begins" and an empty memory, and is read to its end with all of its
-    own history. Lines of about the same length are scored together.
-    """
-    wanted = np.arange(len(line_starts)) if lines is None else lines
-    for first in range(0, len(wanted), _LINES_SORTED):
-        some = wanted[first : first + _LINES_SORTED]
-        begins, lengths = line_bounds(ids, line_starts, some)
-        order = np.argsort(-lengths, kind="stable")
-        while len(order):
-            at_once = max(1, min(_LINES_AT_ONCE, _MOST_LINE_TOKENS // int(lengths[order[0]])))
-            chosen, order = order[:at_once], order[at_once:]
-            opens = np.ones(len(chosen), np.bool_)
-            batch = padded(ids, begins[chosen], lengths[chosen], opens, model.config.start)
-            inputs, targets = (torch.from_numpy(a).to(model.device) for a in (batch.inputs, batch.targets))
-            nats, _ = _score(model, inputs, targets, model.initial_state(len(chosen)), window)
-            yield some[chosen], nats.cpu().double().sum(1).numpy()
 
 
 def sampled_cost(total: int, tokens: int) -> int:
@@ -144,47 +171,55 @@ def _lanes_for(tokens: int, most: int) -> int:
     return max(1, min(most, tokens // _SHORTEST_LANE))
 
 
-def _block_nats(
-    model: LanguageModel, inputs: Tensor, targets: Tensor, state: State, lanes: int, window: int
+def _block_measures(
+    model: LanguageModel,
+    inputs: Tensor,
+    targets: Tensor,
+    state: State,
+    measure: Measure,
+    lanes: int,
+    window: int,
 ) -> tuple[Tensor, State]:
-    """inputs and targets (N,) and the state before them -> nats (N,) and the state after them."""
+    """inputs and targets (N,) and the state before them -> measures (N, M) and the state after them."""
     lanes = _lanes_for(len(targets), lanes)
     length = len(targets) // lanes
     body = length * lanes  # what does not fill the lanes is scored after them
     rows, goals = inputs[:body].view(lanes, length), targets[:body].view(lanes, length)
     starts = _guessed_starts(model, rows, state, window)
-    nats, ends = _score(model, rows, goals, starts, window)
+    measures, ends = _score(model, rows, goals, starts, measure, window)
     if not bool(_same(_after_each_lane(state, ends), starts).all()):
         true_starts = _true_starts(model, rows, state, window)
         wrong = torch.nonzero(~_same(true_starts, starts)).flatten()
         if len(wrong):
             again = true_starts.map(lambda tensor: tensor[wrong])
-            nats[wrong], new_ends = _score(model, rows[wrong], goals[wrong], again, window)
+            measures[wrong], new_ends = _score(model, rows[wrong], goals[wrong], again, measure, window)
             for end, new in zip(ends.tensors(), new_ends.tensors(), strict=True):
                 end[wrong] = new
-    last = ends.map(lambda tensor: tensor[-1:])
-    rest, after = _score(model, inputs[None, body:], targets[None, body:], last, window)
-    return torch.cat([nats.flatten(), rest.flatten()]), after
+    measured, after = measures.flatten(0, 1), ends.map(lambda tensor: tensor[-1:])
+    if body < len(targets):
+        rest, after = _score(model, inputs[None, body:], targets[None, body:], after, measure, window)
+        measured = torch.cat([measured, rest[0]])
+    return measured, after
 
 
 def _score(
-    model: LanguageModel, inputs: Tensor, targets: Tensor, state: State, window: int
+    model: LanguageModel, inputs: Tensor, targets: Tensor, state: State, measure: Measure, window: int
 ) -> tuple[Tensor, State]:
-    """inputs and targets (S, L) -> nats (S, L) and the states after each lane."""
-    nats = torch.zeros(targets.shape, device=targets.device)
+    """inputs and targets (S, L), L > 0 -> measures (S, L, M) and the states after each lane."""
+    parts = []
     rows_at_once = max(1, _MOST_LOGITS // model.config.vocab_size)
     for start in range(0, inputs.shape[1], window):
         hidden, state = model.hidden(inputs[:, start : start + window], state)
         goals = targets[:, start : start + window]
         flat, flat_goals = hidden.flatten(0, 1), goals.flatten()
-        scored = torch.cat(
+        measured = torch.cat(
             [
-                token_nats(model.logits(flat[row : row + rows_at_once]), flat_goals[row : row + rows_at_once])
+                measure(model.logits(flat[row : row + rows_at_once]), flat_goals[row : row + rows_at_once])
                 for row in range(0, len(flat), rows_at_once)
             ]
         )
-        nats[:, start : start + window] = scored.view(goals.shape)
-    return nats, state
+        parts.append(measured.view(*goals.shape, -1))
+    return torch.cat(parts, dim=1), state
 
 
 def _read(model: LanguageModel, inputs: Tensor, state: State, window: int) -> State:

@@ -14,7 +14,8 @@ class ModelConfig:
     """Embedding of width E, `num_layers` recurrent layers of width D, logits over V symbols.
 
     `tied_embeddings` uses the embedding matrix for the logits too (Press and Wolf 2017) and needs
-    E == D. `nonlinearity` is the Elman network's; lstm and gru have theirs fixed.
+    E == D. `nonlinearity` is the Elman network's; lstm and gru have theirs fixed. Of `members` such
+    networks side by side the mean of their probabilities counts.
     """
 
     vocab_size: int
@@ -25,6 +26,7 @@ class ModelConfig:
     dropout: float = 0.2
     nonlinearity: Nonlinearity = "tanh"
     tied_embeddings: bool = False
+    members: int = 1
 
     def __post_init__(self) -> None:
         for field, value, low, high in (
@@ -32,6 +34,7 @@ class ModelConfig:
             ("hidden-size", self.hidden_size, 1, 16_384),
             ("num-layers", self.num_layers, 1, 64),
             ("embedding-size", self.embedding_size, 1, 16_384),
+            ("members", self.members, 1, 64),
         ):
             if type(value) is not int or not low <= value <= high:
                 raise ConfigError(f"{field} is {value}", hint=f"it is a whole number from {low} to {high:,}")
@@ -60,13 +63,13 @@ class ModelConfig:
 
     @property
     def layer_widths(self) -> list[tuple[int, int]]:
-        """(input width, output width) of each recurrent layer."""
+        """(input width, output width) of each recurrent layer of a member."""
         inputs = [self.embedding_size] + [self.hidden_size] * (self.num_layers - 1)
         return [(width, self.hidden_size) for width in inputs]
 
     @property
     def recurrent_parameters(self) -> int:
-        """Weights of the recurrent layers: G gates of an input, a recurrent matrix and two biases."""
+        """Weights of one member's recurrent layers: per gate an input and a recurrent matrix, two biases."""
         return sum(GATES[self.cell] * d * (e + d + 2) for e, d in self.layer_widths)
 
     @property
@@ -74,11 +77,11 @@ class ModelConfig:
         """All weights, counted without building the model."""
         embedding = (self.vocab_size + 1) * self.embedding_size
         head = self.vocab_size + (0 if self.tied_embeddings else self.vocab_size * self.hidden_size)
-        return embedding + self.recurrent_parameters + head
+        return self.members * (embedding + self.recurrent_parameters + head)
 
     @property
     def architecture(self) -> str:
-        """In words: "gru, 2 layers of 512, embedding 128"."""
+        """In words: "3 members of gru, 2 layers of 512, embedding 128"."""
         layers = (
             f"1 layer of {self.hidden_size}"
             if self.num_layers == 1
@@ -86,7 +89,8 @@ class ModelConfig:
         )
         tied = " tied to the output" if self.tied_embeddings else ""
         cell = f"rnn ({self.nonlinearity})" if self.cell == "rnn" else self.cell
-        return f"{cell}, {layers}, embedding {self.embedding_size}{tied}"
+        members = f"{self.members} members of " if self.members > 1 else ""
+        return f"{members}{cell}, {layers}, embedding {self.embedding_size}{tied}"
 
 
 GATES: dict[Cell, int] = {"rnn": 1, "lstm": 4, "gru": 3}

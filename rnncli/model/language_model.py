@@ -1,70 +1,49 @@
-"""Embedding, recurrent stack, logits. Shapes: B lanes, T time, E embedding, D width, V vocabulary.
+"""The model: networks side by side, one distribution. Shapes: B lanes, T time, K members, D width, V symbols.
 
-tokens (B, T) -> embedding (B, T, E) -> layer -> ... -> layer (B, T, D) -> logits (B, T, V)
-                                              ^ dropout               ^ dropout
+tokens (B, T) -> each member's outputs (B, T, D), joined (B, T, K D) -> mean of their distributions (B, T, V)
 """
 
-from typing import NamedTuple
+import math
+from collections.abc import Iterator
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rnncli.model.config import ModelConfig
-from rnncli.model.recurrent import LAYERS, Layer, State
-
-
-class DropoutMasks(NamedTuple):
-    """Where the masks of training come from: drawn for `lanes`, of which these begin at `first`.
-
-    Processes that share the lanes draw all of them, so that each lane has the mask it would have in
-    one process.
-    """
-
-    rng: torch.Generator
-    lanes: int
-    first: int = 0
-
-    def draw(self, rate: float, lanes: int, width: int) -> Tensor:
-        """(lanes, 1, width): 0 with probability `rate`, and else what makes up for it."""
-        mask = torch.empty(self.lanes, 1, width).bernoulli_(1.0 - rate, generator=self.rng)
-        return mask.div_(1.0 - rate)[self.first : self.first + lanes]
+from rnncli.model.cross_entropy import mean_nats
+from rnncli.model.network import DropoutMasks, Network
+from rnncli.model.recurrent import State
 
 
 class LanguageModel(nn.Module):
-    """P(next token | all before). The memory is an argument and a result, never an attribute."""
+    """P(next token | all before): the mean of what the members say, mostly of one.
+
+    Members differ in their first weights and their dropout. Each is trained on its own loss, and what
+    each has memorised or misread is not what the others have: the mean of their probabilities is
+    better than the best of them (Lakshminarayanan et al. 2017, Deep ensembles). The memory is an
+    argument and a result, never an attribute; it has the layers of one member after another's.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.embedding = nn.Embedding(config.vocab_size + 1, config.embedding_size)
-        self.layers = nn.ModuleList(LAYERS[config.cell](config, width) for width, _ in config.layer_widths)
-        self.output_bias = nn.Parameter(torch.zeros(config.vocab_size))
-        if not config.tied_embeddings:
-            self.output_weight = nn.Parameter(torch.zeros(config.vocab_size, config.hidden_size))
+        self.members = nn.ModuleList(Network(config) for _ in range(config.members))
 
     @classmethod
     def initialized(cls, config: ModelConfig, rng: torch.Generator) -> "LanguageModel":
         """Fresh weights from `rng` and nothing else."""
         model = cls(config)
-        bound = config.hidden_size**-0.5  # as torch's own recurrent layers choose
-        with torch.no_grad():
-            for name, parameter in model.named_parameters():
-                if name == "embedding.weight":
-                    parameter.normal_(0.0, bound if config.tied_embeddings else 1.0, generator=rng)
-                elif name == "output_bias":
-                    parameter.zero_()
-                else:
-                    parameter.uniform_(-bound, bound, generator=rng)
+        for member in model._networks():
+            member.initialize(rng)
         return model
 
     @property
     def device(self) -> torch.device:
-        return self.embedding.weight.device
+        return next(self.parameters()).device
 
     def initial_state(self, batch_size: int) -> State:
         """The state before any text: zeros, B lanes."""
-        return State(tuple(_as_layer(layer).initial_state(batch_size) for layer in self.layers))
+        return _joined([member.initial_state(batch_size) for member in self._networks()])
 
     def forward(
         self, tokens: Tensor, state: State, masks: DropoutMasks | None = None
@@ -78,36 +57,49 @@ class LanguageModel(nn.Module):
         return self.logits(hidden), after
 
     def hidden(self, tokens: Tensor, state: State, masks: DropoutMasks | None = None) -> tuple[Tensor, State]:
-        """tokens (B, T) -> the last layer's outputs (B, T, D) and the state after T."""
-        hidden = self.embedding(tokens)
-        after = []
-        for layer, layer_state in zip(self.layers, state.layers, strict=True):
-            hidden, layer_after = _as_layer(layer)(hidden, layer_state)
-            hidden = _dropout(hidden, self.config.dropout, masks)
-            after.append(layer_after)
-        return hidden, State(tuple(after))
+        """tokens (B, T) -> the members' last outputs (B, T, K D) and the state after T."""
+        depth = self.config.num_layers
+        outputs, after = [], []
+        for number, member in enumerate(self._networks()):
+            own = State(state.layers[number * depth : (number + 1) * depth])
+            hidden, own_after = member.hidden(tokens, own, masks)
+            outputs.append(hidden)
+            after.append(own_after)
+        return torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0], _joined(after)
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """hidden (..., D) -> logits (..., V): the expensive half where the vocabulary is large."""
-        return F.linear(hidden, self.output_matrix, self.output_bias)
+        """hidden (..., K D) -> logits (..., V): the expensive half where the vocabulary is large.
 
-    @property
-    def output_matrix(self) -> Tensor:
-        """(V, D): the embedding without "text begins" where both are one."""
-        return self.embedding.weight[:-1] if self.config.tied_embeddings else self.output_weight
+        Of several members they are the logarithms of the mean probabilities.
+        """
+        first, *others = (member.logits(own) for member, own in self._shares(hidden))
+        if not others:
+            return first
+        total = torch.log_softmax(first.float(), -1)
+        for one in others:
+            total = torch.logaddexp(total, torch.log_softmax(one.float(), -1))
+        return total - math.log(len(self.members))
+
+    def mean_nats(self, hidden: Tensor, targets: Tensor, tokens: int) -> Tensor:
+        """The loss of training: the mean over the members of each one's own mean -ln p(target), a scalar.
+
+        hidden (B, T, K D), targets (B, T), negative where there is none; the sums are divided by `tokens`.
+        """
+        losses = [
+            mean_nats(own.flatten(0, -2), member.output_matrix, member.output_bias, targets.flatten(), tokens)
+            for member, own in self._shares(hidden)
+        ]
+        return torch.stack(losses).mean() if len(losses) > 1 else losses[0]
+
+    def _networks(self) -> Iterator[Network]:
+        for member in self.members:
+            assert isinstance(member, Network)
+            yield member
+
+    def _shares(self, hidden: Tensor) -> Iterator[tuple[Network, Tensor]]:
+        """Each member with its own outputs (..., D)."""
+        return zip(self._networks(), torch.split(hidden, self.config.hidden_size, -1), strict=True)
 
 
-def _as_layer(module: nn.Module) -> Layer:
-    return module  # type: ignore[return-value]  # every member of LAYERS is a Layer
-
-
-def _dropout(hidden: Tensor, rate: float, masks: DropoutMasks | None) -> Tensor:
-    """Locked dropout (Gal and Ghahramani 2016): one mask (B, 1, D) for all steps of a window.
-
-    Units go to zero with probability `rate`, the others grow to make up for them. One mask a window
-    costs next to nothing to draw and disturbs the memory less than a new one at every step. It is
-    drawn on the processor, so that a run can be resumed on another device.
-    """
-    if masks is None or rate == 0.0:
-        return hidden
-    return hidden * masks.draw(rate, hidden.shape[0], hidden.shape[2]).to(hidden)
+def _joined(states: list[State]) -> State:
+    return State(tuple(layer for state in states for layer in state.layers))

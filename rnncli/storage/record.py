@@ -13,7 +13,7 @@ from rnncli.storage.safe_load import parse_json, read_config, read_file
 from rnncli.text.config import Unit
 from rnncli.training.config import TrainConfig
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MODELS = Path("models")
 
 Status = Literal["training", "interrupted", "finished"]

@@ -123,8 +123,8 @@ def affordable_validation_tokens(corpus: CorpusSize, speed: float, seconds: floa
 def memory_bytes(model: ModelConfig, training: TrainConfig, device: str) -> int:
     """Copies of the weights, and what a window keeps for its gradient: the most at any time."""
     tokens = training.batch_size * training.bptt
-    activations = 2 * model.embedding_size + sum(
-        (2 * GATES[model.cell] + 4) * width for _, width in model.layer_widths
+    activations = model.members * (
+        2 * model.embedding_size + sum((2 * GATES[model.cell] + 4) * width for _, width in model.layer_widths)
     )
     logits = 3 * min(tokens * model.vocab_size, MOST_LOGITS)  # themselves, their softmax, its gradient
     copies = _TRAINING_COPIES + (_SAVING_COPIES if device == "cpu" else 0)

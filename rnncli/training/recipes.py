@@ -31,12 +31,16 @@ _SHORT_TEXT_DROPOUT = 0.5
 # After about twenty epochs more only memorises; the shortest texts, with their dropout, need so many
 # tokens all the same.
 _ENOUGH_EPOCHS, _MOST_EPOCHS, _ENOUGH_TOKENS = 20, 60, 2_000_000
+# Two networks that have read a text half as often each are better than one, once that is often enough and
+# they have more weights than the text has tokens. The eighth still adds a little, and each makes writing
+# and scoring slower.
+_EPOCHS_FOR_A_MEMBER, _MOST_MEMBERS = 5.0, 8
 # Lines as samples: tokens of a window, the longest that is learned in one stretch, the most side by side.
 _LINES_WINDOW, _LONGEST_LINE, _MOST_LINES = 2048, 256, 512
 
 
 def choose_model(corpus: CorpusSize, wishes: Wishes, machine: Machine, reasons: list[str]) -> ModelConfig:
-    """The widest network that the budget pays for, with the dropout that its epochs ask for."""
+    """The widest network that the budget pays for, its members, and the dropout that its epochs ask for."""
     large = corpus.vocab_size >= _LARGE_VOCABULARY
 
     def at_width(width: int) -> ModelConfig:
@@ -50,6 +54,9 @@ def choose_model(corpus: CorpusSize, wishes: Wishes, machine: Machine, reasons: 
         }
         return ModelConfig(**{**chosen, **wishes.model})
 
+    def members(one: ModelConfig) -> int:
+        return wishes.model.get("members") or _affordable_members(one, corpus, wishes, machine)
+
     fitting = at_width(wishes.model.get("hidden_size", _WIDTHS[0]))
     for width in () if "hidden_size" in wishes.model else _WIDTHS[1:]:
         wider = at_width(width)
@@ -60,7 +67,13 @@ def choose_model(corpus: CorpusSize, wishes: Wishes, machine: Machine, reasons: 
         if tokens < _TOKENS_PER_PARAMETER * wider.recurrent_parameters:
             reasons.append(f"width {fitting.hidden_size}: a wider one would see too few tokens")
             break
+        if corpus.train_tokens < fitting.recurrent_parameters and members(wider) == 1 < members(fitting):
+            reasons.append(f"width {fitting.hidden_size}: a wider one would leave no time for a second one")
+            break
         fitting = wider
+    fitting = replace(fitting, members=members(fitting))
+    if fitting.members > 1:
+        reasons.append(f"{fitting.members} members: better than one network that reads the text more often")
     if "dropout" in wishes.model:
         return fitting
     if corpus.train_tokens < _SHORT_TEXT_TOKENS:
@@ -103,6 +116,15 @@ def _grown(value: float, least: float, most: float) -> float:
     return round(min(max(value, least), most), 2)
 
 
+def _affordable_members(model: ModelConfig, corpus: CorpusSize, wishes: Wishes, machine: Machine) -> int:
+    """How many networks of this shape a time pays for; one where steps or epochs are counted."""
+    if wishes.seconds is None:
+        return 1
+    epochs = _guessed_speed(model, machine) * wishes.seconds / corpus.train_tokens
+    needed = _EPOCHS_FOR_A_MEMBER * enough_epochs(corpus) / _ENOUGH_EPOCHS
+    return min(max(int(epochs / needed), 1), _MOST_MEMBERS)
+
+
 def _affordable_tokens(model: ModelConfig, corpus: CorpusSize, wishes: Wishes, machine: Machine) -> float:
     """Tokens that the budget lets a model train on; steps and epochs count the same on any machine."""
     if wishes.seconds is not None:
@@ -119,7 +141,8 @@ def _guessed_speed(model: ModelConfig, machine: Machine) -> float:
     def products(config: ModelConfig) -> int:
         return config.recurrent_parameters + config.vocab_size * config.hidden_size
 
-    return float(machine.tokens_per_second * (products(REFERENCE) / products(model)) ** _SPEED_EXPONENT)
+    alone = machine.tokens_per_second * (products(REFERENCE) / products(model)) ** _SPEED_EXPONENT
+    return float(alone / model.members)
 
 
 def _lanes(corpus: CorpusSize, wishes: Wishes) -> tuple[int, int]:

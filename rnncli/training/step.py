@@ -12,8 +12,8 @@ from torch.nn.utils import clip_grads_with_norm_
 
 from rnncli.model.acceleration import fused_kernels
 from rnncli.model.config import ModelConfig
-from rnncli.model.cross_entropy import mean_nats
-from rnncli.model.language_model import DropoutMasks, LanguageModel
+from rnncli.model.language_model import LanguageModel
+from rnncli.model.network import DropoutMasks
 from rnncli.model.recurrent import State
 from rnncli.reports import Score
 from rnncli.text.lanes import Window
@@ -107,13 +107,7 @@ def train_step(run: Run, window: Window, config: TrainConfig, rate: float, ranks
     )
     with precision_context(config, device):
         hidden, state = run.model.hidden(inputs, state, DropoutMasks(run.rng, lanes, share.start))
-        loss = mean_nats(
-            hidden.flatten(0, 1),
-            run.model.output_matrix,
-            run.model.output_bias,
-            targets.flatten(),
-            window.tokens,
-        )
+        loss = run.model.mean_nats(hidden, targets, window.tokens)
     run.optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     # Autocast may hand back bfloat16; the memory is kept in the precision of the weights.
@@ -139,10 +133,13 @@ def train_step(run: Run, window: Window, config: TrainConfig, rate: float, ranks
 
 
 def norms_by_layer(model: LanguageModel, norms: Tensor) -> dict[str, float]:
-    """(P,) -> the norm of each layer's gradient: {"embedding": ..., "layers.0": ..., "output": ...}."""
+    """(P,) -> the norm of each layer's gradient: {"embedding": ..., "layers.0": ..., "output": ...}.
+
+    Over all members: their first layers count as one.
+    """
     squares: dict[str, float] = {}
     for (name, _), norm in zip(model.named_parameters(), norms.tolist(), strict=True):
-        parts = name.split(".")
+        _, _, *parts = name.split(".")  # members.0.layers.0.kernel.weight_hh_l0
         layer = ".".join(parts[:2]) if parts[0] == "layers" else parts[0].split("_")[0]
         squares[layer] = squares.get(layer, 0.0) + norm * norm
     return {layer: math.sqrt(square) for layer, square in sorted(squares.items())}

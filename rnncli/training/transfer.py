@@ -9,7 +9,8 @@ from rnncli.model.config import ModelConfig
 from rnncli.model.language_model import LanguageModel
 
 # The first axis of these is the vocabulary; the embedding has "text begins" after it.
-_OF_SYMBOLS = ("embedding.weight", "output_weight", "output_bias")
+_EMBEDDING = "embedding.weight"
+_OF_SYMBOLS = (_EMBEDDING, "output_weight", "output_bias")
 
 
 def transferred(
@@ -25,9 +26,9 @@ def transferred(
     rows = torch.from_numpy(matches)[known]
     begun = {}
     for name, tensor in fresh.items():
-        if name in _OF_SYMBOLS:
+        if name.endswith(_OF_SYMBOLS):
             tensor[: len(known)][known] = weights[name][rows]
-            if name == "embedding.weight":
+            if name.endswith(_EMBEDDING):
                 tensor[-1] = weights[name][-1]
             begun[name] = tensor
         else:

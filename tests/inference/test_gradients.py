@@ -1,5 +1,7 @@
 """Gradients through time, held against a network whose gradients are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -36,11 +38,21 @@ def test_the_norm_at_a_distance_is_that_of_a_gradient_taken_by_hand(cell: Cell) 
             assert reach.norms[layer][distance - 1] == pytest.approx(float(squares.sqrt().mean()), rel=1e-4)
 
 
+def test_members_count_as_one_memory() -> None:
+    """Of two members that are alike, each has half of the loss: the norm of both is a root of two less."""
+    model = tiny_model(num_layers=2)
+    twins = LanguageModel(replace(model.config, members=2))
+    for member in twins.members:
+        member.load_state_dict(model.members[0].state_dict())
+    one, two = gradient_reach(model, TOKENS), gradient_reach(twins, TOKENS)
+    assert np.array(two.norms) == pytest.approx(np.array(one.norms) / np.sqrt(2.0), rel=1e-3)
+
+
 @pytest.mark.parametrize("strength", [0.01, 0.25, 0.5])
 def test_a_linear_network_forgets_by_the_same_factor_every_step(strength: float) -> None:
     """relu of sums that stay positive, and U = strength * identity: every Jacobian is that."""
     model = tiny_model(cell="rnn", nonlinearity="relu", num_layers=1)
-    kernel = model.layers[0].kernel
+    kernel = model.members[0].layers[0].kernel
     with torch.no_grad():
         kernel.weight_hh_l0.copy_(strength * torch.eye(8))
         kernel.bias_ih_l0.fill_(10.0)

@@ -5,7 +5,12 @@ import pytest
 import torch
 
 from rnncli.inference.evaluation import estimate, evaluate
-from rnncli.inference.likelihood import sampled_nats, stream_nats, token_nats
+from rnncli.inference.likelihood import (
+    nats_and_entropy,
+    sampled_nats,
+    stream_measures,
+    token_nats,
+)
 from rnncli.model.config import Cell
 from rnncli.model.language_model import LanguageModel
 from rnncli.text.counting import TextCounts
@@ -31,7 +36,7 @@ def one_step_at_a_time(model: LanguageModel, ids: Ids) -> list[float]:
 
 
 def scored(model: LanguageModel, ids: Ids, **layout: int) -> list[float]:
-    return [float(nats) for block in stream_nats(model, ids, **layout) for nats in block]
+    return [float(nats) for block in stream_measures(model, ids, **layout) for nats in block[:, 0]]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -63,12 +68,12 @@ def test_the_figure_does_not_depend_on_batch_or_window(cell: Cell, layout: dict[
 def test_a_network_that_forgets_nothing_is_still_scored_exactly() -> None:
     """h' = h + x: the first token matters for ever, so that guessed states never come right."""
     model = tiny_model(cell="rnn", nonlinearity="relu", num_layers=1)
-    kernel = model.layers[0].kernel
+    kernel = model.members[0].layers[0].kernel
     with torch.no_grad():
         kernel.weight_hh_l0.copy_(torch.eye(8))
         kernel.weight_ih_l0.abs_().mul_(0.01)
-        model.embedding.weight.abs_()
-        model.output_weight.mul_(0.01)
+        model.members[0].embedding.weight.abs_()
+        model.members[0].output_weight.mul_(0.01)
     ids = random_ids(6000)
     exact = sum(scored(model, ids, lanes=1, window=10**6))
     assert sum(scored(model, ids, lanes=7, window=64)) == pytest.approx(exact, rel=1e-6)
@@ -99,7 +104,7 @@ def test_an_estimate_adds_up_like_a_score() -> None:
 def test_a_network_with_broken_weights_gives_a_broken_score_and_an_end() -> None:
     model = tiny_model()
     with torch.no_grad():
-        model.layers[0].kernel.weight_hh_l0.fill_(torch.nan)
+        model.members[0].layers[0].kernel.weight_hh_l0.fill_(torch.nan)
     assert np.isnan(sum(scored(model, random_ids(2000))))
 
 
@@ -126,3 +131,19 @@ def test_probabilities_of_all_continuations_add_up_to_one() -> None:
     model, before = tiny_model(), random_ids(5)
     last = [scored(model, np.append(before, token).astype(np.uint8))[-1] for token in range(11)]
     assert np.exp(-np.array(last)).sum() == pytest.approx(1.0, abs=1e-5)
+
+
+def test_nats_and_entropy_are_those_of_the_definition() -> None:
+    logits = torch.tensor([[0.0, 1.0, -torch.inf], [2.0, 2.0, 2.0]])
+    probabilities = logits.double().softmax(-1).numpy()
+    measures = nats_and_entropy(logits, torch.tensor([1, -100]))
+    p = probabilities[0, :2]
+    assert measures[0].tolist() == pytest.approx([-np.log(p[1]), -(p * np.log(p)).sum()], rel=1e-6)
+    assert measures[1].tolist() == pytest.approx([0.0, np.log(3.0)]), "no target, no nats"
+
+
+def test_measures_of_a_text_have_its_nats_first() -> None:
+    model, ids = tiny_model(), random_ids(1300)
+    (block,) = stream_measures(model, ids, nats_and_entropy)
+    assert block[:, 0].tolist() == pytest.approx(scored(model, ids), rel=1e-6)
+    assert (block[:, 1] > 0.0).all()

@@ -6,7 +6,7 @@ import pytest
 
 from rnncli.inference import likelihood
 from rnncli.inference.evaluation import estimate, evaluate
-from rnncli.inference.likelihood import line_nats, stream_nats
+from rnncli.inference.likelihood import line_measures, stream_measures
 from rnncli.model.config import Cell
 from rnncli.model.language_model import LanguageModel
 from rnncli.text.counting import TextCounts
@@ -30,20 +30,21 @@ def lines_of(*lengths: int) -> tuple[Ids, Starts]:
 def scored(
     model: LanguageModel, ids: Ids | Shards, starts: Starts, lines: Starts | None = None, **layout: int
 ) -> dict[int, float]:
-    found: dict[int, float] = {}
-    for numbers, nats in line_nats(model, ids, starts, lines, **layout):
-        assert len(numbers) == len(nats)
-        for number, value in zip(numbers.tolist(), nats.tolist(), strict=True):
-            assert number not in found, "each line once"
-            found[number] = value
-    return found
+    """Nats by line, from those of the tokens in order."""
+    wanted = np.arange(len(starts)) if lines is None else lines
+    blocks = line_measures(model, ids, starts, lines=lines, **layout)  # type: ignore[arg-type]
+    nats = np.concatenate([block[:, 0] for block in blocks]).astype(float)
+    lengths = np.append(starts[1:], len(ids))[wanted] - starts[wanted]
+    assert len(nats) == lengths.sum(), "each token once"
+    parts = np.split(nats, np.cumsum(lengths)[:-1])
+    return {int(number): float(part.sum()) for number, part in zip(wanted, parts, strict=True)}
 
 
 def alone(model: LanguageModel, ids: Ids, starts: Starts) -> list[float]:
     """The definition: a line scored as a text that has nothing else in it."""
     ends = [*starts[1:].tolist(), len(ids)]
     return [
-        sum(float(block.sum(dtype=np.float64)) for block in stream_nats(model, ids[start:end]))
+        sum(float(block.sum(dtype=np.float64)) for block in stream_measures(model, ids[start:end]))
         for start, end in zip(starts.tolist(), ends, strict=True)
     ]
 

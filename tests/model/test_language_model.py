@@ -5,7 +5,8 @@ import torch
 
 from rnncli.errors import ConfigError
 from rnncli.model.config import Cell, ModelConfig
-from rnncli.model.language_model import DropoutMasks, LanguageModel
+from rnncli.model.language_model import LanguageModel
+from rnncli.model.network import DropoutMasks
 from tests.conftest import tiny_model
 
 CELLS: list[Cell] = ["rnn", "gru", "lstm"]
@@ -55,8 +56,8 @@ def test_dropout_is_repeated_by_the_same_generator_and_locked_over_time() -> Non
     model = tiny_model(dropout=0.5, num_layers=1, hidden_size=64)
     tokens = torch.zeros(2, 6, dtype=torch.long)
     with torch.no_grad():
-        model.output_weight.copy_(torch.eye(11, 64))
-        model.output_bias.zero_()
+        model.members[0].output_weight.copy_(torch.eye(11, 64))
+        model.members[0].output_bias.zero_()
     one, _ = model(tokens, model.initial_state(2), masks())
     two, _ = model(tokens, model.initial_state(2), masks())
     assert torch.equal(one, two)
@@ -67,11 +68,13 @@ def test_dropout_is_repeated_by_the_same_generator_and_locked_over_time() -> Non
 
 def test_tied_embeddings_are_one_matrix() -> None:
     model = tiny_model(tied_embeddings=True, embedding_size=8)
-    assert "output_weight" not in model.state_dict()
+    assert "members.0.output_weight" not in model.state_dict()
     logits, _ = model(torch.zeros(1, 1, dtype=torch.long), model.initial_state(1))
     logits.sum().backward()
-    assert model.embedding.weight.grad is not None
-    assert model.embedding.weight.grad[:11].any(dim=1).all(), "every symbol's row learns from the output"
+    assert model.members[0].embedding.weight.grad is not None
+    assert model.members[0].embedding.weight.grad[:11].any(dim=1).all(), (
+        "every symbol's row learns from the output"
+    )
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -77,7 +77,7 @@ def test_the_record_names_text_tokens_and_unit() -> None:
         store = store_in(draft.corpus_folder(), TextConfig(unit="line"))
         draft.describe(MODEL, TRAINING, store, [])
     record = json.loads(Path("models/x/config.json").read_text())
-    assert record["format_version"] == 2
+    assert record["format_version"] == 3
     assert record["stores"] == []
     assert record["unit"] == "line"
     assert record["level"] == "char"

@@ -29,16 +29,16 @@ LINES = Lines(IDS, line_starts(IDS, 3), MODEL.start, 3, 3)
 
 
 def score(model: LanguageModel) -> Score:
-    return Score(1e-6 * float(model.embedding.weight.detach().abs().sum()), 1, 1, 1, 1)
+    return Score(1e-6 * float(model.members[0].embedding.weight.detach().abs().sum()), 1, 1, 1, 1)
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize(("cell", "members"), [("rnn", 1), ("gru", 1), ("lstm", 1), ("lstm", 2)])
 @pytest.mark.parametrize("stop", [1, 9, 10, 13, 39])
 @pytest.mark.parametrize("windows", [LANES, LINES], ids=["lanes", "lines"])
 def test_a_resumed_run_ends_with_the_same_bits(
-    cell: Cell, stop: int, windows: Windows, own_folder: Path
+    cell: Cell, members: int, stop: int, windows: Windows, own_folder: Path
 ) -> None:
-    model = replace(MODEL, cell=cell)
+    model = replace(MODEL, cell=cell, members=members)
     whole = Run.new(model, CONFIG, CPU)
     list(train(whole, windows, CONFIG, score))
 

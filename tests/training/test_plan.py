@@ -37,6 +37,27 @@ def test_more_time_is_worth_a_wider_network() -> None:
     assert widths == sorted(set(widths))
 
 
+def test_time_to_read_a_text_often_is_spent_on_more_networks() -> None:
+    brisk = Machine(100_000.0, "cpu")
+    models = [planned(machine=brisk, seconds=seconds).model for seconds in (60.0, 300.0, 900.0, 36_000.0)]
+    members = [model.members for model in models]
+    assert members[0] == 1 < members[1] < members[2] < members[3] == 8
+    assert [model.hidden_size for model in models] == sorted(model.hidden_size for model in models)
+    assert any("members" in reason for reason in planned(machine=brisk).planned.reasons)
+
+
+def test_members_are_for_a_time_and_can_be_named() -> None:
+    assert planned(seconds=36_000.0, members=1).model.members == 1
+    assert planned(epochs=100.0).model.members == planned(steps=10**6).model.members == 1
+    assert planned(LEAFLET).model.members == 8
+
+
+def test_a_network_too_narrow_for_its_text_is_widened_before_there_is_a_second() -> None:
+    for seconds in (60.0, 120.0, 240.0, 480.0, 960.0, 1920.0, 3840.0):
+        model = planned(seconds=seconds).model
+        assert model.members == 1 or model.recurrent_parameters > BOOK.train_tokens
+
+
 def test_a_faster_machine_trains_a_wider_network() -> None:
     fast = Machine(3_000_000.0, "cuda")
     assert planned(machine=fast).model.hidden_size > planned().model.hidden_size
@@ -71,6 +92,7 @@ def test_every_choice_can_be_overridden() -> None:
         "embedding_size": 24,
         "dropout": 0.33,
         "tied_embeddings": False,
+        "members": 3,
         "batch_size": 5,
         "bptt": 17,
         "learning_rate": 0.5,

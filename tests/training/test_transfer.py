@@ -36,7 +36,7 @@ def test_new_symbols_have_the_rows_of_a_fresh_model() -> None:
     config = replace(old.config, vocab_size=3)
     fresh = LanguageModel.initialized(config, torch.Generator().manual_seed(1)).state_dict()
     begun = weights_for(old, np.array([-1, 4, -1]), config)
-    for name in ("embedding.weight", "output_weight"):
+    for name in ("members.0.embedding.weight", "members.0.output_weight"):
         assert torch.equal(begun[name][[0, 2]], fresh[name][[0, 2]])
         assert not torch.equal(begun[name][1], fresh[name][1])
 
@@ -46,7 +46,7 @@ def test_the_weights_given_are_the_first_to_go_back_to() -> None:
     run = Run.new(old.config, TrainConfig(steps=1, batch_size=1), CPU, old.state_dict())
     assert run.best is not None
     assert run.best.score is None
-    assert torch.equal(run.best.weights["output_weight"], old.output_weight)
+    assert torch.equal(run.best.weights["members.0.output_weight"], old.members[0].output_weight)
 
 
 def weights_for(

@@ -1,0 +1,83 @@
+"""Training steps beside plain matrix products: what share of the processor's peak do they reach?
+
+    python -m benchmarks.matrix_peak
+
+Trains one layer of 512 (embedding 128, 65 symbols, windows of 64) on random ids with every arrangement that
+this machine has, whole steps with AdamW, and in the same round multiplies large matrices: the peak.
+A step counts three products (forward, and backward for inputs and weights) of every matrix; whatever
+else it computes counts as time lost. Medians of the rounds.
+"""
+
+import statistics
+import time
+
+import torch
+
+from rnncli.cli.device import pick_device
+from rnncli.model.acceleration import missing
+from rnncli.model.config import GATES, Cell, ModelConfig
+from rnncli.training.config import Kernels, Precision, TrainConfig
+from rnncli.training.probe import tokens_per_second
+
+ROUNDS, SECONDS = 5, 1.0
+# The best of these is the peak: what is fastest depends on the caches.
+PEAK_SIZES = (1024, 2048, 4096)
+WINDOW, SYMBOLS, WIDTH, EMBEDDING = 64, 65, 512, 128
+CPU = torch.device("cpu")
+
+
+def peak(dtype: torch.dtype) -> float:
+    """Operations per second of a plain matrix product, the best of some sizes."""
+    best = 0.0
+    for size in PEAK_SIZES:
+        a, b = torch.randn(size, size).to(dtype), torch.randn(size, size).to(dtype)
+        out = torch.mm(a, b)
+        began, products = time.perf_counter(), 0
+        while products < 2 or time.perf_counter() - began < SECONDS / len(PEAK_SIZES):
+            torch.mm(a, b, out=out)
+            products += 1
+        best = max(best, 2 * size**3 * products / (time.perf_counter() - began))
+    return best
+
+
+def operations_per_token(model: ModelConfig) -> int:
+    """Multiplications and additions that a training step's matrix products take for one token."""
+    gates = sum(GATES[model.cell] * d * (e + d) for e, d in model.layer_widths)
+    return 3 * 2 * (gates + model.vocab_size * model.hidden_size)
+
+
+def main() -> None:
+    pick_device("cpu")
+    arrangements: list[tuple[Precision, Kernels]] = [("fp32", "torch"), ("bf16", "torch")]
+    if missing() is None:
+        arrangements.append(("bf16", "fused"))
+    cells: tuple[Cell, ...] = ("lstm", "gru", "rnn")
+    for lanes in (16, 64):
+        for cell in cells:
+            model = ModelConfig(
+                vocab_size=SYMBOLS, cell=cell, hidden_size=WIDTH, embedding_size=EMBEDDING, dropout=0.0
+            )
+            rounds: dict[str, list[tuple[float, float, float]]] = {}
+            for _ in range(ROUNDS):
+                tops = {"fp32": peak(torch.float32), "bf16": peak(torch.bfloat16)}
+                for precision, kernels in arrangements:
+                    config = TrainConfig(
+                        steps=1, batch_size=lanes, bptt=WINDOW, precision=precision, kernels=kernels
+                    )
+                    speed = tokens_per_second(model, config, CPU, SECONDS)
+                    done = speed * operations_per_token(model)
+                    rounds.setdefault(f"{precision} {kernels}", []).append(
+                        (speed, done / 1e9, done / tops["bf16"])
+                    )
+            for name, rows in rounds.items():
+                speed, done, share = (statistics.median(column) for column in zip(*rows, strict=True))
+                print(
+                    f"{cell:5} {lanes:3} lanes  {name:11} {speed:9,.0f} tokens/s  {done:6,.0f} GFLOP/s  "
+                    f"{share:6.1%} of the bf16 peak",
+                    flush=True,
+                )
+            print(f"peak: fp32 {tops['fp32'] / 1e9:,.0f}, bf16 {tops['bf16'] / 1e9:,.0f} GFLOP/s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
