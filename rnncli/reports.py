@@ -65,6 +65,24 @@ class Score:
 
 
 @dataclass(frozen=True)
+class Compared:
+    """A network, the n-gram of this order beside it, and their mixture, on the same text."""
+
+    network: Score
+    ngram: Score
+    mixture: Score
+    order: int
+
+    def record(self) -> dict[str, Any]:
+        """The mixture as that of the whole model, and what either says alone."""
+        return {
+            **self.mixture.record(),
+            "network": self.network.record(),
+            "ngram": {"order": self.order, **self.ngram.record()},
+        }
+
+
+@dataclass(frozen=True)
 class Noted:
     """Something about the text or the model that its owner should know; never fatal."""
 

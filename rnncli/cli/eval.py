@@ -38,12 +38,13 @@ def eval(
 ) -> None:
     """Score a text: every token exactly once, with its full history.
 
+    Where the model has an n-gram beside its network (rnncli ngram), both and their mixture are shown.
+
     Example: rnncli eval other.txt --model novel --json
     """
     from rnncli.cli import corpora, scoring
     from rnncli.cli.device import pick_device
     from rnncli.console import score_view, terminal
-    from rnncli.inference.evaluation import evaluate
     from rnncli.storage.model_dir import ModelDir
 
     note = terminal.notes(quiet)
@@ -54,8 +55,9 @@ def eval(
         name, scored = scoring.read_part(folder, text, corpora.read_config(context.params), note)
     else:
         name, scored = scoring.own_part(folder, part.value)
-    score = evaluate(network, scored.ids, scored.counts, scored.oov_tokens, scored.line_starts)
+    weighed_on_it = not text and part is EvalPart.valid
+    score = scoring.scored_part(folder, network, scored, weighed_on_it)
     if json:
         terminal.print_json({"model": folder.path.name, "text": name, **score.record()})
     else:
-        score_view.show_score(name, score)
+        score_view.show(name, score)

@@ -43,5 +43,5 @@ def generate(
     seed = writing.fresh_seed() if seed is None else seed
     note(f"model {folder.path}, seed {seed}")
     network = folder.model(pick_device(device))
-    begin = writing.read_prompt(prompt)
-    writing.stream(network, folder.tokenizer(), folder.record().unit, begin, length, sampling, seed, note)
+    begin, tokenizer, unit = writing.read_prompt(prompt), folder.tokenizer(), folder.record().unit
+    writing.stream(network, tokenizer, unit, begin, length, sampling, seed, note, folder.ngram())

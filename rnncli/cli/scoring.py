@@ -1,4 +1,4 @@
-"""What `rnncli eval` scores: a text that was named, or a part of the model's own."""
+"""What `rnncli eval` scores, a text that was named or a part of the model's own, and the score."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,6 +6,10 @@ import numpy as np
 
 from rnncli.cli import corpora
 from rnncli.errors import CorpusError
+from rnncli.inference.evaluation import evaluate
+from rnncli.inference.mixing import compare
+from rnncli.model.language_model import LanguageModel
+from rnncli.reports import Compared, Score
 from rnncli.storage.model_dir import ModelDir
 from rnncli.text import reading
 from rnncli.text.config import ReadConfig
@@ -44,3 +48,18 @@ def own_part(folder: ModelDir, name: str) -> tuple[str, Part]:
     if not part.tokens:
         raise CorpusError(f"{store.name} has no {_DESCRIBED[name]}", hint="train with --test-fraction 0.1")
     return f"{_DESCRIBED[name]} of {store.name}", part
+
+
+def scored_part(
+    folder: ModelDir, network: LanguageModel, part: Part, weighed_on_it: bool
+) -> Score | Compared:
+    """The network's score, or, where the folder has an n-gram, both and their mixture.
+
+    `weighed_on_it` says that the weights of the mixture were fitted on this very part.
+    """
+    beside = folder.ngram()
+    if beside is None:
+        return evaluate(network, part.ids, part.counts, part.oov_tokens, part.line_starts)
+    ngram, mixture = beside
+    mixed = None if weighed_on_it else mixture
+    return compare(network, ngram, mixed, part.ids, part.counts, part.oov_tokens, part.line_starts)

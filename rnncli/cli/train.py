@@ -92,6 +92,9 @@ def train(
         bool | None,
         _option("One matrix for symbols in and out.", _MODEL),
     ] = None,
+    ngram: Annotated[
+        int | None, _option("Order of an n-gram to put beside the network.", _MODEL, "none", metavar="N")
+    ] = None,
     batch_size: Annotated[int | None, _option("Lanes trained side by side.", _TRAINING)] = None,
     bptt: Annotated[int | None, _option("Steps that gradients reach back.", _TRAINING)] = None,
     learning_rate: Annotated[float | None, _option("Highest rate, after warm-up.", _TRAINING)] = None,

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from rnncli.cli import corpora, writing
+from rnncli.cli.beside import add_ngram
 from rnncli.cli.device import memory_bytes
 from rnncli.cli.fine_tuning import Ancestor
 from rnncli.cli.parsing import Amount
@@ -22,6 +23,7 @@ from rnncli.inference.evaluation import estimate
 from rnncli.model import acceleration
 from rnncli.model.config import ModelConfig
 from rnncli.model.language_model import LanguageModel
+from rnncli.model.ngram import check_order
 from rnncli.reports import Evaluated, Noted, Planned, Sampled, Saved, Score, Stepped
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.record import free_name
@@ -59,6 +61,7 @@ class Session:
     training: TrainConfig
     planned: Planned
     validation_seconds: float
+    ngram_seconds: float
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,9 @@ def begin(source: Source, name: str | None, device: torch.device, view: View, be
     ancestor = None if source.ancestor is None else Ancestor.find(source.ancestor)
     wishes = Wishes.of(ancestor.wishes(source.settings) if ancestor else source.settings)
     text_settings = ancestor.text_settings(source.settings) if ancestor else source.settings
+    order = source.settings.get("ngram")
+    if order is not None:
+        check_order(order)
 
     def note(message: str) -> None:
         view.show(Noted(message))
@@ -112,10 +118,11 @@ def begin(source: Source, name: str | None, device: torch.device, view: View, be
             weights, says = ancestor.weights(store.tokenizer, chosen.model, chosen.training.seed)
             note(says)
         run = Run.new(chosen.model, chosen.training, device, weights)
-        draft.describe(chosen.model, chosen.training, store, paths)
+        draft.describe(chosen.model, chosen.training, store, paths, order or 0)
     run.seconds = monotonic() - began
     folder = draft.model_dir
-    return Session(folder, run, store, chosen.training, chosen.planned, chosen.validation_seconds)
+    reserve = _ngram_seconds(store, order or 0, chosen.planned.tokens_per_second)
+    return Session(folder, run, store, chosen.training, chosen.planned, chosen.validation_seconds, reserve)
 
 
 def resume(name: str, budget: Mapping[str, Amount | None], device: torch.device, view: View) -> Session:
@@ -142,7 +149,8 @@ def resume(name: str, budget: Mapping[str, Amount | None], device: torch.device,
     )
     view.show(Noted(f"{folder.path} goes on from step {run.step:,} after {run.seconds:.0f} s"))
     each = forecast.validation_seconds(training, size, speed)
-    return Session(folder, run, store, training, planned, each)
+    reserve = _ngram_seconds(store, record.ngram_order, speed)
+    return Session(folder, run, store, training, planned, each, reserve)
 
 
 def carry_out(session: Session, view: View, ranks: Ranks = ALONE) -> Outcome:
@@ -163,9 +171,17 @@ def carry_out(session: Session, view: View, ranks: Ranks = ALONE) -> Outcome:
         if run.step == 0 and run.best is not None:
             folder.save_weights(run.best)  # those of another model
         folder.save_run(run, "training")
-        ranks.told(lambda: (folder, training, session.validation_seconds))
+        ranks.told(lambda: (folder, training, session.validation_seconds, session.ngram_seconds))
         told: Stepped | Evaluated | Noted
-        reports = train(run, windows, training, validate, session.validation_seconds, ranks=ranks)
+        reports = train(
+            run,
+            windows,
+            training,
+            validate,
+            session.validation_seconds,
+            ranks=ranks,
+            reserve_seconds=session.ngram_seconds,
+        )
         for told in reports:
             view.show(told)
             if isinstance(told, Evaluated):
@@ -188,20 +204,28 @@ def carry_out(session: Session, view: View, ranks: Ranks = ALONE) -> Outcome:
 def follow(device: torch.device, ranks: Ranks) -> None:
     """What every process but the first does: train its share of what that one has prepared."""
 
-    def prepared() -> tuple[ModelDir, TrainConfig, float]:
+    def prepared() -> tuple[ModelDir, TrainConfig, float, float]:
         raise AssertionError("rank 0 prepares")
 
     def validate(model: LanguageModel) -> Score:
         raise AssertionError("rank 0 validates")
 
     try:
-        folder, training, validation_seconds = ranks.told(prepared)
+        folder, training, validation_seconds, reserve_seconds = ranks.told(prepared)
     except RuntimeError as error:  # nobody is there to talk to any more
         raise TrainingError("the first process has ended", hint="what it says comes first") from error
     store, run = folder.corpus(), folder.load_run(training, device)
     windows = _windows(store, run.model.config, training)
     with stop_requests():  # rank 0 gets the same signal, and ends it for all
-        for _ in train(run, windows, training, validate, validation_seconds, ranks=ranks):
+        for _ in train(
+            run,
+            windows,
+            training,
+            validate,
+            validation_seconds,
+            ranks=ranks,
+            reserve_seconds=reserve_seconds,
+        ):
             pass
 
 
@@ -229,11 +253,18 @@ def _finish(session: Session, view: View, signal: int) -> Outcome:
         # Never validated: the weights as they are now can be used all the same.
         run.best = Best(None, run.step, weights_of(run.model))
     folder.save_weights(run.best)
+    order = folder.record().ngram_order
+    if order and not signal:
+        add_ngram(folder, folder.model(run.model.device), order, lambda says: view.show(Noted(says)))
     folder.save_run(run, "interrupted" if signal else "finished")
     folder.write_card(session.planned, run.best)
     saved = Saved(str(folder.path), run.step, run.seconds, interrupted=bool(signal))
     view.show(saved)
     return Outcome(saved, run.best.score, signal)
+
+
+def _ngram_seconds(store: TokenStore, order: int, speed: float) -> float:
+    return forecast.ngram_seconds(_corpus_size(store), order, speed) if order else 0.0
 
 
 def _refuse_settled(path: Path, settings: Mapping[str, Any]) -> None:

@@ -13,11 +13,14 @@ from rnncli.errors import GenerationError
 from rnncli.inference.config import SamplingConfig
 from rnncli.inference.generation import generate
 from rnncli.model.language_model import LanguageModel
+from rnncli.model.mixture import Mixture
+from rnncli.model.ngram import Ngram
 from rnncli.text import reading
 from rnncli.text.config import ReadConfig, Unit
 from rnncli.text.sources import STDIN
 from rnncli.text.tokenizers import Ids, Tokenizer
 
+Beside = tuple[Ngram, Mixture] | None
 _SAMPLE_TOKENS = {"char": 160, "byte": 160, "word": 32, "subword": 48}
 _SAMPLE_LINES = 5
 
@@ -44,6 +47,7 @@ def stream(
     sampling: SamplingConfig,
     seed: int,
     note: Callable[[str], None],
+    beside: Beside = None,
 ) -> None:
     """Write the prompt and `length` tokens to stdout, whole characters as soon as they are known.
 
@@ -53,7 +57,8 @@ def stream(
     if unseen:
         note(f"the prompt has symbols that the model has never seen, read as <unk>: {unseen}")
     _write(prompt)
-    for text in _texts(model, tokenizer, unit, prompt, length, sampling, np.random.default_rng(seed)):
+    rng = np.random.default_rng(seed)
+    for text in _texts(model, tokenizer, unit, prompt, length, sampling, rng, beside):
         _write(text)
     if sys.stdout.isatty():
         _write("\n")
@@ -78,11 +83,12 @@ def _texts(
     length: int,
     sampling: SamplingConfig,
     rng: np.random.Generator,
+    beside: Beside = None,
 ) -> Iterator[str]:
     """What follows the prompt, as soon as its characters are whole: `length` tokens, or one line."""
     ids = _context(tokenizer, unit, prompt)
     decoder = tokenizer.decoder(map(int, ids))
-    tokens = islice(generate(model, ids, sampling, rng, _forbidden(tokenizer)), length)
+    tokens = islice(generate(model, ids, sampling, rng, _forbidden(tokenizer), beside), length)
     last = int(tokenizer.encode("\n")[-1]) if unit == "line" else None
     for token in tokens:
         yield decoder.push(token)

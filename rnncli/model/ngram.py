@@ -47,6 +47,11 @@ class Ngram:
         return len(self.log_probs)
 
     @property
+    def entries(self) -> int:
+        """Distinct n-grams of all orders."""
+        return sum(len(logs) for logs in self.log_probs)
+
+    @property
     def start(self) -> int:
         """The id "text begins": one past the vocabulary, never predicted."""
         return self.vocab_size
@@ -66,26 +71,30 @@ class Ngram:
             contexts = np.concatenate([[_ABSENT], numbers[:-1]])
             numbers = self._find(keys, contexts, text)
             backoffs = np.where(contexts != _ABSENT, log_backoffs[contexts], 0.0)
-            known += backoffs < 0.0  # it is 0 where nothing ever followed
+            known += backoffs != 0.0  # it is 0 where nothing ever followed
             logs = np.where(numbers != _ABSENT, log_probs[numbers], logs + backoffs)
         return -logs, known
 
-    def distribution(self, history: npt.NDArray[np.integer]) -> Reals:
-        """P of every id (V,) after the ids of `history`, of which the last N - 1 count."""
+    def distribution(self, history: npt.NDArray[np.integer]) -> tuple[Reals, int]:
+        """P of every id (V,) after the ids of `history`, and after how many of those it had seen others.
+
+        The last N - 1 count. `nats` says the same of each id.
+        """
         probabilities = np.exp(self.log_probs[0][: self.vocab_size].astype(np.float64))
-        recent = history[len(history) - min(len(history), self.order - 1) :].astype(np.int64)
-        # The longest context first needs the shorter ones: numbers of all suffixes, the shortest first.
-        for length in range(1, len(recent) + 1):
+        recent: Keys = history[max(len(history) - self.order + 1, 0) :].astype(np.int64)
+        known = 0
+        for length in range(1, len(recent) + 1):  # what is not seen after a context is left to shorter ones
             context = self._number(recent[len(recent) - length :])
             if context == _ABSENT:
                 break
+            backoff = np.float64(self.log_backoffs[length - 1][context])
+            known += int(backoff != 0.0)
+            probabilities *= np.exp(backoff)
             keys = self.keys[length - 1]
             low, high = np.searchsorted(keys, [context * self.vocab_size, (context + 1) * self.vocab_size])
-            probabilities *= np.exp(np.float64(self.log_backoffs[length - 1][context]))
-            probabilities[keys[low:high] - context * self.vocab_size] = np.exp(
-                self.log_probs[length][low:high].astype(np.float64)
-            )
-        return probabilities
+            followers = keys[low:high] - context * self.vocab_size
+            probabilities[followers] = np.exp(self.log_probs[length][low:high].astype(np.float64))
+        return probabilities, known
 
     def _number(self, ids: Keys) -> int:
         """The number of an n-gram (n,), or _ABSENT."""
@@ -103,6 +112,12 @@ class Ngram:
         return np.where(keys[places] == wanted, places, _ABSENT)
 
 
+def check_order(order: int) -> None:
+    """Raises ConfigError unless an n-gram can have this order."""
+    if not 1 <= order <= MOST_ORDER:
+        raise ConfigError(f"the order of an n-gram is {order}", hint=f"it is from 1 to {MOST_ORDER}")
+
+
 def fit(ids: npt.NDArray[np.integer], order: int, vocab_size: int) -> Ngram:
     """A model of the `ids` (L,), among which `vocab_size` is "text begins": nothing is counted across it.
 
@@ -111,8 +126,7 @@ def fit(ids: npt.NDArray[np.integer], order: int, vocab_size: int) -> Ngram:
     counts, the others the number of different ids before them. Where no n-gram is as long as `order`, the
     model's is less. Raises ConfigError unless 1 <= order <= 16.
     """
-    if not 1 <= order <= MOST_ORDER:
-        raise ConfigError(f"an n-gram of order {order}", hint=f"it is from 1 to {MOST_ORDER}")
+    check_order(order)
     text: Keys = ids.astype(np.int64)
     counts: Keys = np.bincount(text, minlength=vocab_size + 1)
     numbers, suffixes = text, np.zeros(0, np.int64)

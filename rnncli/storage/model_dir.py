@@ -4,6 +4,7 @@ models/NAME/
     config.json           what the model is, how it is trained, where its text is, how far it came
     tokenizer.json        or tokenizer.model
     model.safetensors     the best weights, with their score and hash in its metadata
+    ngram.safetensors     the traditional model beside the network, where there is one
     corpus.tok/           the tokenized text, unless it came as a token store of its own
     metrics.jsonl         a line a report
     README.md             the model card
@@ -24,9 +25,12 @@ from rnncli import atomic
 from rnncli.errors import CorpusError, ModelError, StorageError
 from rnncli.model.config import ModelConfig
 from rnncli.model.language_model import LanguageModel
+from rnncli.model.mixture import Mixture
+from rnncli.model.ngram import Ngram
 from rnncli.reports import Planned, Report, Score, to_json
 from rnncli.storage import checkpoint
 from rnncli.storage.card import model_card
+from rnncli.storage.ngram_file import read_ngram, write_ngram
 from rnncli.storage.record import MODELS, Record, Status, checked_name, now, read_record
 from rnncli.storage.safe_load import DAMAGED, read_config, read_file
 from rnncli.storage.tensor_file import check_tensors, read_tensors, write_tensors
@@ -36,6 +40,7 @@ from rnncli.training.config import TrainConfig
 from rnncli.training.step import Best, Run
 
 _CONFIG, _WEIGHTS, _METRICS, _CARD = "config.json", "model.safetensors", "metrics.jsonl", "README.md"
+_NGRAM = "ngram.safetensors"
 _CORPUS, _CHECKPOINTS = "corpus.tok", "checkpoints"
 _KEPT_CHECKPOINTS = 2
 
@@ -184,6 +189,15 @@ class ModelDir:
         model.load_state_dict(best.weights)
         return model.requires_grad_(False).to(device)
 
+    def save_ngram(self, ngram: Ngram, mixture: Mixture) -> None:
+        """Put an n-gram beside the network, in place of the one before."""
+        write_ngram(self.path / _NGRAM, ngram, mixture)
+
+    def ngram(self) -> tuple[Ngram, Mixture] | None:
+        """The n-gram beside the network and their mixture; None where there is none. Raises ModelError."""
+        path = self.path / _NGRAM
+        return read_ngram(path, self.record().model.vocab_size) if path.exists() else None
+
     def save_run(self, run: Run, status: Status) -> None:
         """A checkpoint, the record of how far the run came, and older checkpoints pruned after it."""
         folder = self.path / _CHECKPOINTS
@@ -266,7 +280,12 @@ class Draft:
         return folder
 
     def describe(
-        self, model: ModelConfig, training: TrainConfig, corpus: TokenStore, stores: Sequence[Path]
+        self,
+        model: ModelConfig,
+        training: TrainConfig,
+        corpus: TokenStore,
+        stores: Sequence[Path],
+        ngram_order: int = 0,
     ) -> None:
         """Write the record; `stores` are where the corpus is, where it is not in the folder itself."""
         created_at = now()
@@ -283,6 +302,7 @@ class Draft:
             level=corpus.tokenizer.level,
             unit=corpus.origin.text.unit,
             tokenizer_fingerprint=fingerprint(corpus.tokenizer),
+            ngram_order=ngram_order,
         )
         (self.partial / tokenizer_file(corpus.tokenizer)).write_bytes(corpus.tokenizer.to_bytes())
         (self.partial / _CHECKPOINTS).mkdir()

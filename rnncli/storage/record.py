@@ -21,7 +21,10 @@ Status = Literal["training", "interrupted", "finished"]
 
 @dataclass(frozen=True)
 class Record:
-    """What config.json holds. Instants are UTC; `stores` are folders elsewhere, none of them: corpus.tok."""
+    """What config.json holds. Instants are UTC; `stores` are folders elsewhere, none of them: corpus.tok.
+
+    `ngram_order` is that of the n-gram which the end of the training puts beside the network; 0: none.
+    """
 
     name: str
     created_at: str
@@ -35,6 +38,7 @@ class Record:
     level: str
     unit: Unit
     tokenizer_fingerprint: str
+    ngram_order: int = 0
     step: int = 0
     seconds: float = 0.0
     format_version: int = FORMAT_VERSION
@@ -44,8 +48,10 @@ class Record:
         for name in ("name", "created_at", "saved_at", "corpus", "corpus_sha256", "level"):
             if not isinstance(getattr(self, name), str):
                 raise TypeError(f"{name} is {getattr(self, name)!r}")
-        if not all(isinstance(store, str) for store in self.stores) or type(self.step) is not int:
-            raise TypeError("stores or step is of another type")
+        if not all(isinstance(store, str) for store in self.stores) or not all(
+            type(number) is int for number in (self.step, self.ngram_order)
+        ):
+            raise TypeError("stores, step or ngram_order is of another type")
         object.__setattr__(self, "stores", tuple(self.stores))  # a list, in JSON
         if self.unit not in get_args(Unit):
             raise ValueError(f"unit is {self.unit!r}")

@@ -12,6 +12,8 @@ from rnncli.training.config import TrainConfig
 _SCORING_SPEEDUP = 2.0
 # Python, torch, its libraries and what they set aside, measured at the end of small runs.
 _BASE_MEMORY_BYTES = 550_000_000
+# Of an n-gram, for every token and order: measured with characters and orders 5 to 8 at 0.2.
+_NGRAM_SECONDS = 3e-7
 # Weights, gradients, two moments, the best; and what gradients are added up from. In the processor's
 # memory also a checkpoint's three, twice. Measured with a tied matrix of 200,000 symbols.
 _TRAINING_COPIES, _SAVING_COPIES = 8, 6
@@ -109,6 +111,11 @@ def budget_seconds(
 def validation_seconds(training: TrainConfig, corpus: CorpusSize, speed: float) -> float:
     """How long one validation takes where training visits `speed` tokens per second."""
     return sampled_cost(corpus.valid_tokens, training.validation_tokens) / (_SCORING_SPEEDUP * speed)
+
+
+def ngram_seconds(corpus: CorpusSize, order: int, speed: float) -> float:
+    """How long it takes to fit an n-gram and to score the whole held-out part for its weight."""
+    return _NGRAM_SECONDS * order * corpus.train_tokens + corpus.valid_tokens / (_SCORING_SPEEDUP * speed)
 
 
 def affordable_validation_tokens(corpus: CorpusSize, speed: float, seconds: float) -> int:

@@ -42,15 +42,17 @@ def train(
     validation_seconds: float = 0.0,
     clock: Clock = time.monotonic,
     ranks: Ranks = ALONE,
+    reserve_seconds: float = 0.0,
 ) -> Generator[Stepped | Evaluated | Noted]:
     """Go on with `run` until its budget or its patience is used up; after the last step comes an Evaluated.
 
     `validate` scores the held-out part; `validation_seconds` is a first guess at how long that
-    takes, so that a time budget has room for the last one. Where several processes train together,
+    takes, so that a time budget has room for the last one. `reserve_seconds` of it are for what comes
+    after the training. Where several processes train together,
     rank 0 ends it for all, also by closing this generator.
     """
     try:
-        yield from _train(run, windows, config, validate, validation_seconds, clock, ranks)
+        yield from _train(run, windows, config, validate, validation_seconds, clock, ranks, reserve_seconds)
     except GeneratorExit:
         ranks.number(lambda: math.nan)  # the others wait for the time
         raise
@@ -64,10 +66,12 @@ def _train(
     validation_seconds: float,
     clock: Clock,
     ranks: Ranks,
+    reserve_seconds: float,
 ) -> Generator[Stepped | Evaluated | Noted]:
     began = clock() - run.seconds
+    kept_seconds = validation_seconds + reserve_seconds
     # A larger budget than before moves the validations apart.
-    run.validations = min(run.validations, _due(run, windows, config, validation_seconds))
+    run.validations = min(run.validations, _due(run, windows, config, kept_seconds))
     since_report, since_validation = _Meter(clock()), _Meter(clock())
     while True:
         run.seconds = ranks.number(lambda: clock() - began)
@@ -75,12 +79,12 @@ def _train(
             return
         if run.step == 0:
             run.first_step_seconds = run.seconds
-        progress = _progress(run, config, validation_seconds)
-        due = _due(run, windows, config, validation_seconds)
+        progress = _progress(run, config, kept_seconds)
+        due = _due(run, windows, config, kept_seconds)
         if due > run.validations and run.step > run.validated_step:
             validation_began, score = run.seconds, ranks.told(lambda: validate(run.model))
             run.seconds = ranks.number(lambda: clock() - began)
-            validation_seconds = run.seconds - validation_began
+            kept_seconds = run.seconds - validation_began + reserve_seconds
             run.validations, run.validated_step = due, run.step
             best = _keep_best(run, score)
             epoch = run.step / windows.windows_per_epoch
@@ -104,7 +108,7 @@ def _train(
                 yield roll_back(run, config, progress)
             if ranks.leads and clock() - since_report.began >= REPORT_SECONDS:
                 run.seconds = clock() - began
-                progress = _progress(run, config, validation_seconds)
+                progress = _progress(run, config, kept_seconds)
                 yield _stepped(run, windows, config, since_report, clock(), progress, rate, step)
                 since_report = _Meter(clock())
 
@@ -155,24 +159,24 @@ def _stepped(
     )
 
 
-def _progress(run: Run, config: TrainConfig, validation_seconds: float) -> float:
+def _progress(run: Run, config: TrainConfig, kept_seconds: float) -> float:
     """The part of the budget used up, 0..1: 0 at the first step, however short the time.
 
-    A time budget keeps room for the last validation. Without any budget it stays 0.
+    A time budget keeps room for what comes after the last step. Without any budget it stays 0.
     """
     by_steps = run.step / config.steps if config.steps is not None else 0.0
     if config.seconds is None:
         return min(by_steps, 1.0)
-    trainable_seconds = config.seconds - validation_seconds - run.first_step_seconds
+    trainable_seconds = config.seconds - kept_seconds - run.first_step_seconds
     by_time = (run.seconds - run.first_step_seconds) / max(trainable_seconds, 1e-9)
     return min(max(by_steps, by_time), 1.0)
 
 
-def _due(run: Run, windows: Windows, config: TrainConfig, validation_seconds: float) -> int:
+def _due(run: Run, windows: Windows, config: TrainConfig, kept_seconds: float) -> int:
     """How many validations there should have been by now."""
     if config.open_ended:
         return run.step // min(max(windows.windows_per_epoch, _FEWEST_STEPS), _MOST_STEPS)
-    return math.floor(_progress(run, config, validation_seconds) * config.validations)
+    return math.floor(_progress(run, config, kept_seconds) * config.validations)
 
 
 def _keep_best(run: Run, score: Score) -> bool:

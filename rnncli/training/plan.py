@@ -21,7 +21,12 @@ from rnncli.training.forecast import (
     validation_seconds,
 )
 from rnncli.training.machine import Machine, Measure, choose_arrangement, for_lines
-from rnncli.training.recipes import choose_model, choose_training, enough_epochs
+from rnncli.training.recipes import (
+    against_memorising,
+    choose_model,
+    choose_training,
+    enough_epochs,
+)
 from rnncli.training.wishes import Wishes
 
 # Shares of a time budget: for one validation, and for all of them.
@@ -64,9 +69,12 @@ def make_plan(
     """
     reasons = list(reasons or [])
     model = choose_model(corpus, wishes, machine, reasons)
-    training = choose_training(corpus, wishes, model, machine)
+    training = choose_training(corpus, wishes, model)
     _check_memory(model, memory_bytes(model, training, machine.device), machine)
     training, speed = choose_arrangement(model, training, wishes, machine, for_lines(measure, corpus))
+    measured = model.members
+    model, training = against_memorising(model, training, corpus, wishes, speed, reasons)
+    speed *= measured / model.members  # they take their steps one after another
     training = _choose_budget(training, corpus, wishes, speed, reasons)
     training = _choose_validations(training, corpus, wishes, speed)
     planned = predict(corpus, model, training, machine.device, speed, used_seconds, reasons=tuple(reasons))

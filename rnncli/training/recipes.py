@@ -40,7 +40,7 @@ _LINES_WINDOW, _LONGEST_LINE, _MOST_LINES = 2048, 256, 512
 
 
 def choose_model(corpus: CorpusSize, wishes: Wishes, machine: Machine, reasons: list[str]) -> ModelConfig:
-    """The widest network that the budget pays for, its members, and the dropout that its epochs ask for."""
+    """The widest network that the budget pays for."""
     large = corpus.vocab_size >= _LARGE_VOCABULARY
 
     def at_width(width: int) -> ModelConfig:
@@ -54,8 +54,12 @@ def choose_model(corpus: CorpusSize, wishes: Wishes, machine: Machine, reasons: 
         }
         return ModelConfig(**{**chosen, **wishes.model})
 
+    def affordable(one: ModelConfig) -> float | None:
+        return None if wishes.seconds is None else _guessed_speed(one, machine) * wishes.seconds
+
     def members(one: ModelConfig) -> int:
-        return wishes.model.get("members") or _affordable_members(one, corpus, wishes, machine)
+        visits = affordable(one)
+        return wishes.model.get("members") or (1 if visits is None else _members(visits, corpus))
 
     fitting = at_width(wishes.model.get("hidden_size", _WIDTHS[0]))
     for width in () if "hidden_size" in wishes.model else _WIDTHS[1:]:
@@ -63,7 +67,7 @@ def choose_model(corpus: CorpusSize, wishes: Wishes, machine: Machine, reasons: 
         if wider.recurrent_parameters > _PARAMETERS_PER_TEXT_TOKEN * corpus.train_tokens:
             reasons.append(f"width {fitting.hidden_size}: a wider one would only memorise so short a text")
             break
-        tokens = _affordable_tokens(wider, corpus, wishes, machine)
+        tokens = _paid(affordable(wider), corpus, wishes)
         if tokens < _TOKENS_PER_PARAMETER * wider.recurrent_parameters:
             reasons.append(f"width {fitting.hidden_size}: a wider one would see too few tokens")
             break
@@ -71,30 +75,46 @@ def choose_model(corpus: CorpusSize, wishes: Wishes, machine: Machine, reasons: 
             reasons.append(f"width {fitting.hidden_size}: a wider one would leave no time for a second one")
             break
         fitting = wider
-    fitting = replace(fitting, members=members(fitting))
-    if fitting.members > 1:
-        reasons.append(f"{fitting.members} members: better than one network that reads the text more often")
-    if "dropout" in wishes.model:
-        return fitting
-    if corpus.train_tokens < _SHORT_TEXT_TOKENS:
-        return replace(fitting, dropout=_SHORT_TEXT_DROPOUT)
-    epochs = _affordable_tokens(fitting, corpus, wishes, machine) / corpus.train_tokens
-    return replace(fitting, dropout=_grown(_DROPOUT_PER_EPOCH * epochs, _LEAST_DROPOUT, _MOST_DROPOUT))
+    return fitting
 
 
-def choose_training(corpus: CorpusSize, wishes: Wishes, model: ModelConfig, machine: Machine) -> TrainConfig:
-    """Lanes, window, rate and decay; the budget comes later."""
+def choose_training(corpus: CorpusSize, wishes: Wishes, model: ModelConfig) -> TrainConfig:
+    """Lanes, window and rate; the budget and what depends on it come later."""
     batch_size, bptt = _lanes(corpus, wishes)
-    epochs = _affordable_tokens(model, corpus, wishes, machine) / corpus.train_tokens
     chosen = {
         "steps": 1,  # until the budget is chosen
         "batch_size": batch_size,
         "bptt": bptt,
         "learning_rate": _training_rate(model),
-        "weight_decay": _grown(_DECAY_PER_EPOCH * epochs, _LEAST_DECAY, _MOST_DECAY),
     }
     open_ended = {key: value for key, value in wishes.training.items() if key not in ("seconds", "steps")}
     return TrainConfig(**{**chosen, **open_ended})
+
+
+def against_memorising(
+    model: ModelConfig,
+    training: TrainConfig,
+    corpus: CorpusSize,
+    wishes: Wishes,
+    speed: float,
+    reasons: list[str],
+) -> tuple[ModelConfig, TrainConfig]:
+    """Members, dropout and weight decay by how often the text is read; `speed` is this very network's."""
+    affordable = wishes.seconds * speed if wishes.seconds is not None else None
+    if "members" not in wishes.model and affordable is not None:
+        model = replace(model, members=_members(affordable, corpus))
+        if model.members > 1:
+            reasons.append(f"{model.members} members: better than one network that reads the text more often")
+            affordable /= model.members
+    epochs = _paid(affordable, corpus, wishes) / corpus.train_tokens
+    if "dropout" not in wishes.model:
+        by_epochs = _grown(_DROPOUT_PER_EPOCH * epochs, _LEAST_DROPOUT, _MOST_DROPOUT)
+        short = corpus.train_tokens < _SHORT_TEXT_TOKENS
+        model = replace(model, dropout=_SHORT_TEXT_DROPOUT if short else by_epochs)
+    if "weight_decay" not in wishes.training:
+        decay = _grown(_DECAY_PER_EPOCH * epochs, _LEAST_DECAY, _MOST_DECAY)
+        training = replace(training, weight_decay=decay)
+    return model, training
 
 
 def fine_tuning_rate(model: ModelConfig) -> float:
@@ -116,20 +136,16 @@ def _grown(value: float, least: float, most: float) -> float:
     return round(min(max(value, least), most), 2)
 
 
-def _affordable_members(model: ModelConfig, corpus: CorpusSize, wishes: Wishes, machine: Machine) -> int:
-    """How many networks of this shape a time pays for; one where steps or epochs are counted."""
-    if wishes.seconds is None:
-        return 1
-    epochs = _guessed_speed(model, machine) * wishes.seconds / corpus.train_tokens
+def _members(tokens: float, corpus: CorpusSize) -> int:
+    """How many networks can share the visits of so many tokens."""
     needed = _EPOCHS_FOR_A_MEMBER * enough_epochs(corpus) / _ENOUGH_EPOCHS
-    return min(max(int(epochs / needed), 1), _MOST_MEMBERS)
+    return min(max(int(tokens / corpus.train_tokens / needed), 1), _MOST_MEMBERS)
 
 
-def _affordable_tokens(model: ModelConfig, corpus: CorpusSize, wishes: Wishes, machine: Machine) -> float:
-    """Tokens that the budget lets a model train on; steps and epochs count the same on any machine."""
-    if wishes.seconds is not None:
-        most = enough_epochs(corpus) * corpus.train_tokens
-        return min(_guessed_speed(model, machine) * wishes.seconds, most)
+def _paid(affordable: float | None, corpus: CorpusSize, wishes: Wishes) -> float:
+    """Tokens that a network is trained on: those that the time allows, or those that are counted."""
+    if affordable is not None:
+        return min(affordable, enough_epochs(corpus) * corpus.train_tokens)
     if wishes.epochs is not None or wishes.open_ended:
         return (wishes.epochs or enough_epochs(corpus)) * corpus.train_tokens
     return float(wishes.training["steps"]) * step_tokens(corpus, *_lanes(corpus, wishes))

@@ -38,12 +38,23 @@ def test_more_time_is_worth_a_wider_network() -> None:
 
 
 def test_time_to_read_a_text_often_is_spent_on_more_networks() -> None:
-    brisk = Machine(100_000.0, "cpu")
-    models = [planned(machine=brisk, seconds=seconds).model for seconds in (60.0, 300.0, 900.0, 36_000.0)]
+    models = [planned(seconds=seconds).model for seconds in (60.0, 600.0, 1200.0, 36_000.0)]
     members = [model.members for model in models]
     assert members[0] == 1 < members[1] < members[2] < members[3] == 8
     assert [model.hidden_size for model in models] == sorted(model.hidden_size for model in models)
-    assert any("members" in reason for reason in planned(machine=brisk).planned.reasons)
+    assert any("members" in reason for reason in planned(seconds=600.0).planned.reasons)
+
+
+def test_the_measured_speed_decides_how_many_and_not_the_guess() -> None:
+    """A second is worth as many visits as the network itself makes in it; all of them share these."""
+
+    def measure(model: ModelConfig, training: TrainConfig, seconds: float) -> float:
+        return 20_000.0 if model.hidden_size > 256 else 200_000.0
+
+    plan = make_plan(BOOK, Wishes.of({"seconds": 600.0}), Machine(200_000.0, "cpu"), measure)
+    assert plan.model.members == 2  # 12 epochs
+    assert plan.planned.tokens_per_second == 10_000.0
+    assert plan.planned.epochs == pytest.approx(6.0, rel=0.1)
 
 
 def test_members_are_for_a_time_and_can_be_named() -> None:
@@ -64,10 +75,10 @@ def test_a_faster_machine_trains_a_wider_network() -> None:
 
 
 def test_a_short_text_gets_a_narrow_network_more_dropout_and_an_early_end() -> None:
-    plan, book = planned(LEAFLET), planned()
+    plan, book = planned(LEAFLET, seconds=3600.0), planned(seconds=3600.0)
     assert plan.model.hidden_size < book.model.hidden_size
     assert plan.model.dropout > book.model.dropout
-    assert plan.planned.seconds < 100.0
+    assert plan.planned.seconds < 400.0
     assert plan.training.steps is not None
     assert any("memorise" in reason for reason in plan.planned.reasons)
 

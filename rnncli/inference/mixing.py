@@ -1,0 +1,126 @@
+"""A network and an n-gram on the same text, token by token. Shapes: N tokens, L lines."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from rnncli.inference.likelihood import line_measures, nats_and_entropy, stream_measures
+from rnncli.model import mixture, ngram
+from rnncli.model.language_model import LanguageModel
+from rnncli.model.mixture import Mixture
+from rnncli.model.ngram import Ngram
+from rnncli.reports import Compared, Score
+from rnncli.text.counting import TextCounts
+from rnncli.text.shards import Shards
+from rnncli.text.tokenizers import Ids
+
+LineStarts = npt.NDArray[Any]
+Reals = npt.NDArray[np.float64]
+
+
+class Measures(NamedTuple):
+    """What both models say of some tokens (n,): see model/mixture.py."""
+
+    network_nats: Reals
+    ngram_nats: Reals
+    known: npt.NDArray[np.int8]
+    entropy: Reals
+
+    def part(self, chosen: slice) -> "Measures":
+        return Measures(
+            self.network_nats[chosen], self.ngram_nats[chosen], self.known[chosen], self.entropy[chosen]
+        )
+
+
+def fit_ngram(ids: Ids | Shards, order: int, vocab_size: int, line_starts: LineStarts | None) -> Ngram:
+    """An n-gram of a training part: one text, or lines that know nothing of one another."""
+    return ngram.fit(_with_starts(ids[0 : len(ids)], vocab_size, line_starts), order, vocab_size)
+
+
+def fit_mixture(
+    model: LanguageModel, beside: Ngram, ids: Ids | Shards, line_starts: LineStarts | None
+) -> Mixture:
+    """The weights of the two for ids (N,) that neither has learned from."""
+    return mixture.fit(*_joined(_measures(model, beside, ids, line_starts)))
+
+
+def compare(
+    model: LanguageModel,
+    beside: Ngram,
+    mixed: Mixture | None,
+    ids: Ids | Shards,
+    counts: TextCounts,
+    oov_tokens: int,
+    line_starts: LineStarts | None = None,
+) -> Compared:
+    """Network, n-gram and their mixture on the same ids (N,), each id once.
+
+    Without `mixed` the ids are those on which the weights were fitted: then the weights for either half of
+    them are fitted anew on the other, so that no token is scored by weights that have seen it.
+    """
+    blocks = _measures(model, beside, ids, line_starts)
+    sums = np.zeros(3)
+    for block in blocks if mixed is not None else [_joined(blocks)]:
+        nats = _cross_fitted(block) if mixed is None else mixed.nats(*block)
+        sums += [block.network_nats.sum(), block.ngram_nats.sum(), nats.sum()]
+    network, alone, together = (
+        Score(float(total), len(ids), counts.words, counts.characters, counts.bytes, oov_tokens)
+        for total in sums
+    )
+    return Compared(network, alone, together, beside.order)
+
+
+def _cross_fitted(measures: Measures) -> Reals:
+    half = len(measures.known) // 2
+    first, second = measures.part(slice(half)), measures.part(slice(half, None))
+    if not half:
+        return mixture.fit(*measures).nats(*measures)
+    return np.concatenate([mixture.fit(*second).nats(*first), mixture.fit(*first).nats(*second)])
+
+
+def _measures(
+    model: LanguageModel, beside: Ngram, ids: Ids | Shards, line_starts: LineStarts | None
+) -> Iterator[Measures]:
+    """In blocks, in the order of the text."""
+    if line_starts is None:
+        blocks = stream_measures(model, ids, nats_and_entropy)
+    else:
+        blocks = line_measures(model, ids, line_starts, nats_and_entropy)
+    first = 0
+    for block in blocks:
+        last = first + len(block)
+        nats, known = _ngram_nats(beside, ids, first, last, line_starts)
+        network, entropy = block.T.astype(np.float64)
+        yield Measures(network, nats, known, entropy)
+        first = last
+
+
+def _ngram_nats(
+    beside: Ngram, ids: Ids | Shards, first: int, last: int, line_starts: LineStarts | None
+) -> tuple[Reals, npt.NDArray[np.int8]]:
+    """-ln p of ids[first:last] with what stands before them, and how much of that the n-gram knew."""
+    if line_starts is None:
+        begin = max(first - beside.order + 1, 0)
+        text = ids[begin:last].astype(np.int64)
+        if begin == 0:
+            text = _with_starts(text, beside.start, None)
+        nats, known = beside.nats(text)
+        return nats[len(text) - (last - first) :], known[len(text) - (last - first) :]
+    inside = line_starts[np.searchsorted(line_starts, first) : np.searchsorted(line_starts, last)]
+    text = _with_starts(ids[first:last], beside.start, inside.astype(np.int64) - first)
+    nats, known = beside.nats(text)
+    return nats[text != beside.start], known[text != beside.start]
+
+
+def _with_starts(
+    ids: npt.NDArray[np.integer], start: int, line_starts: LineStarts | None
+) -> npt.NDArray[np.int64]:
+    """ids with "text begins" before the first, or before every line."""
+    places = np.zeros(1, np.int64) if line_starts is None else line_starts.astype(np.int64)
+    return np.insert(ids.astype(np.int64), places, start)
+
+
+def _joined(blocks: Iterator[Measures]) -> Measures:
+    return Measures(*(np.concatenate(columns) for columns in zip(*blocks, strict=True)))

@@ -1,0 +1,89 @@
+"""Network and n-gram on the same tokens: the same text, the same history, each token once."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from rnncli.inference import likelihood
+from rnncli.inference.config import SamplingConfig
+from rnncli.inference.evaluation import evaluate
+from rnncli.inference.generation import generate
+from rnncli.inference.mixing import compare, fit_mixture, fit_ngram
+from rnncli.model.mixture import Mixture
+from rnncli.text.counting import TextCounts
+from rnncli.text.lines import line_starts
+from tests.conftest import tiny_model
+
+V, END = 11, 10
+COUNTS = TextCounts(characters=5_000, words=800, bytes=5_000)
+EVEN = Mixture(np.zeros(0), np.full((1, 1), 0.5))
+
+
+def cyclic_ids(count: int, seed: int) -> npt.NDArray[np.uint8]:
+    """Ids that mostly count up: an n-gram knows that at once, a network without training does not."""
+    steps = np.random.default_rng(seed).choice([1, 4], count, p=[0.9, 0.1])
+    return (np.cumsum(steps) % V).astype(np.uint8)
+
+
+TRAIN, VALID = cyclic_ids(4_000, 1), cyclic_ids(1_500, 2)
+
+
+@pytest.mark.parametrize("lines", [False, True])
+def test_the_network_and_the_ngram_say_what_they_say_alone(
+    lines: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(likelihood, "_LINES_SORTED", 16)  # several blocks
+    monkeypatch.setattr(likelihood, "_LINES_AT_ONCE", 5)
+    model = tiny_model()
+    starts = line_starts(VALID, END) if lines else None
+    ngram = fit_ngram(TRAIN, 4, V, line_starts(TRAIN, END) if lines else None)
+    compared = compare(model, ngram, EVEN, VALID, COUNTS, 0, starts)
+    alone = evaluate(model, VALID, COUNTS, 0, starts)
+    assert compared.network.nats == pytest.approx(alone.nats, rel=1e-5)
+    texts = np.split(VALID, starts[1:]) if starts is not None else [VALID]
+    nats = [ngram.nats(np.concatenate([[V], text]))[0][1:].sum() for text in texts]
+    assert compared.ngram.nats == pytest.approx(sum(nats), rel=1e-9)
+    assert compared.order == 4
+
+
+def test_blocks_of_a_long_text_keep_the_history_of_the_ngram(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, ngram = tiny_model(), fit_ngram(TRAIN, 5, V, None)
+    whole = compare(model, ngram, EVEN, VALID, COUNTS, 0)
+    real = likelihood.stream_measures
+    monkeypatch.setattr(
+        "rnncli.inference.mixing.stream_measures", lambda *given: real(*given, block_tokens=7)
+    )
+    parts = compare(model, ngram, EVEN, VALID, COUNTS, 0)
+    assert parts.ngram.nats == pytest.approx(whole.ngram.nats, rel=1e-9)
+    assert parts.mixture.nats == pytest.approx(whole.mixture.nats, rel=1e-5)
+
+
+def test_the_mixture_is_better_than_either_and_believes_the_ngram_that_knows() -> None:
+    model, ngram = tiny_model(), fit_ngram(TRAIN, 3, V, None)
+    mixture = fit_mixture(model, ngram, VALID, None)
+    fresh = cyclic_ids(1_500, 3)
+    compared = compare(model, ngram, mixture, fresh, COUNTS, 0)
+    assert compared.ngram.nats < 0.5 * compared.network.nats
+    assert compared.mixture.nats < compared.ngram.nats + 0.01 * len(fresh)
+    assert mixture.weights.min() < 0.1
+
+
+def test_no_token_is_scored_by_weights_that_have_seen_it() -> None:
+    """Two halves that ask for opposite weights: those of the other half are wrong."""
+    model, ngram = tiny_model(), fit_ngram(TRAIN, 2, V, None)
+    with torch.no_grad():
+        model.members[0].output_bias[0] = 9.0  # the network says 0, the n-gram counts up
+    ids = np.concatenate([np.zeros(600, np.uint8), np.arange(600, dtype=np.uint8) % V])
+    fitted_on_both = compare(model, ngram, fit_mixture(model, ngram, ids, None), ids, COUNTS, 0)
+    honest = compare(model, ngram, None, ids, COUNTS, 0)
+    assert honest.network == fitted_on_both.network
+    assert honest.mixture.nats > 1.5 * fitted_on_both.mixture.nats
+
+
+def test_a_generated_token_comes_from_the_mixture() -> None:
+    model, ngram = tiny_model(), fit_ngram(TRAIN, 3, V, None)
+    rng, greedy = np.random.default_rng(0), SamplingConfig(temperature=0.0)
+    believing = Mixture(np.zeros(0), np.full((1, 1), 1e-6))
+    tokens = generate(model, np.array([3, 4], np.uint8), greedy, rng, beside=(ngram, believing))
+    assert [next(tokens) for _ in range(8)] == [5, 6, 7, 8, 9, 10, 0, 1]

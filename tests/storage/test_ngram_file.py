@@ -1,0 +1,67 @@
+"""An n-gram beside a network, on disk: what was written comes back, anything else is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rnncli.errors import ModelError
+from rnncli.model.mixture import Mixture
+from rnncli.model.ngram import Ngram, fit
+from rnncli.storage.ngram_file import read_ngram, write_ngram
+from rnncli.storage.tensor_file import read_tensors, write_tensors
+
+V = 7
+NGRAM: Ngram = fit(np.random.default_rng(0).integers(0, V, 500), 4, V)
+MIXTURE = Mixture(np.array([0.5, 1.0]), np.full((4, 3), 0.25))
+
+
+@pytest.mark.parametrize("order", [1, 2, 4])
+def test_what_was_written_comes_back(own_folder: Path, order: int) -> None:
+    written = fit(np.random.default_rng(0).integers(0, V, 500), order, V)
+    write_ngram(own_folder / "n", written, MIXTURE)
+    ngram, mixture = read_ngram(own_folder / "n", V)
+    ids = np.random.default_rng(1).integers(0, V, 200)
+    assert ngram.order == order
+    assert np.array_equal(ngram.nats(ids)[0], written.nats(ids)[0])
+    assert np.array_equal(mixture.weights, MIXTURE.weights)
+    assert np.array_equal(mixture.edges, MIXTURE.edges)
+
+
+def test_another_vocabulary_is_refused(own_folder: Path) -> None:
+    write_ngram(own_folder / "n", NGRAM, MIXTURE)
+    with pytest.raises(ModelError, match="not an n-gram of 8 symbols"):
+        read_ngram(own_folder / "n", V + 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("keys.3", None),
+        ("keys.3", torch.arange(5)),
+        ("keys.3", NGRAM.keys[1].astype(np.int32)),
+        ("keys.2", NGRAM.keys[0][::-1].copy()),
+        ("keys.2", NGRAM.keys[0] + 100 * V),
+        ("keys.2", NGRAM.keys[0] - 1),
+        ("log_probs.1", NGRAM.log_probs[0][:-1]),
+        ("log_probs.2", NGRAM.log_probs[1] + 3.0),
+        ("log_probs.2", NGRAM.log_probs[1].astype(np.float64)),
+        ("log_backoffs.1", NGRAM.log_backoffs[1]),
+        ("mixture.weights", MIXTURE.weights + 0.9),
+        ("mixture.weights", MIXTURE.weights[:, :2].copy()),
+        ("mixture.weights", MIXTURE.weights[0]),
+        ("mixture.edges", MIXTURE.edges[::-1].copy()),
+    ],
+    ids=str,
+)
+def test_arrays_that_do_not_belong_together_are_refused(own_folder: Path, name: str, changed: object) -> None:
+    write_ngram(own_folder / "n", NGRAM, MIXTURE)
+    tensors, facts = read_tensors(own_folder / "n")
+    if changed is None:
+        del tensors[name]
+    else:
+        tensors[name] = torch.as_tensor(changed)
+    write_tensors(own_folder / "n", tensors, facts)
+    with pytest.raises(ModelError):
+        read_ngram(own_folder / "n", V)
