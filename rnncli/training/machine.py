@@ -24,7 +24,7 @@ COUNTED_PROBE_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Machine:
-    """Measured speed of the reference model, in tokens per second, and what gave it; memory, if known.
+    """Measured speed of a reference model, in tokens per second, and what gave it; memory, if known.
 
     `fused` says whether the kernels of model/kernels.py can be used.
     """
@@ -34,6 +34,7 @@ class Machine:
     memory_bytes: int | None = None
     fused: bool = False
     fastest: tuple[Precision, Kernels] | None = None
+    reference: ModelConfig = REFERENCE
 
 
 def measure_machine(

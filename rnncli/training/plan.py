@@ -29,6 +29,8 @@ from rnncli.training.recipes import (
 )
 from rnncli.training.wishes import Wishes
 
+# Networks that are measured before one is taken; mostly the first is.
+_MOST_PROBES = 3
 # Shares of a time budget: for one validation, and for all of them.
 _VALIDATION_SHARE, _VALIDATIONS_SHARE = 0.02, 0.06
 _FEWEST_VALIDATIONS, _MOST_VALIDATIONS = 3, 20
@@ -68,10 +70,7 @@ def make_plan(
     `used_seconds` of the time are over already; `reasons` are those for earlier choices.
     """
     reasons = list(reasons or [])
-    model = choose_model(corpus, wishes, machine, reasons)
-    training = choose_training(corpus, wishes, model)
-    _check_memory(model, memory_bytes(model, training, machine.device), machine)
-    training, speed = choose_arrangement(model, training, wishes, machine, for_lines(measure, corpus))
+    model, training, speed = _suited(corpus, wishes, machine, measure, reasons)
     measured = model.members
     model, training = against_memorising(model, training, corpus, wishes, speed, reasons)
     speed *= measured / model.members  # they take their steps one after another
@@ -79,6 +78,23 @@ def make_plan(
     training = _choose_validations(training, corpus, wishes, speed)
     planned = predict(corpus, model, training, machine.device, speed, used_seconds, reasons=tuple(reasons))
     return Plan(model, training, planned, validation_seconds(training, corpus, speed))
+
+
+def _suited(
+    corpus: CorpusSize, wishes: Wishes, machine: Machine, measure: Measure, reasons: list[str]
+) -> tuple[ModelConfig, TrainConfig, float]:
+    """The network that suits the time, and its own speed: where that is not what was guessed, another may."""
+    for probe in range(_MOST_PROBES):
+        found: list[str] = []
+        model = choose_model(corpus, wishes, machine, found)
+        if probe and model == machine.reference:
+            break
+        training = choose_training(corpus, wishes, model)
+        _check_memory(model, memory_bytes(model, training, machine.device), machine)
+        training, speed = choose_arrangement(model, training, wishes, machine, for_lines(measure, corpus))
+        machine = replace(machine, tokens_per_second=speed, reference=model)
+    reasons += found
+    return model, training, speed
 
 
 def _choose_budget(

@@ -245,6 +245,26 @@ def test_time_that_is_used_up_already_is_not_promised_again() -> None:
     assert late.planned.steps < 0.7 * early.planned.steps
 
 
+@pytest.mark.parametrize("speed", [1.0, 100.0, 3_000.0])
+def test_fused_kernels_that_are_wished_for_get_a_width_that_they_can_have(speed: float) -> None:
+    capable = Machine(speed, "cpu", fused=True)
+    assert planned(machine=capable, kernels="fused").model.hidden_size % 64 == 0
+
+
+def test_a_network_slower_than_was_guessed_makes_room_for_another() -> None:
+    """Its own speed counts: that of a narrow one says little of a wide one's."""
+    tried = []
+
+    def measure(model: ModelConfig, training: TrainConfig, seconds: float) -> float:
+        tried.append(model.hidden_size)
+        return 400_000.0 * (256 / model.hidden_size) ** 2.4
+
+    model = make_plan(BOOK, Wishes.of({"seconds": 300.0}), Machine(400_000.0, "cpu"), measure).model
+    assert tried[0] > tried[-1] == model.hidden_size
+    assert len(set(tried)) <= 3
+    assert model.members > 1
+
+
 def test_what_is_fastest_for_the_reference_model_is_not_sought_again() -> None:
     tried = []
 
