@@ -65,21 +65,64 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Compared:
-    """A network, the n-gram of this order beside it, and their mixture, on the same text."""
+class Measured:
+    """What one model says of a text; `low` and `high` bound its nats per token in 95 of 100 texts like it.
 
-    network: Score
-    ngram: Score
-    mixture: Score
-    order: int
+    None where the text is too short to tell.
+    """
+
+    name: str
+    score: Score
+    low: float | None
+    high: float | None
 
     def record(self) -> dict[str, Any]:
-        """The mixture as that of the whole model, and what either says alone."""
-        return {
-            **self.mixture.record(),
-            "network": self.network.record(),
-            "ngram": {"order": self.order, **self.ngram.record()},
+        """The interval beside the figure that it is about."""
+        return {**self.score.record(), "nats_per_token_low": self.low, "nats_per_token_high": self.high}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """By how many nats `better` beats `worse` on the same text, a token or a character, and its bounds."""
+
+    better: str
+    worse: str
+    unit: Literal["token", "character"]
+    nats: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One text under one or several models; the last speaks for all. Differences are those of interest."""
+
+    columns: tuple[Measured, ...]
+    differences: tuple[Difference, ...] = ()
+
+    @property
+    def score(self) -> Score:
+        return self.columns[-1].score
+
+    def record(self) -> dict[str, Any]:
+        """Of the last model; of each by itself, and their differences, where there are several."""
+        several = {
+            "models": [{"name": column.name, **column.record()} for column in self.columns],
+            "differences": [asdict(difference) for difference in self.differences],
         }
+        return {**self.columns[-1].record(), **(several if len(self.columns) > 1 else {})}
+
+
+@dataclass(frozen=True)
+class Adaptive:
+    """The score of a model that learns from a text while it scores it, and how: another kind of figure."""
+
+    score: Score
+    how: str
+
+    def record(self) -> dict[str, Any]:
+        """Under a key of its own, never among static figures."""
+        return {"adaptive": {"how": self.how, **self.score.record()}}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Annotated, Never
 import typer
 
 from rnncli import __version__
-from rnncli.cli import eval, generate, info, ngram, tokenize, train
+from rnncli.cli import eval, generate, info, ngram, score, tokenize, train
 from rnncli.console import terminal
 from rnncli.errors import RnncliError
 
@@ -20,7 +20,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"auto_envvar_prefix": "RNNCLI", "help_option_names": ["-h", "--help"]},
 )
-for command in (tokenize.tokenize, train.train, ngram.ngram, eval.eval, generate.generate, info.info):
+for command in (
+    tokenize.tokenize,
+    train.train,
+    ngram.ngram,
+    eval.eval,
+    score.score,
+    generate.generate,
+    info.info,
+):
     app.command()(command)
 
 

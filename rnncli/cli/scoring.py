@@ -1,58 +1,81 @@
 """What `rnncli eval` scores, a text that was named or a part of the model's own, and the score."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from rnncli.cli import corpora
-from rnncli.errors import CorpusError
+from rnncli.errors import ConfigError, CorpusError
+from rnncli.inference.config import Adaptation, Cache
 from rnncli.inference.evaluation import evaluate
-from rnncli.inference.mixing import compare
+from rnncli.inference.mixing import adaptive_score, compare
 from rnncli.model.language_model import LanguageModel
-from rnncli.reports import Compared, Score
+from rnncli.reports import Adaptive, Evaluation
 from rnncli.storage.model_dir import ModelDir
 from rnncli.text import reading
-from rnncli.text.config import ReadConfig
+from rnncli.text.config import ReadConfig, Reset
 from rnncli.text.counting import count
-from rnncli.text.lines import line_starts
+from rnncli.text.reading import Text
+from rnncli.text.segments import encode_segments
 from rnncli.text.store import Part
+from rnncli.text.tokenizers import decode
 
 _DESCRIBED = {"valid": "held-out part", "test": "test part"}
 
 
 def read_part(
-    folder: ModelDir, given: Sequence[str], config: ReadConfig, note: Callable[[str], None]
+    folder: ModelDir,
+    given: Sequence[str],
+    config: ReadConfig,
+    reset: Reset | None,
+    note: Callable[[str], None],
 ) -> tuple[str, Part]:
-    """A text as a part, cut as the model cuts; its unknown symbols are named. Raises CorpusError."""
-    text, tokenizer = reading.read(given, config), folder.tokenizer()
+    """A text as a part, cut as the model cuts; its unknown symbols are named. Raises CorpusError.
+
+    Where memory is emptied `reset` says, or the model's own unit.
+    """
+    text = reading.read(given, config)
+    note(f"{text.name} read as {text.encoding}")
+    return text.name, as_part(folder, text, reset, note)
+
+
+def as_part(folder: ModelDir, text: Text, reset: Reset | None, note: Callable[[str], None]) -> Part:
+    """The same for a text that was read before."""
+    tokenizer = folder.tokenizer()
     unseen = corpora.describe_unseen(tokenizer, text.content)
     if unseen:
         note(f"{text.name} has symbols that the model does not know, scored as <unk>: {unseen}")
-    note(f"{text.name} read as {text.encoding}")
-    ids = tokenizer.encode(text.content)
+    ids, starts = encode_segments(tokenizer, text.content, reset or _own_reset(folder))
     if not len(ids):
         raise CorpusError(f"{text.name} has nothing to score", hint="give a text with characters in it")
-    unknown, by_line = tokenizer.unknown_id, folder.record().unit == "line"
-    return text.name, Part(
+    unknown = tokenizer.unknown_id
+    return Part(
         ids=ids,
         counts=count(text.content),
         oov_tokens=0 if unknown is None else int(np.count_nonzero(ids == unknown)),
-        line_starts=line_starts(ids, int(tokenizer.encode("\n")[-1])) if by_line else None,
+        line_starts=starts,
     )
 
 
-def own_part(folder: ModelDir, name: str) -> tuple[str, Part]:
+def own_part(folder: ModelDir, name: str, reset: Reset | None = None) -> tuple[str, Part]:
     """A part of the text that the model comes from; raises CorpusError where it has none."""
     store = folder.corpus()
     part = store.parts[name]
     if not part.tokens:
         raise CorpusError(f"{store.name} has no {_DESCRIBED[name]}", hint="train with --test-fraction 0.1")
+    if reset not in (None, _own_reset(folder)):
+        text = decode(store.tokenizer, part.ids[0 : part.tokens].tolist())
+        ids, starts = encode_segments(store.tokenizer, text, reset)
+        part = replace(part, ids=ids, line_starts=starts)
     return f"{_DESCRIBED[name]} of {store.name}", part
 
 
-def scored_part(
-    folder: ModelDir, network: LanguageModel, part: Part, weighed_on_it: bool
-) -> Score | Compared:
+def _own_reset(folder: ModelDir) -> Reset:
+    return "line" if folder.record().unit == "line" else "never"
+
+
+def scored_part(folder: ModelDir, network: LanguageModel, part: Part, weighed_on_it: bool) -> Evaluation:
     """The network's score, or, where the folder has an n-gram, both and their mixture.
 
     `weighed_on_it` says that the weights of the mixture were fitted on this very part.
@@ -63,3 +86,32 @@ def scored_part(
     ngram, mixture = beside
     mixed = None if weighed_on_it else mixture
     return compare(network, ngram, mixed, part.ids, part.counts, part.oov_tokens, part.line_starts)
+
+
+def adaptive_part(
+    folder: ModelDir,
+    network: LanguageModel,
+    part: Part,
+    weighed_on_it: bool,
+    adaptation: Adaptation | None,
+    cache: Cache | None,
+) -> Adaptive:
+    """The score of network, n-gram if there is one, and cache, learning as they go.
+
+    Raises ConfigError where lines know nothing of one another: there is nothing to go on from.
+    """
+    if part.line_starts is not None:
+        raise ConfigError(
+            "where memory is emptied there is nothing to adapt along",
+            hint="leave out --adapt and --cache, or add --reset never",
+        )
+    kept = folder.ngram()
+    beside = None if kept is None else (kept[0], None if weighed_on_it else kept[1])
+    train = folder.corpus().train.ids
+    score = adaptive_score(network, train, beside, adaptation, cache, part.ids, part.counts, part.oov_tokens)
+    parts = [
+        "network" if adaptation is None else f"network adapting at rate {adaptation.rate:g}",
+        None if kept is None else f"{kept[0].order}-gram",
+        None if cache is None else f"cache of {cache.size:,} tokens with {cache.share:.0%}",
+    ]
+    return Adaptive(score, ", ".join(part for part in parts if part is not None))

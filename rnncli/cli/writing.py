@@ -56,12 +56,12 @@ def stream(
     unseen = corpora.describe_unseen(tokenizer, prompt)
     if unseen:
         note(f"the prompt has symbols that the model has never seen, read as <unk>: {unseen}")
-    _write(prompt)
+    write(prompt)
     rng = np.random.default_rng(seed)
     for text in _texts(model, tokenizer, unit, prompt, length, sampling, rng, beside):
-        _write(text)
+        write(text)
     if sys.stdout.isatty():
-        _write("\n")
+        write("\n")
 
 
 def sample(model: LanguageModel, tokenizer: Tokenizer, unit: Unit, seed: int) -> str:
@@ -108,7 +108,7 @@ def _forbidden(tokenizer: Tokenizer) -> tuple[int, ...]:
     return () if tokenizer.unknown_id is None else (tokenizer.unknown_id,)
 
 
-def _write(text: str) -> None:
+def write(text: str) -> None:
     """Shown safely on a terminal; byte for byte in UTF-8 anywhere else."""
     if sys.stdout.isatty():
         sys.stdout.write(visible(text))

@@ -1,4 +1,4 @@
-"""A Score as a table; a network, its n-gram and their mixture side by side."""
+"""What models say of a text: its size once, a column a model, and how they differ."""
 
 from rich.table import Table
 from rich.text import Text
@@ -6,75 +6,89 @@ from rich.text import Text
 from rnncli.console.safe_text import one_line
 from rnncli.console.terminal import stdout_console
 from rnncli.console.units import perplexity
-from rnncli.reports import Compared, Score
+from rnncli.reports import Adaptive, Difference, Evaluation, Measured, Score
 
-
-def show(name: str, score: Score | Compared) -> None:
-    """The text's size once, what a model says of it in a column a model."""
-    if isinstance(score, Compared):
-        columns = {"network": score.network, f"{score.order}-gram": score.ngram, "mixture": score.mixture}
-        size = score.mixture
-    else:
-        columns, size = {"": score}, score
-    console = stdout_console()
-    console.print(Text(one_line(name), style="bold"))
-    console.print(_table([[f"{value:,}"] for value in _sizes(size)], _SIZES, _size_units(size)))
-    table = _table([list(row) for row in zip(*map(_figures, columns.values()), strict=True)], *_FIGURES)
-    if isinstance(score, Compared):
-        table.columns[0].header = Text("")
-        for column, title in zip(table.columns[1:-1], columns, strict=True):
-            column.header = Text(title, style="bold")
-        table.show_header = True
-    console.print(table)
-    if isinstance(score, Compared):
-        console.print(Text(_verdict(score)))
-
-
-_SIZES = ("tokens", "words", "characters", "bytes")
 _FIGURES = (
-    ("total", "loss", "perplexity", "perplexity", "entropy", "entropy"),
-    ("nats", "nats per token", "per token", "per word", "bits per character", "bits per byte"),
+    ("total", "nats"),
+    ("loss", "nats per token"),
+    ("  from", "in 95 of 100 such texts"),
+    ("  to", ""),
+    ("perplexity", "per token"),
+    ("perplexity", "per word"),
+    ("entropy", "bits per character"),
+    ("entropy", "bits per byte"),
 )
 
 
-def _sizes(score: Score) -> tuple[int, ...]:
-    return score.tokens, score.words, score.characters, score.bytes
+def show(name: str, evaluation: Evaluation) -> None:
+    """All static figures of a text."""
+    console = stdout_console()
+    console.print(Text(one_line(name), style="bold"))
+    console.print(_sizes(evaluation.columns[0].score))
+    several = len(evaluation.columns) > 1
+    titles = [column.name for column in evaluation.columns] if several else None
+    console.print(_figures([_values(column) for column in evaluation.columns], titles))
+    for difference in evaluation.differences:
+        console.print(Text(_sentence(difference)))
 
 
-def _size_units(score: Score) -> tuple[str, ...]:
+def show_adaptive(adaptive: Adaptive) -> None:
+    """By itself, under a title that says what it is."""
+    console = stdout_console()
+    console.print(Text(f"adaptive: {adaptive.how}", style="bold"))
+    console.print(Text("it learns from the text that it scores: never compare with static figures"))
+    console.print(_figures([_values(Measured("", adaptive.score, None, None))], None))
+
+
+def _sizes(score: Score) -> Table:
+    table = _table(1)
     known = f"{score.oov_tokens:,} of them <unk>" if score.oov_tokens else "all known"
-    return known, "between white space; line ends not counted", "code points", "of UTF-8"
+    for label, value, unit in (
+        ("tokens", score.tokens, known),
+        ("words", score.words, "between white space; line ends not counted"),
+        ("characters", score.characters, "code points"),
+        ("bytes", score.bytes, "of UTF-8"),
+    ):
+        table.add_row(label, f"{value:,}", unit)
+    return table
 
 
-def _figures(score: Score) -> tuple[str, ...]:
-    return (
+def _values(column: Measured) -> list[str]:
+    score = column.score
+    return [
         f"{score.nats:,.1f}",
         f"{score.nats_per_token:.4f}",
+        "" if column.low is None else f"{column.low:.4f}",
+        "" if column.high is None else f"{column.high:.4f}",
         perplexity(score.token_perplexity),
         perplexity(score.word_perplexity),
         f"{score.bits_per_character:.4f}",
         f"{score.bits_per_byte:.4f}",
-    )
+    ]
 
 
-def _table(rows: list[list[str]], labels: tuple[str, ...], units: tuple[str, ...]) -> Table:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold", width=max(map(len, (*_SIZES, *_FIGURES[0]))))
-    for _ in rows[0]:
-        table.add_column(justify="right", min_width=12)
-    table.add_column(style="dim")
-    for label, values, unit in zip(labels, rows, units, strict=True):
-        table.add_row(label, *values, unit)
+def _figures(columns: list[list[str]], titles: list[str] | None) -> Table:
+    table = _table(len(columns))
+    if titles:
+        table.add_row("", *(Text(title, style="bold") for title in titles), "")
+    for (label, unit), values in zip(_FIGURES, zip(*columns, strict=True), strict=True):
+        if any(values):
+            table.add_row(label, *values, unit)
     return table
 
 
-def _verdict(score: Compared) -> str:
-    """Whether the network beats the n-gram, and what the two are together."""
-    ahead = score.ngram.nats_per_token - score.network.nats_per_token
-    gained = min(score.network.nats_per_token, score.ngram.nats_per_token) - score.mixture.nats_per_token
-    who = (
-        f"the network beats the {score.order}-gram"
-        if ahead > 0
-        else f"the {score.order}-gram beats the network"
-    )
-    return f"{who} by {abs(ahead):.4f} nats per token; together they gain {gained:.4f} on the better of them"
+def _table(columns: int) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", min_width=10)
+    for _ in range(columns):
+        table.add_column(justify="right", min_width=11)
+    table.add_column(style="dim")
+    return table
+
+
+def _sentence(difference: Difference) -> str:
+    sure = ""
+    if difference.low is not None and difference.high is not None:
+        sure = f" (95%: {difference.low:.4f} to {difference.high:.4f})"
+    gap = f"{difference.nats:.4f} nats per {difference.unit}{sure}"
+    return one_line(f"{difference.better} beats {difference.worse} by {gap}")

@@ -1,4 +1,4 @@
-"""How text is drawn from a model."""
+"""How text is drawn from a model, and how a model goes on learning from the text that it scores."""
 
 import math
 from dataclasses import dataclass
@@ -24,3 +24,34 @@ class SamplingConfig:
             raise ConfigError(f"top-k is {self.top_k}", hint="it is 0 (off) or a number of tokens")
         if not 0.0 < self.top_p <= 1.0:
             raise ConfigError(f"top-p is {self.top_p}", hint="it is more than 0 and at most 1 (off)")
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """Dynamic evaluation: after each stretch of `tokens` a step of `rate`, and `decay` of the way back."""
+
+    rate: float = 1e-4
+    decay: float = 2e-3
+    tokens: int = 32
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.rate < 1.0:
+            raise ConfigError(f"adapt-rate is {self.rate}", hint="it is more than 0 and less than 1")
+
+
+@dataclass(frozen=True)
+class Cache:
+    """A neural cache of the last `size` tokens, that has `share` of the probability.
+
+    `sharpness` multiplies the products of memories of which a softmax is taken.
+    """
+
+    size: int = 2000
+    sharpness: float = 0.3
+    share: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.size <= 1_000_000:
+            raise ConfigError(f"cache-size is {self.size}", hint="it is a number of tokens, for example 2000")
+        if not 0.0 < self.share < 1.0:
+            raise ConfigError(f"cache-share is {self.share}", hint="it is more than 0 and less than 1")

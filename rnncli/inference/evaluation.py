@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rnncli.inference.intervals import block_cuts, block_sums, measured
 from rnncli.inference.likelihood import line_measures, sampled_nats, stream_measures
 from rnncli.model.language_model import LanguageModel
-from rnncli.reports import Score
+from rnncli.reports import Evaluation, Score
 from rnncli.text.counting import TextCounts
 from rnncli.text.lines import line_bounds
 from rnncli.text.shards import Shards
@@ -23,14 +24,23 @@ def evaluate(
     counts: TextCounts,
     oov_tokens: int,
     line_starts: LineStarts | None = None,
-) -> Score:
+) -> Evaluation:
     """Score ids (N,), each once; `counts` and `oov_tokens` are those of the text they stand for.
 
     With full history; where `line_starts` (L,) say that lines are samples of their own, with that of
     the line.
     """
-    blocks = stream_measures(model, ids) if line_starts is None else line_measures(model, ids, line_starts)
-    return _score(_total(blocks), len(ids), counts, oov_tokens)
+    cuts = block_cuts(len(ids))
+    sums = network_sums(model, ids, cuts, line_starts)
+    return Evaluation((measured("network", sums[:, 0], np.diff(cuts), counts, oov_tokens),))
+
+
+def network_sums(
+    model: LanguageModel, ids: Ids | Shards, cuts: npt.NDArray[np.int64], line_starts: LineStarts | None
+) -> npt.NDArray[np.float64]:
+    """Nats of ids (N,) by block, which are told by where they begin and the last ends (K + 1,) -> (K, 1)."""
+    parts = stream_measures(model, ids) if line_starts is None else line_measures(model, ids, line_starts)
+    return block_sums(parts, cuts, 1)
 
 
 def estimate(

@@ -15,7 +15,7 @@ logits, and the lanes that had a wrong start are scored again. Either way the re
 long pass with full history, within rounding: checked, not assumed.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -70,6 +70,20 @@ def nats_and_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     nats = -logs.gather(1, targets.clamp(min=0)[:, None])
     entropy = -(logs.exp() * logs.clamp(min=torch.finfo(logs.dtype).min)).sum(1, keepdim=True)
     return torch.cat([nats * (targets >= 0)[:, None], entropy], dim=1)
+
+
+def surprisal_measures(boundaries: Sequence[int]) -> Measure:
+    """Measures -ln p(target), the entropy, the target's rank from 1, -ln p(any of `boundaries`) (N, 4)."""
+    places = torch.tensor(list(boundaries), dtype=torch.long)
+
+    def measure(logits: Tensor, targets: Tensor) -> Tensor:
+        logs = torch.log_softmax(logits.float(), -1)
+        known = logs.gather(1, targets.clamp(min=0)[:, None])
+        rank = 1.0 + (logs > known).sum(1, keepdim=True)
+        boundary = -torch.logsumexp(logs[:, places.to(logs.device)], 1, keepdim=True)
+        return torch.cat([nats_and_entropy(logits, targets), rank, boundary], dim=1)
+
+    return measure
 
 
 @torch.inference_mode()

@@ -6,12 +6,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from rnncli.inference.adaptive import adaptive_measures
+from rnncli.inference.config import Adaptation, Cache
+from rnncli.inference.intervals import block_cuts, block_sums, difference, measured
 from rnncli.inference.likelihood import line_measures, nats_and_entropy, stream_measures
 from rnncli.model import mixture, ngram
 from rnncli.model.language_model import LanguageModel
 from rnncli.model.mixture import Mixture
 from rnncli.model.ngram import Ngram
-from rnncli.reports import Compared, Score
+from rnncli.reports import Evaluation, Score
 from rnncli.text.counting import TextCounts
 from rnncli.text.shards import Shards
 from rnncli.text.tokenizers import Ids
@@ -54,22 +57,69 @@ def compare(
     counts: TextCounts,
     oov_tokens: int,
     line_starts: LineStarts | None = None,
-) -> Compared:
+) -> Evaluation:
     """Network, n-gram and their mixture on the same ids (N,), each id once.
 
     Without `mixed` the ids are those on which the weights were fitted: then the weights for either half of
     them are fitted anew on the other, so that no token is scored by weights that have seen it.
     """
-    blocks = _measures(model, beside, ids, line_starts)
-    sums = np.zeros(3)
-    for block in blocks if mixed is not None else [_joined(blocks)]:
-        nats = _cross_fitted(block) if mixed is None else mixed.nats(*block)
-        sums += [block.network_nats.sum(), block.ngram_nats.sum(), nats.sum()]
-    network, alone, together = (
-        Score(float(total), len(ids), counts.words, counts.characters, counts.bytes, oov_tokens)
-        for total in sums
+    cuts = block_cuts(len(ids))
+    sums, tokens = mixture_sums(model, beside, mixed, ids, cuts, line_starts).T, np.diff(cuts)
+    names = ("network", f"{beside.order}-gram", "mixture")
+    network, alone, together = zip(names, sums, strict=True)
+    better = network if network[1].sum() <= alone[1].sum() else alone
+    return Evaluation(
+        tuple(measured(*each, tokens, counts, oov_tokens) for each in (network, alone, together)),
+        (difference(network, alone, "token", tokens), difference(together, better, "token", tokens)),
     )
-    return Compared(network, alone, together, beside.order)
+
+
+def mixture_sums(
+    model: LanguageModel,
+    beside: Ngram,
+    mixed: Mixture | None,
+    ids: Ids | Shards,
+    cuts: npt.NDArray[np.int64],
+    line_starts: LineStarts | None,
+) -> Reals:
+    """Nats of ids (N,) by block (K, 3): of network, n-gram and mixture, as in `compare`."""
+    parts = _measures(model, beside, ids, line_starts)
+    if mixed is None:
+        parts = iter([_joined(parts)])
+
+    def nats() -> Iterator[Reals]:
+        for part in parts:
+            mixture_nats = _cross_fitted(part) if mixed is None else mixed.nats(*part)
+            yield np.stack([part.network_nats, part.ngram_nats, mixture_nats], axis=1)
+
+    return block_sums(nats(), cuts, 3)
+
+
+def adaptive_score(
+    model: LanguageModel,
+    train_ids: Ids | Shards,
+    beside: tuple[Ngram, Mixture | None] | None,
+    adaptation: Adaptation | None,
+    cache: Cache | None,
+    ids: Ids | Shards,
+    counts: TextCounts,
+    oov_tokens: int,
+) -> Score:
+    """Of ids (N,) under a model that learns from each stretch of them after it was scored.
+
+    The network adapts, the n-gram beside it does not; the cache has its share of their mixture. The weights
+    of the mixture are treated as in `compare`.
+    """
+    columns = np.concatenate(list(adaptive_measures(model, ids, train_ids, adaptation, cache))).T
+    nats, entropy, cached = columns.astype(np.float64)
+    if beside is not None:
+        ngram, mixed = beside
+        ngram_nats, known = _ngram_nats(ngram, ids, 0, len(ids), None)
+        measures = Measures(nats, ngram_nats, known, entropy)
+        nats = _cross_fitted(measures) if mixed is None else mixed.nats(*measures)
+    if cache is not None:  # before the first token there is nothing to remember
+        nats[1:] = -np.logaddexp(np.log1p(-cache.share) - nats[1:], np.log(cache.share) - cached[1:])
+    return Score(float(nats.sum()), len(ids), counts.words, counts.characters, counts.bytes, oov_tokens)
 
 
 def _cross_fitted(measures: Measures) -> Reals:

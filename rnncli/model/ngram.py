@@ -11,6 +11,7 @@ So whatever the order and the vocabulary, a key is one integer, the continuation
 side, and counting, fitting and scoring are sorts and searches in arrays.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,18 +63,39 @@ class Ngram:
         An id `start` begins a text anew; its own nats mean nothing.
         """
         text: Keys = ids.astype(np.int64)
-        numbers = text
-        logs = self.log_probs[0][text].astype(np.float64)
+        contexts = self._contexts(text)
         known = np.zeros(len(text), np.int8)
-        for keys, log_probs, log_backoffs in zip(
-            self.keys, self.log_probs[1:], self.log_backoffs, strict=True
+        for numbers, log_backoffs in zip(contexts, self.log_backoffs, strict=True):
+            # It is 0 where nothing ever followed.
+            known += (numbers != _ABSENT) & (log_backoffs[numbers] != 0.0)
+        return -self._logs(contexts, text), known
+
+    def mass(self, ids: npt.NDArray[np.integer], some: Iterable[int]) -> Reals:
+        """P(any of `some` ids) in the place of each of `ids` (L,), after those before it."""
+        text: Keys = ids.astype(np.int64)
+        contexts = self._contexts(text)
+        return sum(
+            (np.exp(self._logs(contexts, np.full_like(text, one))) for one in some), np.zeros(len(text))
+        )
+
+    def _contexts(self, text: Keys) -> list[Keys]:
+        """By length from 1, the number of the n-gram that ends before each id (L,), or _ABSENT."""
+        contexts, numbers = [], text
+        for keys in self.keys:
+            contexts.append(np.concatenate([[_ABSENT], numbers[:-1]]))
+            numbers = self._find(keys, contexts[-1], text)
+        return contexts
+
+    def _logs(self, contexts: list[Keys], ids: Keys) -> Reals:
+        """ln p of ids (L,) after their contexts."""
+        logs = self.log_probs[0][ids].astype(np.float64)
+        for numbers, keys, log_probs, log_backoffs in zip(
+            contexts, self.keys, self.log_probs[1:], self.log_backoffs, strict=True
         ):
-            contexts = np.concatenate([[_ABSENT], numbers[:-1]])
-            numbers = self._find(keys, contexts, text)
-            backoffs = np.where(contexts != _ABSENT, log_backoffs[contexts], 0.0)
-            known += backoffs != 0.0  # it is 0 where nothing ever followed
-            logs = np.where(numbers != _ABSENT, log_probs[numbers], logs + backoffs)
-        return -logs, known
+            found = self._find(keys, numbers, ids)
+            shorter = logs + np.where(numbers != _ABSENT, log_backoffs[numbers], 0.0)
+            logs = np.where(found != _ABSENT, log_probs[found], shorter)
+        return logs
 
     def distribution(self, history: npt.NDArray[np.integer]) -> tuple[Reals, int]:
         """P of every id (V,) after the ids of `history`, and after how many of those it had seen others.

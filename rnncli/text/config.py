@@ -11,6 +11,7 @@ SubwordKind = Literal["bpe", "unigram"]
 Errors = Literal["strict", "replace"]
 Newlines = Literal["keep", "unix"]
 Split = Literal["end", "lines"]
+Reset = Literal["never", "line", "sentence"]
 Unit = Literal["stream", "line"]
 
 DEFAULT_VALID_FRACTION = 0.1

@@ -17,34 +17,36 @@ def test_ngram_puts_one_beside_the_network_and_shows_all_three(trained: Command)
     before = trained("eval", "--json").json
     ran = trained("ngram", "x", "--order", "4")
     assert ran.code == 0, ran.err
-    for word in ("network", "4-gram", "mixture", "the 4-gram beats the network"):
+    for word in ("network", "4-gram", "mixture", "4-gram beats network by"):
         assert word in ran.out
     record = trained("eval", "--json").json
-    assert record["network"]["nats"] == pytest.approx(before["nats"], rel=1e-5)
-    assert record["ngram"]["order"] == 4
-    assert max(record["nats"], record["ngram"]["nats"]) < record["network"]["nats"], "six steps teach nothing"
+    network, beside, mixture = record["models"]
+    assert [model["name"] for model in record["models"]] == ["network", "4-gram", "mixture"]
+    assert network["nats"] == pytest.approx(before["nats"], rel=1e-5)
+    assert record["nats"] == mixture["nats"], "the model as a whole"
+    assert max(mixture["nats"], beside["nats"]) < network["nats"], "six steps teach nothing"
     assert trained("eval").out == ran.out
 
 
 def test_its_order_follows_the_level(rnncli: Command, rhyme: Path) -> None:
     for level, order in (("char", 7), ("word", 5)):
         assert rnncli("train", rhyme, "--name", level, "--level", level, *TINY).code == 0
-        assert rnncli("ngram", level, "--json").json["ngram"]["order"] == order
+        assert rnncli("ngram", level, "--json").json["models"][1]["name"] == f"{order}-gram"
 
 
 def test_train_puts_it_there_at_its_end(rnncli: Command, rhyme: Path) -> None:
     ran = rnncli("train", rhyme, "--name", "x", "--ngram", "3", "--unit", "line", *TINY)
     assert ran.code == 0, ran.err
     assert "3-gram" in ran.err
-    assert rnncli("eval", "--json").json["ngram"]["order"] == 3
+    assert rnncli("eval", "--json").json["models"][1]["name"] == "3-gram"
 
 
 def test_another_text_is_scored_by_all_three(trained: Command, own_folder: Path) -> None:
     trained("ngram", "x", "--order", "3")
     (own_folder / "other.txt").write_text("the rain came down, the rain came more;\n" * 30)
     record = trained("eval", "other.txt", "--json").json
-    assert record["ngram"]["nats"] < record["network"]["nats"]
-    assert record["nats"] < record["network"]["nats"]
+    network, beside, mixture = (model["nats"] for model in record["models"])
+    assert max(beside, mixture) < network
 
 
 def test_it_writes_with_the_mixture(trained: Command) -> None:
@@ -64,3 +66,24 @@ def test_an_order_out_of_bounds_is_refused_before_anything_is_done(
         assert ran.code == 1
         assert f"the order of an n-gram is {order}" in ran.err
     assert not Path("models/y").exists()
+
+
+def test_adaptive_figures_stand_apart(trained: Command) -> None:
+    static = trained("eval", "--json").json
+    record = trained("eval", "--json", "--adapt", "--cache-size", "100").json
+    assert {key: value for key, value in record.items() if key != "adaptive"} == static
+    assert record["adaptive"]["tokens"] == static["tokens"]
+    assert record["adaptive"]["nats"] != static["nats"]
+    assert record["adaptive"]["how"] == "network adapting at rate 0.0001, cache of 100 tokens with 10%"
+    shown = trained("eval", "--cache").out
+    assert shown.startswith(trained("eval").out)
+    assert "adaptive: network, cache of 2,000 tokens" in shown
+    assert "never compare" in shown
+
+
+def test_lines_by_themselves_have_nothing_to_adapt_along(rnncli: Command, rhyme: Path) -> None:
+    assert rnncli("train", rhyme, "--name", "x", "--unit", "line", *TINY).code == 0
+    ran = rnncli("eval", "--cache")
+    assert ran.code == 1
+    assert "nothing to adapt along" in ran.err
+    assert rnncli("eval", "--cache", "--reset", "never").code == 0

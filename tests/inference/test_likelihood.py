@@ -97,7 +97,7 @@ def test_an_estimate_adds_up_like_a_score() -> None:
     score = estimate(model, ids, 900, lambda chosen: TextCounts(len(chosen), 1, 2), unknown_id=3)
     assert score.tokens == score.characters == len(sampled_nats(model, ids, 900)[1])
     assert 0 < score.oov_tokens < score.tokens
-    whole = evaluate(model, ids, TextCounts(9000, 1, 2), 0)
+    whole = evaluate(model, ids, TextCounts(9000, 1, 2), 0).score
     assert score.nats_per_token == pytest.approx(whole.nats_per_token, rel=0.1)
 
 
@@ -115,13 +115,13 @@ def test_token_nats_is_minus_ln_p() -> None:
 
 
 def test_an_empty_text_scores_nothing() -> None:
-    score = evaluate(tiny_model(), random_ids(0), TextCounts(0, 0, 0), 0)
+    score = evaluate(tiny_model(), random_ids(0), TextCounts(0, 0, 0), 0).score
     assert (score.nats, score.tokens) == (0.0, 0)
 
 
 def test_oov_tokens_of_the_text_are_handed_on_and_those_of_an_estimate_counted() -> None:
     ids = np.array([0, 1, 0, 2], np.uint8)
-    assert evaluate(tiny_model(), ids, TextCounts(4, 1, 4), oov_tokens=2).oov_tokens == 2
+    assert evaluate(tiny_model(), ids, TextCounts(4, 1, 4), oov_tokens=2).score.oov_tokens == 2
     for unknown, expected in ((0, 2), (2, 1), (None, 0)):
         score = estimate(tiny_model(), ids, 4, lambda some: TextCounts(len(some), 1, 4), unknown)
         assert (score.tokens, score.oov_tokens) == (4, expected)

@@ -117,11 +117,11 @@ def test_no_line_hears_of_another(cell: Cell) -> None:
 def test_a_text_is_worth_the_sum_of_its_lines() -> None:
     model = tiny_model()
     ids, starts = lines_of(*MIXED)
-    score = evaluate(model, ids, TextCounts(len(ids), 5, 7), 3, starts)
+    score = evaluate(model, ids, TextCounts(len(ids), 5, 7), 3, starts).score
     assert score.nats == pytest.approx(sum(alone(model, ids, starts)), rel=1e-6)
     assert (score.tokens, score.characters, score.words, score.bytes) == (len(ids), len(ids), 5, 7)
     assert score.oov_tokens == 3
-    as_stream = evaluate(model, ids, TextCounts(len(ids), 5, 7), 3)
+    as_stream = evaluate(model, ids, TextCounts(len(ids), 5, 7), 3).score
     assert score.nats != pytest.approx(as_stream.nats, rel=1e-4)
 
 
@@ -143,7 +143,7 @@ def test_an_estimate_of_all_lines_is_the_score(tokens: int) -> None:
     def measure(some: Ids) -> TextCounts:
         return TextCounts(len(some), int(some.sum()), 2 * len(some))
 
-    whole = evaluate(model, ids, measure(ids), int(np.count_nonzero(ids == 4)), starts)
+    whole = evaluate(model, ids, measure(ids), int(np.count_nonzero(ids == 4)), starts).score
     guessed = estimate(model, ids, tokens, measure, 4, starts)
     assert guessed.nats == pytest.approx(whole.nats, rel=1e-9)
     assert (guessed.tokens, guessed.words, guessed.bytes) == (whole.tokens, whole.words, whole.bytes)

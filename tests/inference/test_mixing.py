@@ -11,6 +11,7 @@ from rnncli.inference.evaluation import evaluate
 from rnncli.inference.generation import generate
 from rnncli.inference.mixing import compare, fit_mixture, fit_ngram
 from rnncli.model.mixture import Mixture
+from rnncli.reports import Evaluation
 from rnncli.text.counting import TextCounts
 from rnncli.text.lines import line_starts
 from tests.conftest import tiny_model
@@ -26,6 +27,11 @@ def cyclic_ids(count: int, seed: int) -> npt.NDArray[np.uint8]:
     return (np.cumsum(steps) % V).astype(np.uint8)
 
 
+def nats_of(evaluation: Evaluation) -> list[float]:
+    """Of network, n-gram and mixture."""
+    return [column.score.nats for column in evaluation.columns]
+
+
 TRAIN, VALID = cyclic_ids(4_000, 1), cyclic_ids(1_500, 2)
 
 
@@ -38,25 +44,23 @@ def test_the_network_and_the_ngram_say_what_they_say_alone(
     model = tiny_model()
     starts = line_starts(VALID, END) if lines else None
     ngram = fit_ngram(TRAIN, 4, V, line_starts(TRAIN, END) if lines else None)
-    compared = compare(model, ngram, EVEN, VALID, COUNTS, 0, starts)
-    alone = evaluate(model, VALID, COUNTS, 0, starts)
-    assert compared.network.nats == pytest.approx(alone.nats, rel=1e-5)
+    network, beside, _ = nats_of(compare(model, ngram, EVEN, VALID, COUNTS, 0, starts))
+    alone = evaluate(model, VALID, COUNTS, 0, starts).score
+    assert network == pytest.approx(alone.nats, rel=1e-5)
     texts = np.split(VALID, starts[1:]) if starts is not None else [VALID]
     nats = [ngram.nats(np.concatenate([[V], text]))[0][1:].sum() for text in texts]
-    assert compared.ngram.nats == pytest.approx(sum(nats), rel=1e-9)
-    assert compared.order == 4
+    assert beside == pytest.approx(sum(nats), rel=1e-9)
 
 
 def test_blocks_of_a_long_text_keep_the_history_of_the_ngram(monkeypatch: pytest.MonkeyPatch) -> None:
     model, ngram = tiny_model(), fit_ngram(TRAIN, 5, V, None)
-    whole = compare(model, ngram, EVEN, VALID, COUNTS, 0)
+    whole = nats_of(compare(model, ngram, EVEN, VALID, COUNTS, 0))
     real = likelihood.stream_measures
     monkeypatch.setattr(
         "rnncli.inference.mixing.stream_measures", lambda *given: real(*given, block_tokens=7)
     )
-    parts = compare(model, ngram, EVEN, VALID, COUNTS, 0)
-    assert parts.ngram.nats == pytest.approx(whole.ngram.nats, rel=1e-9)
-    assert parts.mixture.nats == pytest.approx(whole.mixture.nats, rel=1e-5)
+    parts = nats_of(compare(model, ngram, EVEN, VALID, COUNTS, 0))
+    assert parts == pytest.approx(whole, rel=1e-5)
 
 
 def test_the_mixture_is_better_than_either_and_believes_the_ngram_that_knows() -> None:
@@ -64,8 +68,11 @@ def test_the_mixture_is_better_than_either_and_believes_the_ngram_that_knows() -
     mixture = fit_mixture(model, ngram, VALID, None)
     fresh = cyclic_ids(1_500, 3)
     compared = compare(model, ngram, mixture, fresh, COUNTS, 0)
-    assert compared.ngram.nats < 0.5 * compared.network.nats
-    assert compared.mixture.nats < compared.ngram.nats + 0.01 * len(fresh)
+    network, beside, mixed = nats_of(compared)
+    assert beside < 0.5 * network
+    assert mixed < beside + 0.01 * len(fresh)
+    against_the_network, _ = compared.differences
+    assert (against_the_network.better, against_the_network.worse) == ("3-gram", "network")
     assert mixture.weights.min() < 0.1
 
 
@@ -77,8 +84,8 @@ def test_no_token_is_scored_by_weights_that_have_seen_it() -> None:
     ids = np.concatenate([np.zeros(600, np.uint8), np.arange(600, dtype=np.uint8) % V])
     fitted_on_both = compare(model, ngram, fit_mixture(model, ngram, ids, None), ids, COUNTS, 0)
     honest = compare(model, ngram, None, ids, COUNTS, 0)
-    assert honest.network == fitted_on_both.network
-    assert honest.mixture.nats > 1.5 * fitted_on_both.mixture.nats
+    assert nats_of(honest)[0] == nats_of(fitted_on_both)[0]
+    assert nats_of(honest)[2] > 1.5 * nats_of(fitted_on_both)[2]
 
 
 def test_a_generated_token_comes_from_the_mixture() -> None:

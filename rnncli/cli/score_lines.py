@@ -1,0 +1,154 @@
+"""The work of `rnncli score`: lines as they come, scored in batches, written in their order."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from heapq import heappush, heappushpop
+
+import torch
+
+from rnncli.cli.writing import write
+from rnncli.errors import ConfigError, CorpusError
+from rnncli.inference import formats, surprisal
+from rnncli.inference.formats import Format, Units
+from rnncli.inference.surprisal import LineScorer
+from rnncli.storage.model_dir import ModelDir
+from rnncli.text.config import ReadConfig
+from rnncli.text.opening import opened
+from rnncli.text.reading import CharacterStream
+from rnncli.text.sources import expand, readable_name
+from rnncli.text.tokenizers import Tokenizer
+
+# As many as are sorted by length together; a pipe that gives fewer is answered at once.
+_LINES_AT_ONCE = 8192
+# What each format can show, its own way first.
+_UNITS = {
+    "tsv": ("token", "word", "character", "line"),
+    "jsonl": ("token", "word", "character", "line"),
+    "minicons": ("token", "word", "character"),
+    "neural-complexity": ("word", "token", "character"),
+    "srilm": ("token",),
+    "kenlm": ("token",),
+    "kaldi": ("line",),
+    "nbest": ("line",),
+}
+_NAMED_LINES = ("kaldi", "nbest")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The format, and the unit and base where they were named; raises ConfigError where they do not fit."""
+
+    format: str
+    unit: str | None = None
+    base: str | None = None
+
+    def __post_init__(self) -> None:
+        possible = _UNITS[self.format]
+        if self.unit is not None and self.unit not in possible:
+            raise ConfigError(
+                f"the format {self.format} has no unit {self.unit}", hint=f"it has {', '.join(possible)}"
+            )
+        if self.base is not None and self.format != "tsv":
+            raise ConfigError(f"the format {self.format} has a base of its own", hint="leave out --base")
+
+    @property
+    def shown(self) -> str:
+        """The unit, where none was named the format's own."""
+        return self.unit or _UNITS[self.format][0]
+
+
+def stream(
+    folder: ModelDir, device: torch.device, given: Sequence[str], reading: ReadConfig, wanted: Wanted
+) -> None:
+    """Write every line of the texts to stdout as soon as it is scored; raises CorpusError."""
+    tokenizer = folder.tokenizer()
+    scorer = LineScorer(folder.model(device), tokenizer, folder.ngram(), words=wanted.shown == "word")
+    sources = expand(given)
+    shape = _format(wanted, tokenizer, ", ".join(map(readable_name, sources)))
+    write(shape.head())
+    number = 0
+    for source in sources:
+        for lines in batches(source, reading):
+            names, texts = _named(lines, number, source) if wanted.format in _NAMED_LINES else ([], lines)
+            rows = (
+                shape.line(number + at, line, names[at - 1] if names else "")
+                for at, line in enumerate(scorer.score(texts), 1)
+            )
+            write("".join(rows))
+            number += len(lines)
+    if not number:
+        raise CorpusError("there are no lines to score", hint="give a text with at least one line")
+    write(shape.tail())
+
+
+def most_surprising(
+    folder: ModelDir, device: torch.device, given: Sequence[str], reading: ReadConfig, number: int
+) -> None:
+    """The `number` lines of the texts with the most bits per character to stdout, the oddest first."""
+    scorer = LineScorer(folder.model(device), folder.tokenizer(), folder.ngram())
+    found: list[tuple[float, int, str]] = []
+    count = 0
+    for source in expand(given):
+        for lines in batches(source, reading):
+            for line in scorer.score(lines):
+                count += 1
+                # The end of the line is scored too, and counts as a character.
+                bits = line.nats / math.log(2.0) / (len(line.text) + 1)
+                entry = (bits, -count, line.text)
+                if len(found) < number:
+                    heappush(found, entry)
+                else:
+                    heappushpop(found, entry)
+    if not count:
+        raise CorpusError("there are no lines to score", hint="give a text with at least one line")
+    write("rank\tsentence_id\tbits_per_character\tsentence\n")
+    for rank, (bits, place, text) in enumerate(sorted(found, reverse=True), 1):
+        write(f"{rank}\t{-place}\t{bits:.4f}\t{formats.cell(text)}\n")
+
+
+def _format(wanted: Wanted, tokenizer: Tokenizer, name: str) -> Format:
+    chosen: dict[str, Units | None] = {
+        "token": lambda line: line.tokens,
+        "word": partial(surprisal.words, tokenizer=tokenizer),
+        "character": surprisal.characters,
+        "line": None,
+    }
+    units = chosen[wanted.shown]
+    if wanted.format == "tsv":
+        return formats.Tsv(units, wanted.base or "2")
+    if wanted.format == "jsonl":
+        return formats.Jsonl(units)
+    if wanted.format == "srilm":
+        return formats.Srilm(name)
+    if wanted.format == "kenlm":
+        ids = {tokenizer.symbol(token): token for token in range(tokenizer.vocab_size)}
+        return formats.Kenlm(ids.__getitem__)
+    if wanted.format in _NAMED_LINES:
+        return formats.Kaldi() if wanted.format == "kaldi" else formats.NBest()
+    assert units is not None
+    return formats.Minicons(units) if wanted.format == "minicons" else formats.NeuralComplexity(units)
+
+
+def batches(source: str, reading: ReadConfig) -> Iterator[list[str]]:
+    """The lines of a source without their ends, as many at a time as have come; the last may have none."""
+    held = ""
+    with opened(source) as file:
+        for text in CharacterStream(file, reading, as_it_comes=True):
+            *lines, held = (held + text).split("\n")
+            for first in range(0, len(lines), _LINES_AT_ONCE):
+                yield lines[first : first + _LINES_AT_ONCE]
+    if held:
+        yield [held]
+
+
+def _named(lines: list[str], number: int, source: str) -> tuple[list[str], list[str]]:
+    """ "utt-1 to be" -> "utt-1", "to be"; raises CorpusError for a line without a name."""
+    pairs = [line.split(maxsplit=1) for line in lines]
+    for at, pair in enumerate(pairs, number + 1):
+        if not pair:
+            raise CorpusError(
+                f"line {at:,} of {readable_name(source)} has no name", hint="write: utt-1 the words"
+            )
+    return [pair[0] for pair in pairs], [pair[1] if len(pair) > 1 else "" for pair in pairs]

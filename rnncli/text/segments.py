@@ -1,0 +1,39 @@
+"""Where a model's memory is emptied in a text: at lines, sentences, or never."""
+
+import re
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from rnncli.text.config import Reset
+from rnncli.text.tokenizers import Ids, Tokenizer, smallest_dtype
+
+# A sentence ends with its mark, what closes after that, and the white space behind; a line ends it too.
+_SENTENCE_END = re.compile(
+    r"""[.!?…]+["'”’»)\]]*\s+ | [。！？…]+[”’」』）]*\s* | \n\s*""",
+    re.VERBOSE,
+)
+
+
+def segments(text: str, reset: Reset) -> list[str]:
+    """The text in pieces, none of them empty, that make it up again when they are joined."""
+    if reset == "never":
+        return [text] if text else []
+    if reset == "line":
+        return [line for line in re.split(r"(?<=\n)", text) if line]
+    ends = [match.end() for match in _SENTENCE_END.finditer(text)]
+    cuts = [0, *(end for end in ends if end < len(text)), len(text)]
+    return [text[start:end] for start, end in pairwise(cuts) if start < end]
+
+
+def encode_segments(
+    tokenizer: Tokenizer, text: str, reset: Reset
+) -> tuple[Ids, npt.NDArray[np.int64] | None]:
+    """Each piece cut by itself: ids (N,) and where the pieces begin (L,); None where it is one text."""
+    if reset == "never":
+        return tokenizer.encode(text), None
+    pieces = [ids for piece in segments(text, reset) if len(ids := tokenizer.encode(piece))]
+    lengths = np.array([len(ids) for ids in pieces], np.int64)
+    joined = np.concatenate(pieces) if pieces else np.zeros(0, smallest_dtype(tokenizer.vocab_size))
+    return joined, np.cumsum(lengths) - lengths

@@ -1,0 +1,96 @@
+"""Several models on one text: side by side, also between tokenizers."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import TINY, Command
+
+
+@pytest.fixture
+def models(rnncli: Command, rhyme: Path) -> Command:
+    for name, steps, level in (
+        ("a", "6", "char"),
+        ("b", "60", "char"),
+        ("w", "6", "word"),
+        ("s", "6", "subword"),
+    ):
+        settings = [setting if setting != "6" else steps for setting in TINY]
+        ran = rnncli("train", rhyme, "--name", name, "--level", level, *settings)
+        assert ran.code == 0, ran.err
+    return rnncli
+
+
+def test_the_better_of_two_models_is_named_with_its_lead(models: Command, rhyme: Path) -> None:
+    record = models("eval", rhyme, "-m", "a", "-m", "b", "--json").json
+    alone = [models("eval", rhyme, "-m", name, "--json").json for name in ("a", "b")]
+    assert [model["name"] for model in record["models"]] == ["a", "b"]
+    for side, single in zip(record["models"], alone, strict=True):
+        assert side["nats"] == pytest.approx(single["nats"], rel=1e-6)
+    (gap,) = record["differences"]
+    assert (gap["better"], gap["worse"], gap["unit"]) == ("b", "a", "character")
+    expected = (alone[0]["nats"] - alone[1]["nats"]) / alone[0]["characters"]
+    assert gap["nats"] == pytest.approx(expected, rel=1e-6)
+    assert 0.0 < gap["low"] < gap["nats"] < gap["high"]
+    shown = models("eval", rhyme, "-m", "a", "-m", "b").out
+    assert "b beats a by" in shown
+
+
+def test_models_with_other_tokenizers_are_compared_by_character(models: Command, rhyme: Path) -> None:
+    record = models("eval", rhyme, "-m", "a", "-m", "w", "-m", "s", "--json").json
+    assert [model["characters"] for model in record["models"]] == [len(rhyme.read_text())] * 3
+    assert len({model["tokens"] for model in record["models"]}) == 3
+    assert len(record["differences"]) == 2
+    assert len({gap["better"] for gap in record["differences"]}) == 1
+
+
+def test_an_ngram_counts_for_its_model(models: Command, rhyme: Path) -> None:
+    models("ngram", "a", "--order", "5")
+    record = models("eval", rhyme, "-m", "a", "-m", "b", "--json").json
+    assert record["differences"][0]["better"] == "a"
+
+
+def test_several_models_need_a_text_and_do_not_adapt(models: Command, rhyme: Path) -> None:
+    for arguments in (("eval", "-m", "a", "-m", "b"), ("eval", rhyme, "-m", "a", "-m", "b", "--cache")):
+        ran = models(*arguments)
+        assert ran.code == 1
+        assert "2 models are compared on a text that is named" in ran.err
+
+
+def test_a_model_can_be_named_by_the_environment(
+    models: Command, rhyme: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RNNCLI_MODEL", "models/a")
+    assert models("eval", "--json").json["model"] == "a"
+
+
+def test_a_score_has_an_interval(models: Command, rhyme: Path) -> None:
+    record = models("eval", rhyme, "-m", "b", "--json").json
+    assert record["nats_per_token_low"] < record["nats_per_token"] < record["nats_per_token_high"]
+    assert "in 95 of 100 such texts" in models("eval", rhyme, "-m", "b").out
+
+
+@pytest.mark.parametrize("rule", ["line", "sentence"])
+@pytest.mark.parametrize("name", ["b", "w"])
+def test_a_memory_that_is_emptied_is_that_of_pieces_by_themselves(
+    models: Command, own_folder: Path, name: str, rule: str
+) -> None:
+    """The same pieces, each in a file of its own: what stands before them changes nothing."""
+    pieces = ["the rain came more;\n", "a lamp was lit.\n", "and what was lost?\n"]
+    (own_folder / "all.txt").write_text("".join(pieces))
+    together = models("eval", "all.txt", "-m", name, "--reset", rule, "--json").json
+    apart = []
+    for number, piece in enumerate(pieces):
+        (own_folder / f"{number}.txt").write_text(piece)
+        apart.append(models("eval", f"{number}.txt", "-m", name, "--json").json["nats"])
+    assert together["nats"] == pytest.approx(sum(apart), rel=1e-5)
+    whole = models("eval", "all.txt", "-m", name, "--json").json
+    assert whole["nats"] != pytest.approx(together["nats"], rel=1e-5)
+    assert whole["tokens"] == together["tokens"]
+
+
+def test_the_own_part_can_be_taken_line_by_line_too(models: Command, rhyme: Path) -> None:
+    never, line = (models("eval", "-m", "b", "--reset", rule, "--json").json for rule in ("never", "line"))
+    assert models("eval", "-m", "b", "--json").json == never
+    assert never["tokens"] == line["tokens"]
+    assert never["nats"] != line["nats"]

@@ -1,0 +1,121 @@
+"""Formats, held against examples of the real tools' output."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from rnncli.inference.formats import (
+    Jsonl,
+    Kaldi,
+    Kenlm,
+    Minicons,
+    NBest,
+    NeuralComplexity,
+    Srilm,
+    Tsv,
+)
+from rnncli.inference.surprisal import ScoredLine, Unit
+
+TENS = {"the": -4.0812, "cat": -2.6882, "zzz": -3.0, "</s>": -1.40115}
+LINE = ScoredLine(
+    "the cat zzz",
+    tuple(
+        Unit("<eos>" if word == "</s>" else word, -ten * math.log(10.0), rank, 2.0 - rank / 4, word == "zzz")
+        for rank, (word, ten) in enumerate(TENS.items(), 1)
+    ),
+    ("the", " cat", " zzz", "\n"),
+    np.zeros(4),
+    np.array([False, True, True, True]),
+)
+
+
+def tokens(line: ScoredLine) -> tuple[Unit, ...]:
+    return line.tokens
+
+
+def test_tsv_is_that_of_lm_zoo() -> None:
+    shape = Tsv(tokens, "2")
+    assert shape.head() == "sentence_id\ttoken_id\ttoken\tsurprisal\n"
+    assert shape.line(3, LINE, "").splitlines()[1] == f"3\t2\tcat\t{2.6882 * math.log2(10.0):.6f}"
+    assert Tsv(tokens, "e").head().endswith("surprisal_nats\n")
+    assert Tsv(tokens, "10").line(1, LINE, "").startswith("1\t1\tthe\t4.081200\n")
+    assert Tsv(None, "10").line(1, LINE, "") == "1\t4\t11.170550\tthe cat zzz\n"
+
+
+def test_a_cell_holds_no_tab_and_no_line_end() -> None:
+    odd = ScoredLine(
+        "a\tb",
+        (Unit("\t", 1.0, 1, 1.0, False), Unit("\n", 1.0, 1, 1.0, False)),
+        (),
+        LINE.boundary,
+        LINE.breaks,
+    )
+    assert Tsv(tokens, "e").line(1, odd, "") == "1\t1\t\\t\t1.000000\n1\t2\t\\n\t1.000000\n"
+    assert "a\\tb" in Tsv(None, "e").line(1, odd, "")
+
+
+def test_minicons_has_natural_logarithms_and_ranks() -> None:
+    shape = Minicons(tokens)
+    assert shape.head() == "sentence_id\ttoken_id\ttoken\tlogprob\tsurprisal\trank\n"
+    nats = 2.6882 * math.log(10.0)
+    assert shape.line(1, LINE, "").splitlines()[1] == f"1\t2\tcat\t{-nats:.6f}\t{nats:.6f}\t2"
+
+
+def test_neural_complexity_leaves_the_end_out_and_counts_from_nought() -> None:
+    shape = NeuralComplexity(tokens)
+    assert shape.head() == "word sentid sentpos wlen surp entropy entred\n"
+    rows = [row.split(" ") for row in shape.line(1, LINE, "").splitlines()]
+    assert [row[:4] for row in rows] == [
+        ["the", "0", "0", "3"],
+        ["cat", "0", "1", "3"],
+        ["zzz", "0", "2", "3"],
+    ]
+    bits = math.log(2.0)
+    assert [float(row[5]) for row in rows] == pytest.approx([1.75 / bits, 1.5 / bits, 1.25 / bits], abs=1e-6)
+    assert [float(row[6]) for row in rows] == pytest.approx([0.0, 0.25 / bits, 0.25 / bits], abs=1e-6)
+
+
+def test_jsonl_has_an_object_a_line() -> None:
+    record = json.loads(Jsonl(None).line(2, LINE, ""))
+    assert record == {"sentence_id": 2, "text": "the cat zzz", "nats": pytest.approx(LINE.nats), "tokens": 4}
+    token = json.loads(Jsonl(tokens).line(2, LINE, ""))["tokens"][2]
+    assert token.keys() == {"token", "nats", "rank", "entropy_nats", "oov"}
+    assert token["oov"] is True
+
+
+def test_srilm_is_that_of_debug_2() -> None:
+    """Unknown words are named and left out of the sums; ppl counts the ends of sentences, ppl1 does not."""
+    shape = Srilm("x.txt")
+    assert shape.line(1, LINE, "") == (
+        "the cat zzz\n"
+        "\tp( the | <s> ) \t= [rnn] 8.29469e-05 [ -4.0812 ]\n"
+        "\tp( cat | the ...) \t= [rnn] 0.00205022 [ -2.6882 ]\n"
+        "\tp( <unk> | cat ...) \t= [OOV] 0 [ -inf ]\n"
+        "\tp( </s> | zzz ...) \t= [rnn] 0.0397054 [ -1.40115 ]\n"
+        "1 sentences, 3 words, 1 OOVs\n"
+        f"0 zeroprobs, logprob= -8.17055 ppl= {10 ** (8.17055 / 3):.6g} ppl1= {10 ** (8.17055 / 2):.6g}\n"
+        "\n"
+    )
+    shape.line(2, LINE, "")
+    assert shape.tail().startswith(
+        "file x.txt: 2 sentences, 6 words, 2 OOVs\n0 zeroprobs, logprob= -16.3411 "
+    )
+
+
+def test_kenlm_is_that_of_query() -> None:
+    ids = {"the": 5, "cat": 7, "zzz": 0, "<eos>": 1}
+    shape = Kenlm(ids.__getitem__)
+    assert shape.line(1, LINE, "") == (
+        "the=5 1 -4.0812\tcat=7 1 -2.6882\tzzz=0 1 -3\t</s>=1 1 -1.40115\tTotal: -11.1705 OOV: 1\n"
+    )
+    names, values = zip(*(row.split("\t") for row in shape.tail().splitlines()), strict=True)
+    assert names == ("Perplexity including OOVs:", "Perplexity excluding OOVs:", "OOVs:", "Tokens:")
+    expected = [10 ** (11.17055 / 4), 10 ** (8.17055 / 3), 1, 4]
+    assert [float(value) for value in values] == pytest.approx(expected, rel=1e-5)
+
+
+def test_nbest_lists_are_answered_line_by_line() -> None:
+    assert Kaldi().line(1, LINE, "utt-7") == f"utt-7\t{11.17055 * math.log(10.0):.6f}\n"
+    assert NBest().line(1, LINE, "1") == "-11.170550\n"

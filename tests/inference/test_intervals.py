@@ -1,0 +1,81 @@
+"""Intervals: narrow where they should be, and true as often as they say."""
+
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from rnncli.inference.intervals import block_cuts, block_sums, difference, measured
+from rnncli.text.counting import TextCounts
+
+COUNTS = TextCounts(characters=1, words=1, bytes=1)
+
+
+def by_block(nats: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """(N, M) -> sums by block (M, K) and the tokens of the blocks (K,)."""
+    cuts = block_cuts(len(nats))
+    return block_sums(iter(np.array_split(nats, 7)), cuts, nats.shape[1]).T, np.diff(cuts)
+
+
+@pytest.mark.parametrize("tokens", [0, 1, 99, 100, 250, 12_345, 10**6])
+def test_blocks_cover_the_text_once(tokens: int) -> None:
+    cuts = block_cuts(tokens)
+    assert (cuts[0], cuts[-1]) == (0, tokens)
+    assert len(cuts) <= 201
+    lengths = np.diff(cuts)
+    assert lengths.max() - lengths.min() <= 1
+    assert tokens < 200 or lengths.min() >= 100
+
+
+def test_sums_by_block_are_those_of_its_tokens() -> None:
+    nats = np.random.default_rng(0).exponential(1.0, (1_003, 2))
+    cuts = block_cuts(len(nats))
+    sums = block_sums(iter(np.array_split(nats, 7)), cuts, 2)
+    for block, (first, last) in enumerate(pairwise(cuts)):
+        assert sums[block] == pytest.approx(nats[first:last].sum(0))
+
+
+def test_an_interval_holds_the_truth_about_as_often_as_it_says() -> None:
+    """Texts of a source whose mean is known, hard and easy passages of 50 tokens among them."""
+    rng = np.random.default_rng(1)
+    held = 0
+    for _ in range(200):
+        (sums,), tokens = by_block(rng.exponential(np.repeat(rng.uniform(0.5, 1.5, 100), 50))[:, None])
+        column = measured("x", sums, tokens, COUNTS, 0)
+        assert column.low is not None
+        assert column.high is not None
+        held += column.low < 1.0 < column.high
+    assert 0.88 * 200 <= held <= 0.99 * 200
+
+
+def test_a_difference_is_known_better_than_the_figures() -> None:
+    rng = np.random.default_rng(2)
+    one = rng.exponential(np.repeat(rng.uniform(0.5, 1.5, 100), 50))
+    (first, second), tokens = by_block(np.stack([one, one + 0.01 * rng.random(5_000)], 1))
+    figure = measured("one", first, tokens, COUNTS, 0)
+    gap = difference(("one", first), ("two", second), "token", tokens)
+    assert (gap.better, gap.worse) == ("one", "two")
+    assert gap == difference(("two", second), ("one", first), "token", tokens)
+    assert gap.nats == pytest.approx(0.005, rel=0.1)
+    assert gap.low is not None
+    assert gap.high is not None
+    assert 0.0 < gap.low < gap.nats < gap.high < 0.006
+    assert figure.low is not None
+    assert figure.high is not None
+    assert figure.high - figure.low > 20 * (gap.high - gap.low)
+
+
+def test_two_models_alike_cannot_be_told_apart() -> None:
+    (first, second), tokens = by_block(np.random.default_rng(3).exponential(1.0, (5_000, 2)))
+    gap = difference(("one", first), ("two", second), "token", tokens)
+    assert gap.low is not None
+    assert gap.low < 0.0 < gap.nats
+
+
+def test_a_text_too_short_has_no_interval() -> None:
+    (first, second), tokens = by_block(np.ones((900, 2)))
+    column = measured("x", first, tokens, COUNTS, 0)
+    gap = difference(("one", first), ("two", second), "token", tokens)
+    assert column.low is column.high is gap.low is gap.high is None
+    assert column.score.nats == 900.0
