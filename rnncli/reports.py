@@ -114,6 +114,16 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Share:
+    """Some of a text's tokens, what they have in common, and their share of all nats."""
+
+    label: str
+    tokens: int
+    nats_per_token: float
+    share_of_nats: float
+
+
+@dataclass(frozen=True)
 class Adaptive:
     """The score of a model that learns from a text while it scores it, and how: another kind of figure."""
 

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-SHORT = "4s"
+SHORT = "2s"
 
 
 def console_commands(document: Path) -> list[str]:

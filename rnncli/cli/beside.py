@@ -48,4 +48,5 @@ def keep(folder: ModelDir, network: LanguageModel, ngram: Ngram) -> None:
     Not those of a piece of the training part: the network knows it by heart and would be believed too much.
     """
     _, valid = own_part(folder, "valid")
-    folder.save_ngram(ngram, fit_mixture(network, ngram, valid.ids, valid.line_starts))
+    tokens = folder.record().training.validation_tokens
+    folder.save_ngram(ngram, fit_mixture(network, ngram, valid.ids, valid.line_starts, tokens))

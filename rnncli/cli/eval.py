@@ -1,13 +1,14 @@
 """`rnncli eval`: perplexity, bits per character and byte."""
 
 import os
+from dataclasses import asdict
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from rnncli.cli import options
-from rnncli.inference.config import Adaptation, Cache
+from rnncli.inference.config import Adaptation, By, Cache
 from rnncli.text.config import Reset
 
 _ADAPTIVE = "Adaptive: figures of a model that learns from the text, shown apart"
@@ -48,6 +49,9 @@ def eval(
             help="Where memory is emptied, and a text begins.", show_default="never; --unit line: line"
         ),
     ] = None,
+    by: Annotated[
+        By | None, typer.Option(help="Also where the loss is: by distance, by frequency, in the worst lines.")
+    ] = None,
     adapt: Annotated[
         bool,
         typer.Option(
@@ -86,7 +90,8 @@ def eval(
 ) -> None:
     """Score a text: every token exactly once, with its full history.
 
-    Where the model has an n-gram beside its network (rnncli ngram), both and their mixture are shown.
+    Where the model has an n-gram beside its network (rnncli ngram), both
+    and their mixture are shown.
 
     Example: rnncli eval other.txt --model novel --json
     """
@@ -108,10 +113,10 @@ def eval(
     note = terminal.notes(quiet)
     reading, where = corpora.read_config(context.params), pick_device(device)
     if model and len(model) > 1:
-        if not text or learning or recalling:
+        if not text or learning or recalling or by:
             raise ConfigError(
                 f"{len(model)} models are compared on a text that is named, each as it is",
-                hint="name a text, and leave out --adapt and --cache",
+                hint="name a text, and leave out --by, --adapt and --cache",
             )
         named = read(text, reading)
         score = comparing.side_by_side([ModelDir.find(name) for name in model], where, named, reset, note)
@@ -129,12 +134,16 @@ def eval(
         name, scored = scoring.own_part(folder, part.value, reset)
     weighed_on_it = not text and part is EvalPart.valid
     score, adaptive = scoring.scored_part(folder, network, scored, weighed_on_it), None
+    shares = scoring.broken_down(folder, network, scored, weighed_on_it, by) if by else ()
     if learning is not None or recalling is not None:
         adaptive = scoring.adaptive_part(folder, network, scored, weighed_on_it, learning, recalling)
     if json:
         apart = adaptive.record() if adaptive else {}
-        terminal.print_json({"model": folder.path.name, "text": name, **score.record(), **apart})
+        groups = {f"by_{by}": [asdict(share) for share in shares]} if by else {}
+        terminal.print_json({"model": folder.path.name, "text": name, **score.record(), **groups, **apart})
     else:
         score_view.show(name, score)
+        if by:
+            score_view.show_shares(by, shares)
         if adaptive:
             score_view.show_adaptive(adaptive)

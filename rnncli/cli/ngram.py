@@ -38,10 +38,11 @@ def ngram(
     quiet: options.Quiet = False,
     config: options.Settings = None,
 ) -> None:
-    """Put an n-gram beside a model's network: eval, score and generate then use the mixture of both.
+    """Put an n-gram beside a model's network, mixed with it from then on.
 
-    It is an interpolated modified Kneser-Ney model of the text that the network was trained on. The held-out
-    part says how much either counts. What comes of it is what rnncli eval shows.
+    It is an interpolated modified Kneser-Ney model of the text that the
+    network was trained on. The held-out part says how much either counts.
+    What comes of it is what rnncli eval shows.
 
     Example: rnncli ngram novel --order 7
     """

@@ -1,6 +1,7 @@
 """`rnncli score`: lines in, their surprisal out, in the formats that people use."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -49,7 +50,7 @@ def score(
     ] = None,
     model: options.Model = None,
     unit: Annotated[
-        ScoreUnit | None, typer.Option(help="What has a row of its own.", show_default="token")
+        ScoreUnit | None, typer.Option(help="What has a row of its own.", show_default="the format's own")
     ] = None,
     format: Annotated[ScoreFormat, typer.Option(help="Of the output.")] = ScoreFormat.tsv,
     base: Annotated[
@@ -66,6 +67,10 @@ def score(
             "--pairs", help="Lines are JSON with sentence_good and sentence_bad: which is preferred?"
         ),
     ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also a page with the text coloured by surprisal.", dir_okay=False),
+    ] = None,
     encoding: options.Encoding = None,
     errors: options.Errors = None,
     newlines: options.Newlines = None,
@@ -75,9 +80,10 @@ def score(
 ) -> None:
     """Say how surprising each line is, token by token, word by word or as a whole.
 
-    Every line is read with its end, from an empty memory, and written as soon as it is scored. Words have the
-    probability that they end where they do. Where the model has an n-gram beside its network, the mixture is
-    scored; ranks and entropies are the network's.
+    Every line is read with its end, from an empty memory, and written as
+    soon as it is scored. Words have the probability that they end where
+    they do. Where the model has an n-gram beside its network, the mixture
+    is scored; ranks and entropies are the network's.
 
     Example: echo "to be or not to be" | rnncli score --unit word
     """
@@ -90,10 +96,11 @@ def score(
     wanted = score_lines.Wanted(
         format.value, None if unit is None else unit.value, None if base is None else base.value
     )
-    if (top is not None or pairs) and (wanted != score_lines.Wanted("tsv") or (top is not None and pairs)):
+    plain = wanted == score_lines.Wanted("tsv") and html is None
+    if (top is not None and pairs) or ((top is not None or pairs) and not plain):
         raise ConfigError(
             "--top and --pairs have a form of their own",
-            hint="give one of them, without --unit, --format and --base",
+            hint="give one of them, without --unit, --format, --base and --html",
         )
     note = terminal.notes(quiet)
     folder = ModelDir.find(model)
@@ -104,4 +111,4 @@ def score(
     elif top is not None:
         score_lines.most_surprising(folder, where, text or ["-"], reading, top)
     else:
-        score_lines.stream(folder, where, text or ["-"], reading, wanted)
+        score_lines.stream(folder, where, text or ["-"], reading, wanted, html)

@@ -3,16 +3,18 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from heapq import heappush, heappushpop
+from pathlib import Path
 
 import torch
 
+from rnncli import atomic
 from rnncli.cli.writing import write
+from rnncli.console.surprisal_page import page
 from rnncli.errors import ConfigError, CorpusError
 from rnncli.inference import formats, surprisal
 from rnncli.inference.formats import Format, Units
-from rnncli.inference.surprisal import LineScorer
+from rnncli.inference.surprisal import LineScorer, ScoredLine
 from rnncli.storage.model_dir import ModelDir
 from rnncli.text.config import ReadConfig
 from rnncli.text.opening import opened
@@ -60,27 +62,40 @@ class Wanted:
 
 
 def stream(
-    folder: ModelDir, device: torch.device, given: Sequence[str], reading: ReadConfig, wanted: Wanted
+    folder: ModelDir,
+    device: torch.device,
+    given: Sequence[str],
+    reading: ReadConfig,
+    wanted: Wanted,
+    html: Path | None,
 ) -> None:
-    """Write every line of the texts to stdout as soon as it is scored; raises CorpusError."""
+    """Write every line of the texts to stdout as soon as it is scored, and in the end the page.
+
+    Raises CorpusError where there is nothing to score, StorageError where the page cannot be written.
+    """
     tokenizer = folder.tokenizer()
     scorer = LineScorer(folder.model(device), tokenizer, folder.ngram(), words=wanted.shown == "word")
     sources = expand(given)
     shape = _format(wanted, tokenizer, ", ".join(map(readable_name, sources)))
     write(shape.head())
-    number = 0
+    number, kept = 0, list[ScoredLine]()
     for source in sources:
         for lines in batches(source, reading):
             names, texts = _named(lines, number, source) if wanted.format in _NAMED_LINES else ([], lines)
+            scored = scorer.score(texts)
+            kept += scored if html is not None else []
             rows = (
                 shape.line(number + at, line, names[at - 1] if names else "")
-                for at, line in enumerate(scorer.score(texts), 1)
+                for at, line in enumerate(scored, 1)
             )
             write("".join(rows))
             number += len(lines)
     if not number:
         raise CorpusError("there are no lines to score", hint="give a text with at least one line")
     write(shape.tail())
+    if html is not None:
+        title = f"{', '.join(map(readable_name, sources))} under {folder.path.name}"
+        atomic.write_file(html, page(title, kept).encode())
 
 
 def most_surprising(
@@ -111,7 +126,7 @@ def most_surprising(
 def _format(wanted: Wanted, tokenizer: Tokenizer, name: str) -> Format:
     chosen: dict[str, Units | None] = {
         "token": lambda line: line.tokens,
-        "word": partial(surprisal.words, tokenizer=tokenizer),
+        "word": surprisal.words,
         "character": surprisal.characters,
         "line": None,
     }

@@ -7,15 +7,19 @@ import numpy as np
 
 from rnncli.cli import corpora
 from rnncli.errors import ConfigError, CorpusError
-from rnncli.inference.config import Adaptation, Cache
+from rnncli.inference.breakdown import by_frequency, by_line, by_position
+from rnncli.inference.config import Adaptation, By, Cache
 from rnncli.inference.evaluation import evaluate
-from rnncli.inference.mixing import adaptive_score, compare
+from rnncli.inference.mixing import adaptive_score, compare, token_nats
 from rnncli.model.language_model import LanguageModel
-from rnncli.reports import Adaptive, Evaluation
+from rnncli.model.mixture import Mixture
+from rnncli.model.ngram import Ngram
+from rnncli.reports import Adaptive, Evaluation, Share
 from rnncli.storage.model_dir import ModelDir
 from rnncli.text import reading
 from rnncli.text.config import ReadConfig, Reset
 from rnncli.text.counting import count
+from rnncli.text.lines import line_starts
 from rnncli.text.reading import Text
 from rnncli.text.segments import encode_segments
 from rnncli.text.store import Part
@@ -80,12 +84,33 @@ def scored_part(folder: ModelDir, network: LanguageModel, part: Part, weighed_on
 
     `weighed_on_it` says that the weights of the mixture were fitted on this very part.
     """
-    beside = folder.ngram()
+    beside = _beside(folder, weighed_on_it)
     if beside is None:
         return evaluate(network, part.ids, part.counts, part.oov_tokens, part.line_starts)
-    ngram, mixture = beside
-    mixed = None if weighed_on_it else mixture
-    return compare(network, ngram, mixed, part.ids, part.counts, part.oov_tokens, part.line_starts)
+    return compare(network, *beside, part.ids, part.counts, part.oov_tokens, part.line_starts)
+
+
+def broken_down(
+    folder: ModelDir, network: LanguageModel, part: Part, weighed_on_it: bool, by: By
+) -> tuple[Share, ...]:
+    """Where the nats of the model as a whole are, by what was asked for."""
+    ids = part.ids[0 : part.tokens]
+    nats = token_nats(network, _beside(folder, weighed_on_it), ids, part.line_starts)
+    if by == "position":
+        return by_position(nats, part.line_starts)
+    if by == "frequency":
+        train = folder.corpus().train.ids
+        return by_frequency(
+            nats, ids, np.bincount(train[0 : len(train)], minlength=network.config.vocab_size)
+        )
+    tokenizer = folder.tokenizer()
+    return by_line(nats, ids, line_starts(ids, int(tokenizer.encode("\n")[-1])), tokenizer)
+
+
+def _beside(folder: ModelDir, weighed_on_it: bool) -> tuple[Ngram, Mixture | None] | None:
+    """The n-gram and the weights that may be used: none where they were fitted on what is to be scored."""
+    kept = folder.ngram()
+    return None if kept is None else (kept[0], None if weighed_on_it else kept[1])
 
 
 def adaptive_part(
@@ -105,13 +130,12 @@ def adaptive_part(
             "where memory is emptied there is nothing to adapt along",
             hint="leave out --adapt and --cache, or add --reset never",
         )
-    kept = folder.ngram()
-    beside = None if kept is None else (kept[0], None if weighed_on_it else kept[1])
+    beside = _beside(folder, weighed_on_it)
     train = folder.corpus().train.ids
     score = adaptive_score(network, train, beside, adaptation, cache, part.ids, part.counts, part.oov_tokens)
     parts = [
         "network" if adaptation is None else f"network adapting at rate {adaptation.rate:g}",
-        None if kept is None else f"{kept[0].order}-gram",
+        None if beside is None else f"{beside[0].order}-gram",
         None if cache is None else f"cache of {cache.size:,} tokens with {cache.share:.0%}",
     ]
     return Adaptive(score, ", ".join(part for part in parts if part is not None))

@@ -121,7 +121,7 @@ def begin(source: Source, name: str | None, device: torch.device, view: View, be
         draft.describe(chosen.model, chosen.training, store, paths, order or 0)
     run.seconds = monotonic() - began
     folder = draft.model_dir
-    reserve = _ngram_seconds(store, order or 0, chosen.planned.tokens_per_second)
+    reserve = _ngram_seconds(chosen.training, store, order or 0, chosen.planned.tokens_per_second)
     return Session(folder, run, store, chosen.training, chosen.planned, chosen.validation_seconds, reserve)
 
 
@@ -149,7 +149,7 @@ def resume(name: str, budget: Mapping[str, Amount | None], device: torch.device,
     )
     view.show(Noted(f"{folder.path} goes on from step {run.step:,} after {run.seconds:.0f} s"))
     each = forecast.validation_seconds(training, size, speed)
-    reserve = _ngram_seconds(store, record.ngram_order, speed)
+    reserve = _ngram_seconds(training, store, record.ngram_order, speed)
     return Session(folder, run, store, training, planned, each, reserve)
 
 
@@ -255,7 +255,9 @@ def _finish(session: Session, view: View, signal: int) -> Outcome:
     folder.save_weights(run.best)
     order = folder.record().ngram_order
     if order and not signal:
-        add_ngram(folder, folder.model(run.model.device), order, lambda says: view.show(Noted(says)))
+        network = folder.model(run.model.device)
+        with precision_context(session.training, run.model.device):  # as fast as it was foreseen
+            add_ngram(folder, network, order, lambda says: view.show(Noted(says)))
     folder.save_run(run, "interrupted" if signal else "finished")
     folder.write_card(session.planned, run.best)
     saved = Saved(str(folder.path), run.step, run.seconds, interrupted=bool(signal))
@@ -263,8 +265,8 @@ def _finish(session: Session, view: View, signal: int) -> Outcome:
     return Outcome(saved, run.best.score, signal)
 
 
-def _ngram_seconds(store: TokenStore, order: int, speed: float) -> float:
-    return forecast.ngram_seconds(_corpus_size(store), order, speed) if order else 0.0
+def _ngram_seconds(training: TrainConfig, store: TokenStore, order: int, speed: float) -> float:
+    return forecast.ngram_seconds(training, _corpus_size(store), order, speed) if order else 0.0
 
 
 def _refuse_settled(path: Path, settings: Mapping[str, Any]) -> None:

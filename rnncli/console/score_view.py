@@ -1,13 +1,16 @@
 """What models say of a text: its size once, a column a model, and how they differ."""
 
+import math
+
 from rich.table import Table
 from rich.text import Text
 
 from rnncli.console.safe_text import one_line
 from rnncli.console.terminal import stdout_console
 from rnncli.console.units import perplexity
-from rnncli.reports import Adaptive, Difference, Evaluation, Measured, Score
+from rnncli.reports import Adaptive, Difference, Evaluation, Measured, Score, Share
 
+_BAR = 24
 _FIGURES = (
     ("total", "nats"),
     ("loss", "nats per token"),
@@ -30,6 +33,30 @@ def show(name: str, evaluation: Evaluation) -> None:
     console.print(_figures([_values(column) for column in evaluation.columns], titles))
     for difference in evaluation.differences:
         console.print(Text(_sentence(difference)))
+
+
+def show_shares(by: str, shares: tuple[Share, ...]) -> None:
+    """A bar a group of tokens: nats per token; and what part of the whole loss is theirs."""
+    console = stdout_console()
+    console.print(Text(f"by {by}", style="bold"))
+    table = Table.grid(padding=(0, 2))
+    for settings in ({"max_width": 40, "no_wrap": True, "overflow": "ellipsis"}, {"justify": "right"}):
+        table.add_column(**settings)
+    table.add_column(width=_BAR)
+    for _ in range(2):
+        table.add_column(justify="right")
+    table.add_row("", Text("tokens", style="dim"), "", Text("nats", style="dim"), Text("of all", style="dim"))
+    most = max(share.nats_per_token for share in shares)
+    for share in shares:
+        bar = "█" * round(_BAR * share.nats_per_token / most) if 0.0 < most < math.inf else ""
+        table.add_row(
+            Text(one_line(share.label)),
+            f"{share.tokens:,}",
+            Text(bar, style="cyan"),
+            f"{share.nats_per_token:.4f}",
+            f"{share.share_of_nats:.1%}",
+        )
+    console.print(table)
 
 
 def show_adaptive(adaptive: Adaptive) -> None:

@@ -2,8 +2,11 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from rnncli.errors import ConfigError
+
+By = Literal["position", "frequency", "line"]
 
 
 @dataclass(frozen=True)

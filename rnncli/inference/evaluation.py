@@ -7,11 +7,15 @@ import numpy as np
 import numpy.typing as npt
 
 from rnncli.inference.intervals import block_cuts, block_sums, measured
-from rnncli.inference.likelihood import line_measures, sampled_nats, stream_measures
+from rnncli.inference.likelihood import (
+    line_measures,
+    sampled_lines,
+    sampled_measures,
+    stream_measures,
+)
 from rnncli.model.language_model import LanguageModel
 from rnncli.reports import Evaluation, Score
 from rnncli.text.counting import TextCounts
-from rnncli.text.lines import line_bounds
 from rnncli.text.shards import Shards
 from rnncli.text.tokenizers import Ids
 
@@ -56,14 +60,11 @@ def estimate(
     `measure` gives the size of the text that some ids stand for.
     """
     if line_starts is None:
-        nats, positions = sampled_nats(model, ids, tokens)
-        total = float(nats.sum(dtype=np.float64))
+        measures, positions = sampled_measures(model, ids, tokens)
+        total = float(measures.sum(dtype=np.float64))
     else:
-        lines = min(max(tokens * len(line_starts) // len(ids), 1), len(line_starts))
-        chosen = np.arange(lines) * len(line_starts) // lines
+        chosen, positions = sampled_lines(ids, tokens, line_starts)
         total = _total(line_measures(model, ids, line_starts, lines=chosen))
-        begins, lengths = line_bounds(ids, line_starts, chosen)
-        positions = np.repeat(begins - np.cumsum(lengths) + lengths, lengths) + np.arange(lengths.sum())
     scored = ids[positions]
     oov_tokens = 0 if unknown_id is None else int(np.count_nonzero(scored == unknown_id))
     return _score(total, len(scored), measure(scored), oov_tokens)

@@ -30,7 +30,7 @@ def block_cuts(tokens: int) -> Whole:
     return np.arange(blocks + 1) * tokens // blocks
 
 
-def block_sums(parts: Iterator[Reals], cuts: npt.NDArray[np.int64], models: int) -> npt.NDArray[np.float64]:
+def block_sums(parts: Iterator[Reals], cuts: Whole, models: int) -> Sums:
     """Nats of the tokens in their order, in parts (n, M) -> sums by block (K, M)."""
     first, sums = 0, np.zeros((len(cuts) - 1, models))
     for part in parts:

@@ -146,10 +146,15 @@ def line_measures(
 
 
 @torch.inference_mode()
-def sampled_nats(
-    model: LanguageModel, ids: Ids | Shards, tokens: int, lanes: int = LANES, window: int = WINDOW
+def sampled_measures(
+    model: LanguageModel,
+    ids: Ids | Shards,
+    tokens: int,
+    measure: Measure = nats_alone,
+    lanes: int = LANES,
+    window: int = WINDOW,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.intp]]:
-    """-ln p of about `tokens` ids from all over a text (N,), and their positions: to watch a training.
+    """Measures of about `tokens` ids from all over a text (n, M), and their positions: to watch a training.
 
     One stretch of each lane is scored, at a cost known beforehand: sampled_cost. The guesses are not
     checked, so that a stretch may lack what lies further back than WARM_UP tokens.
@@ -161,12 +166,22 @@ def sampled_nats(
     inputs, targets = _shifted(model, ids[0 : len(ids)], model.config.start)
     rows, goals = inputs[: lanes * length].view(lanes, length), targets[: lanes * length].view(lanes, length)
     starts = _guessed_starts(model, rows, model.initial_state(1), window)
-    nats, _ = _score(model, rows[:, :stretch], goals[:, :stretch], starts, nats_alone, window)
-    return nats.flatten().cpu().numpy(), positions.flatten()
+    measures, _ = _score(model, rows[:, :stretch], goals[:, :stretch], starts, measure, window)
+    return measures.flatten(0, 1).cpu().numpy(), positions.flatten()
+
+
+def sampled_lines(
+    ids: Ids | Shards, tokens: int, line_starts: npt.NDArray[Any]
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """The numbers of lines from all over a text that have about `tokens` ids, and the positions of these."""
+    lines = min(max(tokens * len(line_starts) // len(ids), 1), len(line_starts))
+    chosen = np.arange(lines) * len(line_starts) // lines
+    begins, lengths = line_bounds(ids, line_starts, chosen)
+    return chosen, np.repeat(begins - np.cumsum(lengths) + lengths, lengths) + np.arange(lengths.sum())
 
 
 def sampled_cost(total: int, tokens: int) -> int:
-    """How many tokens sampled_nats reads to score `tokens` of `total`, warm-up included."""
+    """How many tokens sampled_measures reads to score `tokens` of `total`, warm-up included."""
     wanted = min(total, tokens)
     return wanted + WARM_UP * (_sampled_lanes(wanted, LANES) - 1)
 

@@ -9,7 +9,14 @@ import numpy.typing as npt
 from rnncli.inference.adaptive import adaptive_measures
 from rnncli.inference.config import Adaptation, Cache
 from rnncli.inference.intervals import block_cuts, block_sums, difference, measured
-from rnncli.inference.likelihood import line_measures, nats_and_entropy, stream_measures
+from rnncli.inference.likelihood import (
+    BLOCK_TOKENS,
+    line_measures,
+    nats_and_entropy,
+    sampled_lines,
+    sampled_measures,
+    stream_measures,
+)
 from rnncli.model import mixture, ngram
 from rnncli.model.language_model import LanguageModel
 from rnncli.model.mixture import Mixture
@@ -43,10 +50,26 @@ def fit_ngram(ids: Ids | Shards, order: int, vocab_size: int, line_starts: LineS
 
 
 def fit_mixture(
-    model: LanguageModel, beside: Ngram, ids: Ids | Shards, line_starts: LineStarts | None
+    model: LanguageModel, beside: Ngram, ids: Ids | Shards, line_starts: LineStarts | None, tokens: int
 ) -> Mixture:
-    """The weights of the two for ids (N,) that neither has learned from."""
-    return mixture.fit(*_joined(_measures(model, beside, ids, line_starts)))
+    """The weights of the two, from about `tokens` of ids (N,) that neither has learned from.
+
+    At the cost of watching as many in a training: the network's guesses are not checked.
+    """
+    if line_starts is None:
+        columns, positions = sampled_measures(model, ids, tokens, nats_and_entropy)
+        firsts = range(0, len(ids), BLOCK_TOKENS)
+        parts = [
+            _ngram_nats(beside, ids, first, min(first + BLOCK_TOKENS, len(ids)), None) for first in firsts
+        ]
+        nats, known = (np.concatenate(column)[positions] for column in zip(*parts, strict=True))
+    else:
+        lines, positions = sampled_lines(ids, tokens, line_starts)
+        columns = np.concatenate(list(line_measures(model, ids, line_starts, nats_and_entropy, lines)))
+        own_starts = np.flatnonzero(np.isin(positions, line_starts))
+        nats, known = _ngram_nats(beside, ids[positions], 0, len(positions), own_starts)
+    network, entropy = columns.T.astype(np.float64)
+    return mixture.fit(network, nats, known, entropy)
 
 
 def compare(
@@ -93,6 +116,21 @@ def mixture_sums(
             yield np.stack([part.network_nats, part.ngram_nats, mixture_nats], axis=1)
 
     return block_sums(nats(), cuts, 3)
+
+
+def token_nats(
+    model: LanguageModel,
+    beside: tuple[Ngram, Mixture | None] | None,
+    ids: Ids | Shards,
+    line_starts: LineStarts | None,
+) -> Reals:
+    """-ln p of each of ids (N,) under the whole model: the network, or its mixture with what is beside it."""
+    if beside is None:
+        parts = stream_measures(model, ids) if line_starts is None else line_measures(model, ids, line_starts)
+        return np.concatenate([part[:, 0] for part in parts]).astype(np.float64)
+    ngram, mixed = beside
+    measures = _joined(_measures(model, ngram, ids, line_starts))
+    return _cross_fitted(measures) if mixed is None else mixed.nats(*measures)
 
 
 def adaptive_score(

@@ -13,6 +13,7 @@ Summed over all words these probabilities are one.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +23,7 @@ from rnncli.inference.likelihood import line_measures, surprisal_measures
 from rnncli.model.language_model import LanguageModel
 from rnncli.model.mixture import Mixture
 from rnncli.model.ngram import Ngram
-from rnncli.text.tokenizers import Tokenizer
+from rnncli.text.tokenizers import Ids, Tokenizer
 
 Reals = npt.NDArray[np.float64]
 
@@ -43,20 +44,38 @@ class Unit:
 
 @dataclass(frozen=True)
 class ScoredLine:
-    """A line without its end, and its tokens with it, with the text that each adds to those before.
+    """A line without its end, and what is known of its ids (N,), its end among them.
 
-    `boundary` (N,) is -ln P(a boundary) before each token, `breaks` (N,) whether it is one.
+    `boundary` (N,) is -ln P(a boundary) before each of them, `breaks` the ids that are one. Units are made
+    when they are asked for: of a million lines of which only the sum is wanted, none.
     """
 
     text: str
-    tokens: tuple[Unit, ...]
-    pieces: tuple[str, ...]
+    ids: Ids
+    token_nats: Reals
+    entropy: Reals
+    rank: Reals
     boundary: Reals
-    breaks: npt.NDArray[np.bool_]
+    breaks: frozenset[int]
+    tokenizer: Tokenizer
 
     @property
     def nats(self) -> float:
-        return sum(token.nats for token in self.tokens)
+        return float(self.token_nats.sum())
+
+    @cached_property
+    def tokens(self) -> tuple[Unit, ...]:
+        unknown, columns = self.tokenizer.unknown_id, (self.ids, self.token_nats, self.rank, self.entropy)
+        return tuple(
+            Unit(self.tokenizer.symbol(token), nats, int(rank), entropy, token == unknown)
+            for token, nats, rank, entropy in zip(*(column.tolist() for column in columns), strict=True)
+        )
+
+    @cached_property
+    def pieces(self) -> tuple[str, ...]:
+        """What each token adds to the text: nothing where a character is not whole yet."""
+        decoder = self.tokenizer.decoder()
+        return tuple(decoder.push(token) for token in self.ids.tolist())
 
 
 class LineScorer:
@@ -74,7 +93,7 @@ class LineScorer:
         self._tokenizer = tokenizer
         self._beside = beside
         self._boundaries = _boundaries(tokenizer)
-        if words and not self._boundaries:
+        if words and not self._boundaries and tokenizer.level != "word":
             raise ConfigError(
                 "the model has never seen white space, and knows no words", hint="use --unit token"
             )
@@ -103,44 +122,39 @@ class LineScorer:
                 weight = mixture.weight(known, entropy)
                 mass = ngram.mass(text, self._boundaries)[inside]
                 boundary = -np.log(weight * np.exp(-boundary) + (1.0 - weight) * mass)
-        scored = []
-        for line, own, start in zip(lines, encoded, starts.tolist(), strict=True):
-            decoder = self._tokenizer.decoder()
-            tokens = tuple(
-                Unit(
-                    self._tokenizer.symbol(token),
-                    float(nats[start + at]),
-                    int(rank[start + at]),
-                    float(entropy[start + at]),
-                    token == self._tokenizer.unknown_id,
-                )
-                for at, token in enumerate(own.tolist())
+        breaks = frozenset(self._boundaries)
+        return [
+            ScoredLine(
+                line,
+                own,
+                nats[start : start + len(own)],
+                entropy[start : start + len(own)],
+                rank[start : start + len(own)],
+                boundary[start : start + len(own)],
+                breaks,
+                self._tokenizer,
             )
-            pieces = tuple(decoder.push(token) for token in own.tolist())
-            scored.append(
-                ScoredLine(
-                    line, tokens, pieces, boundary[start : start + len(own)], np.isin(own, self._boundaries)
-                )
-            )
-        return scored
+            for line, own, start in zip(lines, encoded, starts.tolist(), strict=True)
+        ]
 
 
-def words(line: ScoredLine, tokenizer: Tokenizer) -> list[Unit]:
+def words(line: ScoredLine) -> list[Unit]:
     """The words of a line, what stands between white space, with the mass of the boundary after each."""
-    if tokenizer.level == "word":
+    if line.tokenizer.level == "word":
         return [token for token in line.tokens[:-1] if token.text.strip()]
     found: list[Unit] = []
     parts: list[int] = []
-    for at, piece in enumerate(line.pieces):
-        if line.breaks[at] and parts:
+    for at, (token, piece) in enumerate(zip(line.ids.tolist(), line.pieces, strict=True)):
+        ends = token in line.breaks
+        if ends and parts:
             tokens = [line.tokens[part] for part in parts]
-            nats = sum(token.nats for token in tokens) + float(line.boundary[at])
-            if line.breaks[parts[0]]:
+            nats = sum(part.nats for part in tokens) + float(line.boundary[at])
+            if int(line.ids[parts[0]]) in line.breaks:
                 nats -= float(line.boundary[parts[0]])
             text = "".join(line.pieces[part] for part in parts).strip()
             found.append(Unit(text, nats, tokens[0].rank, tokens[0].entropy, any(t.oov for t in tokens)))
             parts.clear()
-        if piece.strip() or not line.breaks[at]:
+        if piece.strip() or not ends:
             parts.append(at)
     return found
 
@@ -164,9 +178,9 @@ def characters(line: ScoredLine) -> list[Unit]:
 
 
 def _boundaries(tokenizer: Tokenizer) -> list[int]:
-    """The tokens before which a word is over: those that begin with white space."""
+    """The tokens before which a word is over: those that begin with white space; words need none."""
     if tokenizer.level == "word":
-        return list(range(tokenizer.vocab_size))
+        return []
     return [token for token in range(tokenizer.vocab_size) if _alone(tokenizer, token)[:1].isspace()]
 
 

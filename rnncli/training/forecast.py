@@ -113,9 +113,9 @@ def validation_seconds(training: TrainConfig, corpus: CorpusSize, speed: float) 
     return sampled_cost(corpus.valid_tokens, training.validation_tokens) / (_SCORING_SPEEDUP * speed)
 
 
-def ngram_seconds(corpus: CorpusSize, order: int, speed: float) -> float:
-    """How long it takes to fit an n-gram and to score the whole held-out part for its weight."""
-    return _NGRAM_SECONDS * order * corpus.train_tokens + corpus.valid_tokens / (_SCORING_SPEEDUP * speed)
+def ngram_seconds(training: TrainConfig, corpus: CorpusSize, order: int, speed: float) -> float:
+    """How long it takes to fit an n-gram, and its weights on what a validation scores."""
+    return _NGRAM_SECONDS * order * corpus.train_tokens + validation_seconds(training, corpus, speed)
 
 
 def affordable_validation_tokens(corpus: CorpusSize, speed: float, seconds: float) -> int:

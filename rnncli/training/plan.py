@@ -22,6 +22,7 @@ from rnncli.training.forecast import (
 )
 from rnncli.training.machine import Machine, Measure, choose_arrangement, for_lines
 from rnncli.training.recipes import (
+    MOST_MEMBERS,
     against_memorising,
     choose_model,
     choose_training,
@@ -72,7 +73,8 @@ def make_plan(
     reasons = list(reasons or [])
     model, training, speed = _suited(corpus, wishes, machine, measure, reasons)
     measured = model.members
-    model, training = against_memorising(model, training, corpus, wishes, speed, reasons)
+    most = _most_members(model, training, machine)
+    model, training = against_memorising(model, training, corpus, wishes, speed, most, reasons)
     speed *= measured / model.members  # they take their steps one after another
     training = _choose_budget(training, corpus, wishes, speed, reasons)
     training = _choose_validations(training, corpus, wishes, speed)
@@ -137,6 +139,17 @@ def _choose_validations(
         number = min(max(affordable, _FEWEST_VALIDATIONS), _MOST_VALIDATIONS)
         training = replace(training, validations=number)
     return training
+
+
+def _most_members(model: ModelConfig, training: TrainConfig, machine: Machine) -> int:
+    """How many networks like this one fit into the memory together, of those that any time pays for."""
+    members = MOST_MEMBERS
+    if machine.memory_bytes is not None:
+        while members > 1 and (
+            memory_bytes(replace(model, members=members), training, machine.device) > machine.memory_bytes
+        ):
+            members -= 1
+    return members
 
 
 def _check_memory(model: ModelConfig, needed_bytes: int, machine: Machine) -> None:

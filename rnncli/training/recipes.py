@@ -36,7 +36,7 @@ _ENOUGH_EPOCHS, _MOST_EPOCHS, _ENOUGH_TOKENS = 20, 60, 2_000_000
 # Two networks that have read a text half as often each are better than one, once that is often enough and
 # they have more weights than the text has tokens. The eighth still adds a little, and each makes writing
 # and scoring slower.
-_EPOCHS_FOR_A_MEMBER, _MOST_MEMBERS = 5.0, 8
+_EPOCHS_FOR_A_MEMBER, MOST_MEMBERS = 5.0, 8
 # Lines as samples: tokens of a window, the longest that is learned in one stretch, the most side by side.
 _LINES_WINDOW, _LONGEST_LINE, _MOST_LINES = 2048, 256, 512
 
@@ -101,12 +101,16 @@ def against_memorising(
     corpus: CorpusSize,
     wishes: Wishes,
     speed: float,
+    most_members: int,
     reasons: list[str],
 ) -> tuple[ModelConfig, TrainConfig]:
-    """Members, dropout and weight decay by how often the text is read; `speed` is this very network's."""
+    """Members, dropout and weight decay by how often the text is read.
+
+    `speed` is this very network's, and memory holds `most_members` of it.
+    """
     affordable = wishes.seconds * speed if wishes.seconds is not None else None
     if "members" not in wishes.model and affordable is not None:
-        model = replace(model, members=_members(affordable, corpus))
+        model = replace(model, members=min(_members(affordable, corpus), most_members))
         if model.members > 1:
             reasons.append(f"{model.members} members: better than one network that reads the text more often")
             affordable /= model.members
@@ -143,7 +147,7 @@ def _grown(value: float, least: float, most: float) -> float:
 def _members(tokens: float, corpus: CorpusSize) -> int:
     """How many networks can share the visits of so many tokens."""
     needed = _EPOCHS_FOR_A_MEMBER * enough_epochs(corpus) / _ENOUGH_EPOCHS
-    return min(max(int(tokens / corpus.train_tokens / needed), 1), _MOST_MEMBERS)
+    return min(max(int(tokens / corpus.train_tokens / needed), 1), MOST_MEMBERS)
 
 
 def _paid(affordable: float | None, corpus: CorpusSize, wishes: Wishes) -> float:

@@ -94,3 +94,18 @@ def test_the_own_part_can_be_taken_line_by_line_too(models: Command, rhyme: Path
     assert models("eval", "-m", "b", "--json").json == never
     assert never["tokens"] == line["tokens"]
     assert never["nats"] != line["nats"]
+
+
+@pytest.mark.parametrize("by", ["position", "frequency", "line"])
+def test_the_loss_can_be_broken_down(models: Command, rhyme: Path, by: str) -> None:
+    models("ngram", "a", "--order", "3")
+    for name in ("a", "b"):
+        record = models("eval", rhyme, "-m", name, "--by", by, "--json").json
+        rows = record[f"by_{by}"]
+        if by != "line":
+            assert sum(row["tokens"] for row in rows) == record["tokens"]
+            nats = sum(row["tokens"] * row["nats_per_token"] for row in rows)
+            assert nats == pytest.approx(record["nats"], rel=1e-6)
+        shown = models("eval", rhyme, "-m", name, "--by", by).out
+        assert f"by {by}" in shown
+        assert "█" in shown

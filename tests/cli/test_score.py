@@ -170,3 +170,13 @@ def test_pairs_and_tops_that_make_no_sense_are_refused(
     ran = trained("score", "-m", "char", *options, stdin=given)
     assert ran.code == 1
     assert named in ran.err
+
+
+def test_a_page_holds_the_lines_coloured(trained: Command, own_folder: Path) -> None:
+    ran = trained("score", "-m", "char", "--html", "page.html", stdin=b"the <rain>\na lamp\n")
+    assert ran.code == 0, ran.err
+    content = (own_folder / "page.html").read_text(encoding="utf-8")
+    assert content.startswith("<!doctype html>")
+    assert "stdin under char" in content
+    assert content.count("<p>") == 2
+    assert trained("score", "-m", "char", "--html", "no/page.html", stdin=b"a\n").code == 1

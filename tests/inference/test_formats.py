@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,17 +18,19 @@ from rnncli.inference.formats import (
     Tsv,
 )
 from rnncli.inference.surprisal import ScoredLine, Unit
+from rnncli.text.tokenizers import CharTokenizer, WordTokenizer
 
-TENS = {"the": -4.0812, "cat": -2.6882, "zzz": -3.0, "</s>": -1.40115}
+TENS = np.array([-4.0812, -2.6882, -3.0, -1.40115])
+WORDS = WordTokenizer(["<unk>", "<eos>", "the", "cat"])
 LINE = ScoredLine(
     "the cat zzz",
-    tuple(
-        Unit("<eos>" if word == "</s>" else word, -ten * math.log(10.0), rank, 2.0 - rank / 4, word == "zzz")
-        for rank, (word, ten) in enumerate(TENS.items(), 1)
-    ),
-    ("the", " cat", " zzz", "\n"),
-    np.zeros(4),
-    np.array([False, True, True, True]),
+    np.array([2, 3, 0, 1], np.uint8),
+    token_nats=-TENS * math.log(10.0),
+    entropy=np.array([1.75, 1.5, 1.25, 1.0]),
+    rank=np.arange(1.0, 5.0),
+    boundary=np.zeros(4),
+    breaks=frozenset(),
+    tokenizer=WORDS,
 )
 
 
@@ -45,12 +48,9 @@ def test_tsv_is_that_of_lm_zoo() -> None:
 
 
 def test_a_cell_holds_no_tab_and_no_line_end() -> None:
-    odd = ScoredLine(
-        "a\tb",
-        (Unit("\t", 1.0, 1, 1.0, False), Unit("\n", 1.0, 1, 1.0, False)),
-        (),
-        LINE.boundary,
-        LINE.breaks,
+    ones, marks = np.ones(2), CharTokenizer("\t\n")
+    odd = replace(
+        LINE, text="a\tb", ids=marks.encode("\t\n"), token_nats=ones, entropy=ones, rank=ones, tokenizer=marks
     )
     assert Tsv(tokens, "e").line(1, odd, "") == "1\t1\t\\t\t1.000000\n1\t2\t\\n\t1.000000\n"
     assert "a\\tb" in Tsv(None, "e").line(1, odd, "")
@@ -67,11 +67,8 @@ def test_neural_complexity_leaves_the_end_out_and_counts_from_nought() -> None:
     shape = NeuralComplexity(tokens)
     assert shape.head() == "word sentid sentpos wlen surp entropy entred\n"
     rows = [row.split(" ") for row in shape.line(1, LINE, "").splitlines()]
-    assert [row[:4] for row in rows] == [
-        ["the", "0", "0", "3"],
-        ["cat", "0", "1", "3"],
-        ["zzz", "0", "2", "3"],
-    ]
+    assert [row[:3] for row in rows] == [["the", "0", "0"], ["cat", "0", "1"], ["<unk>", "0", "2"]]
+    assert [row[3] for row in rows] == ["3", "3", "5"]
     bits = math.log(2.0)
     assert [float(row[5]) for row in rows] == pytest.approx([1.75 / bits, 1.5 / bits, 1.25 / bits], abs=1e-6)
     assert [float(row[6]) for row in rows] == pytest.approx([0.0, 0.25 / bits, 0.25 / bits], abs=1e-6)
@@ -93,7 +90,7 @@ def test_srilm_is_that_of_debug_2() -> None:
         "\tp( the | <s> ) \t= [rnn] 8.29469e-05 [ -4.0812 ]\n"
         "\tp( cat | the ...) \t= [rnn] 0.00205022 [ -2.6882 ]\n"
         "\tp( <unk> | cat ...) \t= [OOV] 0 [ -inf ]\n"
-        "\tp( </s> | zzz ...) \t= [rnn] 0.0397054 [ -1.40115 ]\n"
+        "\tp( </s> | <unk> ...) \t= [rnn] 0.0397054 [ -1.40115 ]\n"
         "1 sentences, 3 words, 1 OOVs\n"
         f"0 zeroprobs, logprob= -8.17055 ppl= {10 ** (8.17055 / 3):.6g} ppl1= {10 ** (8.17055 / 2):.6g}\n"
         "\n"
@@ -105,10 +102,10 @@ def test_srilm_is_that_of_debug_2() -> None:
 
 
 def test_kenlm_is_that_of_query() -> None:
-    ids = {"the": 5, "cat": 7, "zzz": 0, "<eos>": 1}
+    ids = {"the": 5, "cat": 7, "<unk>": 0, "<eos>": 1}
     shape = Kenlm(ids.__getitem__)
     assert shape.line(1, LINE, "") == (
-        "the=5 1 -4.0812\tcat=7 1 -2.6882\tzzz=0 1 -3\t</s>=1 1 -1.40115\tTotal: -11.1705 OOV: 1\n"
+        "the=5 1 -4.0812\tcat=7 1 -2.6882\t<unk>=0 1 -3\t</s>=1 1 -1.40115\tTotal: -11.1705 OOV: 1\n"
     )
     names, values = zip(*(row.split("\t") for row in shape.tail().splitlines()), strict=True)
     assert names == ("Perplexity including OOVs:", "Perplexity excluding OOVs:", "OOVs:", "Tokens:")

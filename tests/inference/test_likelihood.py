@@ -7,7 +7,7 @@ import torch
 from rnncli.inference.evaluation import estimate, evaluate
 from rnncli.inference.likelihood import (
     nats_and_entropy,
-    sampled_nats,
+    sampled_measures,
     stream_measures,
     token_nats,
 )
@@ -77,7 +77,7 @@ def test_a_network_that_forgets_nothing_is_still_scored_exactly() -> None:
     ids = random_ids(6000)
     exact = sum(scored(model, ids, lanes=1, window=10**6))
     assert sum(scored(model, ids, lanes=7, window=64)) == pytest.approx(exact, rel=1e-6)
-    unchecked, _ = sampled_nats(model, ids, len(ids), lanes=7)
+    unchecked, _ = sampled_measures(model, ids, len(ids), lanes=7)
     assert float(unchecked.sum()) != pytest.approx(exact, rel=1e-4), "the check was needed here"
 
 
@@ -85,8 +85,8 @@ def test_a_network_that_forgets_nothing_is_still_scored_exactly() -> None:
 def test_a_sample_scores_what_it_says_from_all_over_the_text(tokens: int) -> None:
     model, ids = tiny_model(), random_ids(9000)
     exact = np.array(scored(model, ids))
-    nats, positions = sampled_nats(model, ids, tokens)
-    np.testing.assert_allclose(nats, exact[positions], rtol=1e-4, atol=1e-4)
+    nats, positions = sampled_measures(model, ids, tokens)
+    np.testing.assert_allclose(nats[:, 0], exact[positions], rtol=1e-4, atol=1e-4)
     assert len(set(positions.tolist())) == len(positions)
     assert len(positions) == pytest.approx(min(tokens, 9000), rel=0.05)
     assert positions.max() > 7000
@@ -95,7 +95,7 @@ def test_a_sample_scores_what_it_says_from_all_over_the_text(tokens: int) -> Non
 def test_an_estimate_adds_up_like_a_score() -> None:
     model, ids = tiny_model(), random_ids(9000)
     score = estimate(model, ids, 900, lambda chosen: TextCounts(len(chosen), 1, 2), unknown_id=3)
-    assert score.tokens == score.characters == len(sampled_nats(model, ids, 900)[1])
+    assert score.tokens == score.characters == len(sampled_measures(model, ids, 900)[1])
     assert 0 < score.oov_tokens < score.tokens
     whole = evaluate(model, ids, TextCounts(9000, 1, 2), 0).score
     assert score.nats_per_token == pytest.approx(whole.nats_per_token, rel=0.1)

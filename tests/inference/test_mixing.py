@@ -65,7 +65,7 @@ def test_blocks_of_a_long_text_keep_the_history_of_the_ngram(monkeypatch: pytest
 
 def test_the_mixture_is_better_than_either_and_believes_the_ngram_that_knows() -> None:
     model, ngram = tiny_model(), fit_ngram(TRAIN, 3, V, None)
-    mixture = fit_mixture(model, ngram, VALID, None)
+    mixture = fit_mixture(model, ngram, VALID, None, 5_000)
     fresh = cyclic_ids(1_500, 3)
     compared = compare(model, ngram, mixture, fresh, COUNTS, 0)
     network, beside, mixed = nats_of(compared)
@@ -82,7 +82,7 @@ def test_no_token_is_scored_by_weights_that_have_seen_it() -> None:
     with torch.no_grad():
         model.members[0].output_bias[0] = 9.0  # the network says 0, the n-gram counts up
     ids = np.concatenate([np.zeros(600, np.uint8), np.arange(600, dtype=np.uint8) % V])
-    fitted_on_both = compare(model, ngram, fit_mixture(model, ngram, ids, None), ids, COUNTS, 0)
+    fitted_on_both = compare(model, ngram, fit_mixture(model, ngram, ids, None, 5_000), ids, COUNTS, 0)
     honest = compare(model, ngram, None, ids, COUNTS, 0)
     assert nats_of(honest)[0] == nats_of(fitted_on_both)[0]
     assert nats_of(honest)[2] > 1.5 * nats_of(fitted_on_both)[2]

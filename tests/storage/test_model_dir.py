@@ -218,7 +218,7 @@ def no_model(record: dict[str, object]) -> None:
         (no_model, "model is not a JSON object"),
         (an_older_format, "has format 1; this rnncli"),
         (an_unknown_unit, "unit is 'verse'"),
-        (a_number_among_the_stores, "stores or step is of another type"),
+        (a_number_among_the_stores, "stores, step or ngram_order is of another type"),
         (stores_that_are_no_list, "not iterable"),
         (no_unit, "unit"),
     ],

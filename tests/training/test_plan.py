@@ -63,6 +63,16 @@ def test_members_are_for_a_time_and_can_be_named() -> None:
     assert planned(LEAFLET).model.members == 8
 
 
+def test_as_many_members_are_taken_as_memory_holds() -> None:
+    ample, small = (
+        planned(machine=Machine(30_000.0, "cpu", memory), seconds=36_000.0).model
+        for memory in (64 * 10**9, 2 * 10**9)
+    )
+    assert ample.members == 8
+    assert 1 <= small.members < 8
+    assert small.hidden_size == ample.hidden_size
+
+
 def test_a_network_too_narrow_for_its_text_is_widened_before_there_is_a_second() -> None:
     for seconds in (60.0, 120.0, 240.0, 480.0, 960.0, 1920.0, 3840.0):
         model = planned(seconds=seconds).model
