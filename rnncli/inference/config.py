@@ -33,7 +33,7 @@ class SamplingConfig:
 class Adaptation:
     """Dynamic evaluation: after each stretch of `tokens` a step of `rate`, and `decay` of the way back."""
 
-    rate: float = 1e-4
+    rate: float = 3e-4
     decay: float = 2e-3
     tokens: int = 32
 
