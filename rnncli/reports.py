@@ -12,7 +12,8 @@ class Score:
     """Sums over a scored text; they add, and are divided once, here.
 
     `nats` is the total of -ln p over `tokens`; words are runs between white space, line ends not
-    counted; characters are code points; bytes are those of UTF-8; oov_tokens are scored as <unk>.
+    counted; characters are code points; bytes are those of UTF-8; oov_tokens are scored as <unk>, and
+    `oov_nats` of the total are theirs.
     """
 
     nats: float
@@ -21,6 +22,8 @@ class Score:
     characters: int
     bytes: int
     oov_tokens: int = 0
+    oov_nats: float = 0.0
+    line_ends: int = 0
 
     def __add__(self, other: "Score") -> "Score":
         return Score(
@@ -30,6 +33,8 @@ class Score:
             self.characters + other.characters,
             self.bytes + other.bytes,
             self.oov_tokens + other.oov_tokens,
+            self.oov_nats + other.oov_nats,
+            self.line_ends + other.line_ends,
         )
 
     @property
@@ -43,6 +48,24 @@ class Score:
     @property
     def word_perplexity(self) -> float:
         return _exp(_ratio(self.nats, self.words))
+
+    @property
+    def word_perplexity_with_line_ends(self) -> float:
+        """A line's end counts as a word, as in the tables of Penn Treebank."""
+        return _exp(_ratio(self.nats, self.words + self.line_ends))
+
+    @property
+    def oov_rate(self) -> float:
+        return _ratio(self.oov_tokens, self.tokens)
+
+    @property
+    def known_token_perplexity(self) -> float:
+        """Without unknown tokens and what they cost; they still stand in the history of others."""
+        return _exp(_ratio(self.nats - self.oov_nats, self.tokens - self.oov_tokens))
+
+    def open_token_perplexity(self, unseen_types: int) -> float:
+        """With p(<unk>) shared out evenly among so many types that the model has never seen."""
+        return _exp(_ratio(self.nats + self.oov_tokens * math.log(unseen_types), self.tokens))
 
     @property
     def bits_per_character(self) -> float:
@@ -59,6 +82,9 @@ class Score:
             "nats_per_token": self.nats_per_token,
             "token_perplexity": self.token_perplexity,
             "word_perplexity": self.word_perplexity,
+            "word_perplexity_with_line_ends": self.word_perplexity_with_line_ends,
+            "oov_rate": self.oov_rate,
+            "known_token_perplexity": self.known_token_perplexity,
             "bits_per_character": self.bits_per_character,
             "bits_per_byte": self.bits_per_byte,
         }
@@ -94,23 +120,12 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """One text under one or several models; the last speaks for all. Differences are those of interest."""
+class Split:
+    """A text scored as so many streams: how far its nats per token may be from those of one long pass."""
 
-    columns: tuple[Measured, ...]
-    differences: tuple[Difference, ...] = ()
-
-    @property
-    def score(self) -> Score:
-        return self.columns[-1].score
-
-    def record(self) -> dict[str, Any]:
-        """Of the last model; of each by itself, and their differences, where there are several."""
-        several = {
-            "models": [{"name": column.name, **column.record()} for column in self.columns],
-            "differences": [asdict(difference) for difference in self.differences],
-        }
-        return {**self.columns[-1].record(), **(several if len(self.columns) > 1 else {})}
+    streams: int
+    overlap_tokens: int
+    nats_per_token_gap: float
 
 
 @dataclass(frozen=True)
@@ -130,9 +145,47 @@ class Adaptive:
     score: Score
     how: str
 
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One text under one or several models; the last speaks for all. Differences are those of interest.
+
+    `split` says that the figures are not exact; `unseen_types` share p(<unk>) in one of the perplexities;
+    `shares` are groups of tokens `by` something.
+    """
+
+    columns: tuple[Measured, ...]
+    differences: tuple[Difference, ...] = ()
+    split: Split | None = None
+    unseen_types: int | None = None
+    by: str | None = None
+    shares: tuple[Share, ...] = ()
+    adaptive: Adaptive | None = None
+
+    @property
+    def score(self) -> Score:
+        return self.columns[-1].score
+
     def record(self) -> dict[str, Any]:
-        """Under a key of its own, never among static figures."""
-        return {"adaptive": {"how": self.how, **self.score.record()}}
+        """Of the last model; of each by itself, and their differences, where there are several."""
+        record = self._figures(self.columns[-1])
+        if len(self.columns) > 1:
+            record["models"] = [{"name": column.name, **self._figures(column)} for column in self.columns]
+            record["differences"] = [asdict(difference) for difference in self.differences]
+        if self.split is not None:
+            record["split"] = asdict(self.split)
+        if self.by is not None:
+            record[f"by_{self.by}"] = [asdict(share) for share in self.shares]
+        if self.adaptive is not None:  # under a key of its own, never among static figures
+            record["adaptive"] = {"how": self.adaptive.how, **self.adaptive.score.record()}
+        return record
+
+    def _figures(self, column: Measured) -> dict[str, Any]:
+        figures = column.record()
+        if self.unseen_types is not None:
+            figures["unseen_types"] = self.unseen_types
+            figures["open_token_perplexity"] = column.score.open_token_perplexity(self.unseen_types)
+        return figures
 
 
 @dataclass(frozen=True)

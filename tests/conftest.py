@@ -2,12 +2,17 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 
 from rnncli.model.config import ModelConfig
 from rnncli.model.language_model import LanguageModel
+from rnncli.text.counting import TextCounts
+from rnncli.text.store import Part
 
 # One thread makes tiny matrices fast and float sums repeatable.
 torch.set_num_threads(1)
@@ -40,6 +45,17 @@ def tiny_model(**settings: object) -> LanguageModel:
     chosen = {"vocab_size": 11, "hidden_size": 8, "embedding_size": 5, "num_layers": 2, "dropout": 0.0}
     config = ModelConfig(**{**chosen, **settings})  # type: ignore[arg-type]
     return LanguageModel.initialized(config, torch.Generator().manual_seed(7))
+
+
+def part_of(
+    ids: npt.NDArray[np.unsignedinteger[Any]],
+    counts: TextCounts | None = None,
+    line_starts: npt.NDArray[Any] | None = None,
+    unknown_id: int | None = None,
+) -> Part:
+    """Ids as a part, of a text of as many characters unless `counts` says otherwise."""
+    oov_tokens = 0 if unknown_id is None else int(np.count_nonzero(ids == unknown_id))
+    return Part(ids, counts or TextCounts(len(ids), 1, len(ids)), oov_tokens, line_starts, unknown_id)
 
 
 class Eager:

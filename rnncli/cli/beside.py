@@ -26,7 +26,7 @@ def add_ngram(
     began = monotonic()
     record, train = folder.record(), folder.corpus().train
     chosen = _ORDERS.get(record.level, _ORDER) if order is None else order
-    ngram = fit_ngram(train.ids, chosen, record.model.vocab_size, train.line_starts)
+    ngram = fit_ngram(train, chosen, record.model.vocab_size)
     keep(folder, network, ngram)
     note(
         f"{ngram.order}-gram of {ngram.entries:,} entries beside the network, in {monotonic() - began:.1f} s"
@@ -49,4 +49,4 @@ def keep(folder: ModelDir, network: LanguageModel, ngram: Ngram) -> None:
     """
     _, valid = own_part(folder, "valid")
     tokens = folder.record().training.validation_tokens
-    folder.save_ngram(ngram, fit_mixture(network, ngram, valid.ids, valid.line_starts, tokens))
+    folder.save_ngram(ngram, fit_mixture(network, ngram, valid, tokens))

@@ -1,21 +1,44 @@
 """`rnncli eval TEXT -m A -m B`: several models on one text, whatever their tokenizers."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 
-from rnncli.cli.scoring import as_part
-from rnncli.errors import CorpusError
+from rnncli.cli.scoring import Asked, as_part
+from rnncli.errors import ConfigError, CorpusError
 from rnncli.inference.evaluation import network_sums
 from rnncli.inference.intervals import block_cuts, difference, measured
 from rnncli.inference.mixing import mixture_sums
 from rnncli.reports import Evaluation
 from rnncli.storage.model_dir import ModelDir
-from rnncli.text.config import Reset
+from rnncli.text.config import ReadConfig, Reset
 from rnncli.text.counting import code_points
 from rnncli.text.lines import line_starts
-from rnncli.text.reading import Text
+from rnncli.text.reading import Text, read
+
+
+def evaluated(
+    folders: Sequence[ModelDir],
+    device: torch.device,
+    given: Sequence[str],
+    config: ReadConfig,
+    asked: Asked,
+    note: Callable[[str], None],
+) -> tuple[str, Evaluation]:
+    """A column a model, and the best against each of the others, in nats per character.
+
+    Raises ConfigError where more is asked for than several models can be compared in.
+    """
+    if not given or asked.learns or asked.by or asked.streams:
+        raise ConfigError(
+            f"{len(folders)} models are compared on a text that is named, each as it is",
+            hint="name a text, and leave out --by, --streams, --adapt and --cache",
+        )
+    text = read(given, config)
+    evaluation = side_by_side(folders, device, text, asked.reset, note)
+    return text.name, replace(evaluation, unseen_types=asked.unseen_types)
 
 
 def side_by_side(
@@ -34,11 +57,10 @@ def side_by_side(
     chosen = np.unique(np.searchsorted(starts, block_cuts(len(text.content))[:-1]))
     chosen = chosen[chosen < len(starts)]
     characters = np.diff(np.append(starts[chosen], len(text.content)))
-    columns, sums = [], []
+    columns, blocks = [], []
     for folder in folders:
-        note(f"model {folder.path}")
         part, beside, network = as_part(folder, text, reset, note), folder.ngram(), folder.model(device)
-        own = line_starts(part.ids[0 : part.tokens], int(folder.tokenizer().encode("\n")[-1]))
+        own = line_starts(part.ids[0 : part.tokens], part.line_end)
         if len(own) != len(starts):
             raise CorpusError(
                 f"{folder.path} sees {len(own):,} lines where {text.name} has {len(starts):,}",
@@ -46,12 +68,12 @@ def side_by_side(
             )
         cuts = np.append(own[chosen], len(part.ids))
         if beside is None:
-            by_block = network_sums(network, part.ids, cuts, part.line_starts)
+            sums = network_sums(network, part, cuts)
         else:
-            by_block = mixture_sums(network, *beside, part.ids, cuts, part.line_starts)
-        name = folder.path.name
-        columns.append(measured(name, by_block[:, -1], np.diff(cuts), part.counts, part.oov_tokens))
-        sums.append((name, by_block[:, -1]))
-    best = min(sums, key=lambda each: each[1].sum())
-    gaps = (difference(best, each, "character", characters) for each in sums if each is not best)
+            sums = mixture_sums(network, *beside, part, cuts)
+        by_block, oov_nats = sums.of_model(-1)
+        columns.append(measured(folder.path.name, by_block, oov_nats, part, cuts))
+        blocks.append((folder.path.name, by_block))
+    best = min(blocks, key=lambda each: each[1].sum())
+    gaps = (difference(best, each, "character", characters) for each in blocks if each is not best)
     return Evaluation(tuple(columns), tuple(gaps))

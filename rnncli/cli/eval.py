@@ -1,7 +1,7 @@
 """`rnncli eval`: perplexity, bits per character and byte."""
 
 import os
-from dataclasses import asdict
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated
 
@@ -46,11 +46,25 @@ def eval(
     reset: Annotated[
         Reset | None,
         typer.Option(
-            help="Where memory is emptied, and a text begins.", show_default="never; --unit line: line"
+            help="Where memory is emptied, and a text begins; a file is a document.",
+            show_default="never; --unit line: line",
         ),
     ] = None,
     by: Annotated[
         By | None, typer.Option(help="Also where the loss is: by distance, by frequency, in the worst lines.")
+    ] = None,
+    streams: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Quicker, not exact: N streams, each read from 512 tokens before it.",
+            show_default="exact",
+        ),
+    ] = None,
+    unseen_types: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Also the perplexity with p(<unk>) shared among N types."),
     ] = None,
     adapt: Annotated[
         bool,
@@ -80,6 +94,14 @@ def eval(
             help="Its share of the probability.", show_default=f"{Cache.share:g}", rich_help_panel=_ADAPTIVE
         ),
     ] = None,
+    tune: Annotated[
+        bool,
+        typer.Option(
+            "--tune",
+            help="Find the rate and the share on the model's held-out part.",
+            rich_help_panel=_ADAPTIVE,
+        ),
+    ] = False,
     encoding: options.Encoding = None,
     errors: options.Errors = None,
     newlines: options.Newlines = None,
@@ -100,7 +122,6 @@ def eval(
     from rnncli.console import score_view, terminal
     from rnncli.errors import ConfigError
     from rnncli.storage.model_dir import ModelDir
-    from rnncli.text.reading import read
 
     learning = recalling = None
     if adapt or adapt_rate is not None:
@@ -110,40 +131,19 @@ def eval(
             size=Cache.size if cache_size is None else cache_size,
             share=Cache.share if cache_share is None else cache_share,
         )
-    note = terminal.notes(quiet)
-    reading, where = corpora.read_config(context.params), pick_device(device)
-    if model and len(model) > 1:
-        if not text or learning or recalling or by:
-            raise ConfigError(
-                f"{len(model)} models are compared on a text that is named, each as it is",
-                hint="name a text, and leave out --by, --adapt and --cache",
-            )
-        named = read(text, reading)
-        score = comparing.side_by_side([ModelDir.find(name) for name in model], where, named, reset, note)
-        if json:
-            terminal.print_json({"text": named.name, **score.record()})
-        else:
-            score_view.show(named.name, score)
-        return
-    folder = ModelDir.find(model[0] if model else os.environ.get("RNNCLI_MODEL"))
-    note(f"model {folder.path}")
-    network = folder.model(where)
-    if text:
-        name, scored = scoring.read_part(folder, text, reading, reset, note)
-    else:
-        name, scored = scoring.own_part(folder, part.value, reset)
-    weighed_on_it = not text and part is EvalPart.valid
-    score, adaptive = scoring.scored_part(folder, network, scored, weighed_on_it), None
-    shares = scoring.broken_down(folder, network, scored, weighed_on_it, by) if by else ()
-    if learning is not None or recalling is not None:
-        adaptive = scoring.adaptive_part(folder, network, scored, weighed_on_it, learning, recalling)
+    if tune and (adapt_rate, cache_share) != (None, None):
+        raise ConfigError("--tune is to find what --adapt-rate or --cache-share say", hint="leave them out")
+    asked = scoring.Asked(part.value, reset, by, streams, unseen_types, learning, recalling, tune)
+    note, reading = terminal.notes(quiet), corpora.read_config(context.params)
+    names: Sequence[str | None] = model or [os.environ.get("RNNCLI_MODEL")]
+    folders = [ModelDir.find(name) for name in names]
+    for folder in folders:
+        note(f"model {folder.path}")
+    of_one = len(folders) == 1
+    evaluated = scoring.evaluated if of_one else comparing.evaluated
+    name, evaluation = evaluated(folders, pick_device(device), text or [], reading, asked, note)
     if json:
-        apart = adaptive.record() if adaptive else {}
-        groups = {f"by_{by}": [asdict(share) for share in shares]} if by else {}
-        terminal.print_json({"model": folder.path.name, "text": name, **score.record(), **groups, **apart})
+        one = {"model": folders[0].path.name} if of_one else {}
+        terminal.print_json({**one, "text": name, **evaluation.record()})
     else:
-        score_view.show(name, score)
-        if by:
-            score_view.show_shares(by, shares)
-        if adaptive:
-            score_view.show_adaptive(adaptive)
+        score_view.show(name, evaluation)

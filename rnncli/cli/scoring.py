@@ -1,16 +1,18 @@
-"""What `rnncli eval` scores, a text that was named or a part of the model's own, and the score."""
+"""What `rnncli eval` scores, a text that was named or a part of the model's own, and the evaluation."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 
 from rnncli.cli import corpora
 from rnncli.errors import ConfigError, CorpusError
 from rnncli.inference.breakdown import by_frequency, by_line, by_position
 from rnncli.inference.config import Adaptation, By, Cache
-from rnncli.inference.evaluation import evaluate
+from rnncli.inference.evaluation import evaluate, split
 from rnncli.inference.mixing import adaptive_score, compare, token_nats
+from rnncli.inference.tuning import tuned
 from rnncli.model.language_model import LanguageModel
 from rnncli.model.mixture import Mixture
 from rnncli.model.ngram import Ngram
@@ -23,9 +25,65 @@ from rnncli.text.lines import line_starts
 from rnncli.text.reading import Text
 from rnncli.text.segments import encode_segments
 from rnncli.text.store import Part
-from rnncli.text.tokenizers import decode
+from rnncli.text.tokenizers import decode, line_end
 
 _DESCRIBED = {"valid": "held-out part", "test": "test part"}
+
+Beside = tuple[Ngram, Mixture | None] | None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be known of a text besides its score; `part` is scored where no text is named."""
+
+    part: str
+    reset: Reset | None = None
+    by: By | None = None
+    streams: int | None = None
+    unseen_types: int | None = None
+    adaptation: Adaptation | None = None
+    cache: Cache | None = None
+    tune: bool = False
+
+    def __post_init__(self) -> None:
+        if self.tune and not self.learns:
+            raise ConfigError("there is nothing to tune", hint="add --adapt or --cache to --tune")
+
+    @property
+    def learns(self) -> bool:
+        return self.adaptation is not None or self.cache is not None
+
+
+def evaluated(
+    folders: Sequence[ModelDir],
+    device: torch.device,
+    given: Sequence[str],
+    config: ReadConfig,
+    asked: Asked,
+    note: Callable[[str], None],
+) -> tuple[str, Evaluation]:
+    """The name of what one model scored, and all that was asked about it."""
+    (folder,) = folders
+    network = folder.model(device)
+    if given:
+        name, part = read_part(folder, given, config, asked.reset, note)
+    else:
+        name, part = own_part(folder, asked.part, asked.reset)
+    weighed_on_it = not given and asked.part == "valid"
+    if asked.learns and part.line_starts is not None:
+        raise ConfigError(
+            "where memory is emptied there is nothing to adapt along",
+            hint="leave out --adapt and --cache, or add --reset never",
+        )
+    evaluation = scored_part(folder, network, part, weighed_on_it, asked.streams)
+    beside = _beside(folder, weighed_on_it)
+    return name, replace(
+        evaluation,
+        unseen_types=asked.unseen_types,
+        by=asked.by,
+        shares=_broken_down(folder, network, part, beside, asked.by) if asked.by else (),
+        adaptive=_adaptive(folder, network, part, beside, asked) if asked.learns else None,
+    )
 
 
 def read_part(
@@ -50,7 +108,7 @@ def as_part(folder: ModelDir, text: Text, reset: Reset | None, note: Callable[[s
     unseen = corpora.describe_unseen(tokenizer, text.content)
     if unseen:
         note(f"{text.name} has symbols that the model does not know, scored as <unk>: {unseen}")
-    ids, starts = encode_segments(tokenizer, text.content, reset or _own_reset(folder))
+    ids, starts = encode_segments(tokenizer, text.documents, reset or _own_reset(folder))
     if not len(ids):
         raise CorpusError(f"{text.name} has nothing to score", hint="give a text with characters in it")
     unknown = tokenizer.unknown_id
@@ -59,18 +117,27 @@ def as_part(folder: ModelDir, text: Text, reset: Reset | None, note: Callable[[s
         counts=count(text.content),
         oov_tokens=0 if unknown is None else int(np.count_nonzero(ids == unknown)),
         line_starts=starts,
+        unknown_id=unknown,
+        line_end=line_end(tokenizer),
     )
 
 
 def own_part(folder: ModelDir, name: str, reset: Reset | None = None) -> tuple[str, Part]:
-    """A part of the text that the model comes from; raises CorpusError where it has none."""
+    """A part of the text that the model comes from; raises CorpusError where it has none.
+
+    Raises ConfigError where memory is to be emptied between documents: a store keeps only their tokens.
+    """
+    if reset == "document":
+        raise ConfigError(
+            "a model's own part is kept without the borders of its documents", hint="name the files to score"
+        )
     store = folder.corpus()
     part = store.parts[name]
     if not part.tokens:
         raise CorpusError(f"{store.name} has no {_DESCRIBED[name]}", hint="train with --test-fraction 0.1")
     if reset not in (None, _own_reset(folder)):
         text = decode(store.tokenizer, part.ids[0 : part.tokens].tolist())
-        ids, starts = encode_segments(store.tokenizer, text, reset)
+        ids, starts = encode_segments(store.tokenizer, [text], reset)
         part = replace(part, ids=ids, line_starts=starts)
     return f"{_DESCRIBED[name]} of {store.name}", part
 
@@ -79,23 +146,24 @@ def _own_reset(folder: ModelDir) -> Reset:
     return "line" if folder.record().unit == "line" else "never"
 
 
-def scored_part(folder: ModelDir, network: LanguageModel, part: Part, weighed_on_it: bool) -> Evaluation:
+def scored_part(
+    folder: ModelDir, network: LanguageModel, part: Part, weighed_on_it: bool, streams: int | None = None
+) -> Evaluation:
     """The network's score, or, where the folder has an n-gram, both and their mixture.
 
     `weighed_on_it` says that the weights of the mixture were fitted on this very part.
     """
     beside = _beside(folder, weighed_on_it)
-    if beside is None:
-        return evaluate(network, part.ids, part.counts, part.oov_tokens, part.line_starts)
-    return compare(network, *beside, part.ids, part.counts, part.oov_tokens, part.line_starts)
+    found = evaluate(network, part, streams) if beside is None else compare(network, *beside, part, streams)
+    return found if streams is None else replace(found, split=split(network, part, streams))
 
 
-def broken_down(
-    folder: ModelDir, network: LanguageModel, part: Part, weighed_on_it: bool, by: By
+def _broken_down(
+    folder: ModelDir, network: LanguageModel, part: Part, beside: Beside, by: By
 ) -> tuple[Share, ...]:
     """Where the nats of the model as a whole are, by what was asked for."""
     ids = part.ids[0 : part.tokens]
-    nats = token_nats(network, _beside(folder, weighed_on_it), ids, part.line_starts)
+    nats = token_nats(network, beside, part)
     if by == "position":
         return by_position(nats, part.line_starts)
     if by == "frequency":
@@ -103,39 +171,26 @@ def broken_down(
         return by_frequency(
             nats, ids, np.bincount(train[0 : len(train)], minlength=network.config.vocab_size)
         )
-    tokenizer = folder.tokenizer()
-    return by_line(nats, ids, line_starts(ids, int(tokenizer.encode("\n")[-1])), tokenizer)
+    return by_line(nats, ids, line_starts(ids, part.line_end), folder.tokenizer())
 
 
-def _beside(folder: ModelDir, weighed_on_it: bool) -> tuple[Ngram, Mixture | None] | None:
+def _beside(folder: ModelDir, weighed_on_it: bool) -> Beside:
     """The n-gram and the weights that may be used: none where they were fitted on what is to be scored."""
     kept = folder.ngram()
     return None if kept is None else (kept[0], None if weighed_on_it else kept[1])
 
 
-def adaptive_part(
-    folder: ModelDir,
-    network: LanguageModel,
-    part: Part,
-    weighed_on_it: bool,
-    adaptation: Adaptation | None,
-    cache: Cache | None,
-) -> Adaptive:
-    """The score of network, n-gram if there is one, and cache, learning as they go.
-
-    Raises ConfigError where lines know nothing of one another: there is nothing to go on from.
-    """
-    if part.line_starts is not None:
-        raise ConfigError(
-            "where memory is emptied there is nothing to adapt along",
-            hint="leave out --adapt and --cache, or add --reset never",
-        )
-    beside = _beside(folder, weighed_on_it)
-    train = folder.corpus().train.ids
-    score = adaptive_score(network, train, beside, adaptation, cache, part.ids, part.counts, part.oov_tokens)
+def _adaptive(folder: ModelDir, network: LanguageModel, part: Part, beside: Beside, asked: Asked) -> Adaptive:
+    """The score of network, n-gram if there is one, and cache, learning as they go."""
+    train, adaptation, cache = folder.corpus().train.ids, asked.adaptation, asked.cache
+    if asked.tune:
+        _, valid = own_part(folder, "valid", "never")
+        adaptation, cache = tuned(network, train, _beside(folder, True), adaptation, cache, valid)
+    score = adaptive_score(network, train, beside, adaptation, cache, part)
     parts = [
         "network" if adaptation is None else f"network adapting at rate {adaptation.rate:g}",
         None if beside is None else f"{beside[0].order}-gram",
-        None if cache is None else f"cache of {cache.size:,} tokens with {cache.share:.0%}",
+        None if cache is None else f"cache of {cache.size:,} tokens with {cache.share:.1%}",
     ]
-    return Adaptive(score, ", ".join(part for part in parts if part is not None))
+    how = ", ".join(part for part in parts if part is not None)
+    return Adaptive(score, f"{how}; tuned on the held-out part" if asked.tune else how)

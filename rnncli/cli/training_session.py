@@ -157,12 +157,10 @@ def carry_out(session: Session, view: View, ranks: Ranks = ALONE) -> Outcome:
     """Train to the end of the budget or to the first Ctrl-C; what is shown is also kept."""
     folder, run, store, training = session.folder, session.run, session.store, session.training
     windows = _windows(store, run.model.config, training)
-    valid, unknown = store.valid, store.tokenizer.unknown_id
 
     def validate(model: LanguageModel) -> Score:
-        tokens = training.validation_tokens
         with precision_context(training, model.device):
-            return estimate(model, valid.ids, tokens, store.measure, unknown, valid.line_starts)
+            return estimate(model, store.valid, training.validation_tokens, store.measure)
 
     view.show(session.planned)
     logged = run.seconds

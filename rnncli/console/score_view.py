@@ -1,6 +1,7 @@
 """What models say of a text: its size once, a column a model, and how they differ."""
 
 import math
+from collections.abc import Iterator
 
 from rich.table import Table
 from rich.text import Text
@@ -8,34 +9,31 @@ from rich.text import Text
 from rnncli.console.safe_text import one_line
 from rnncli.console.terminal import stdout_console
 from rnncli.console.units import perplexity
-from rnncli.reports import Adaptive, Difference, Evaluation, Measured, Score, Share
+from rnncli.reports import Adaptive, Difference, Evaluation, Measured, Score, Share, Split
 
 _BAR = 24
-_FIGURES = (
-    ("total", "nats"),
-    ("loss", "nats per token"),
-    ("  from", "in 95 of 100 such texts"),
-    ("  to", ""),
-    ("perplexity", "per token"),
-    ("perplexity", "per word"),
-    ("entropy", "bits per character"),
-    ("entropy", "bits per byte"),
-)
+_SURE = "in 95 of 100 such texts"
 
 
 def show(name: str, evaluation: Evaluation) -> None:
-    """All static figures of a text."""
+    """All static figures of a text; what was asked besides, and last, apart, figures of another kind."""
     console = stdout_console()
     console.print(Text(one_line(name), style="bold"))
-    console.print(_sizes(evaluation.columns[0].score))
+    console.print(_sizes(evaluation.score))
     several = len(evaluation.columns) > 1
     titles = [column.name for column in evaluation.columns] if several else None
-    console.print(_figures([_values(column) for column in evaluation.columns], titles))
+    console.print(_figures(evaluation.columns, titles, evaluation.unseen_types))
     for difference in evaluation.differences:
         console.print(Text(_sentence(difference)))
+    if evaluation.split is not None:
+        console.print(Text(_warning(evaluation.split), style="yellow"))
+    if evaluation.by is not None:
+        _show_shares(evaluation.by, evaluation.shares)
+    if evaluation.adaptive is not None:
+        _show_adaptive(evaluation.adaptive)
 
 
-def show_shares(by: str, shares: tuple[Share, ...]) -> None:
+def _show_shares(by: str, shares: tuple[Share, ...]) -> None:
     """A bar a group of tokens: nats per token; and what part of the whole loss is theirs."""
     console = stdout_console()
     console.print(Text(f"by {by}", style="bold"))
@@ -59,20 +57,20 @@ def show_shares(by: str, shares: tuple[Share, ...]) -> None:
     console.print(table)
 
 
-def show_adaptive(adaptive: Adaptive) -> None:
+def _show_adaptive(adaptive: Adaptive) -> None:
     """By itself, under a title that says what it is."""
     console = stdout_console()
     console.print(Text(f"adaptive: {adaptive.how}", style="bold"))
     console.print(Text("it learns from the text that it scores: never compare with static figures"))
-    console.print(_figures([_values(Measured("", adaptive.score, None, None))], None))
+    console.print(_figures((Measured("", adaptive.score, None, None),), None, None))
 
 
 def _sizes(score: Score) -> Table:
     table = _table(1)
-    known = f"{score.oov_tokens:,} of them <unk>" if score.oov_tokens else "all known"
+    known = f"{score.oov_tokens:,} of them <unk>, {score.oov_rate:.2%}" if score.oov_tokens else "all known"
     for label, value, unit in (
         ("tokens", score.tokens, known),
-        ("words", score.words, "between white space; line ends not counted"),
+        ("words", score.words, f"between white space, and {score.line_ends:,} line ends"),
         ("characters", score.characters, "code points"),
         ("bytes", score.bytes, "of UTF-8"),
     ):
@@ -80,28 +78,37 @@ def _sizes(score: Score) -> Table:
     return table
 
 
-def _values(column: Measured) -> list[str]:
-    score = column.score
-    return [
-        f"{score.nats:,.1f}",
-        f"{score.nats_per_token:.4f}",
-        "" if column.low is None else f"{column.low:.4f}",
-        "" if column.high is None else f"{column.high:.4f}",
-        perplexity(score.token_perplexity),
-        perplexity(score.word_perplexity),
-        f"{score.bits_per_character:.4f}",
-        f"{score.bits_per_byte:.4f}",
-    ]
-
-
-def _figures(columns: list[list[str]], titles: list[str] | None) -> Table:
+def _figures(columns: tuple[Measured, ...], titles: list[str] | None, unseen_types: int | None) -> Table:
+    """A row a figure, of those that the text has, a column a model."""
     table = _table(len(columns))
     if titles:
         table.add_row("", *(Text(title, style="bold") for title in titles), "")
-    for (label, unit), values in zip(_FIGURES, zip(*columns, strict=True), strict=True):
-        if any(values):
-            table.add_row(label, *values, unit)
+    scores = [column.score for column in columns]
+    table.add_row("total", *(f"{score.nats:,.1f}" for score in scores), "nats")
+    table.add_row("loss", *(f"{score.nats_per_token:.4f}" for score in scores), "nats per token")
+    if any(column.low is not None for column in columns):
+        table.add_row("  from", *(_bound(column.low) for column in columns), _SURE)
+        table.add_row("  to", *(_bound(column.high) for column in columns), "")
+    for values, unit in _perplexities(scores, unseen_types):
+        table.add_row("perplexity", *map(perplexity, values), unit)
+    table.add_row("entropy", *(f"{score.bits_per_character:.4f}" for score in scores), "bits per character")
+    table.add_row("entropy", *(f"{score.bits_per_byte:.4f}" for score in scores), "bits per byte")
     return table
+
+
+def _perplexities(scores: list[Score], unseen_types: int | None) -> Iterator[tuple[list[float], str]]:
+    yield [score.token_perplexity for score in scores], "per token"
+    if any(score.oov_tokens for score in scores):
+        yield [score.known_token_perplexity for score in scores], "per token, without <unk>"
+    if unseen_types is not None:
+        shared = [score.open_token_perplexity(unseen_types) for score in scores]
+        yield shared, f"per token, <unk> shared by {unseen_types:,} types"
+    yield [score.word_perplexity for score in scores], "per word"
+    yield [score.word_perplexity_with_line_ends for score in scores], "per word or line end"
+
+
+def _bound(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
 
 
 def _table(columns: int) -> Table:
@@ -119,3 +126,10 @@ def _sentence(difference: Difference) -> str:
         sure = f" (95%: {difference.low:.4f} to {difference.high:.4f})"
     gap = f"{difference.nats:.4f} nats per {difference.unit}{sure}"
     return one_line(f"{difference.better} beats {difference.worse} by {gap}")
+
+
+def _warning(split: Split) -> str:
+    return (
+        f"not exact: in {split.streams:,} streams, each read from {split.overlap_tokens} tokens before it; "
+        f"nats per token may be off by {split.nats_per_token_gap:.1e}"
+    )

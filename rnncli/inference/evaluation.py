@@ -1,79 +1,73 @@
 """A text's score under a model, in units that compare across models and tokenizers."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from rnncli.inference.intervals import block_cuts, block_sums, measured
+from rnncli.inference.intervals import BlockSums, block_cuts, block_sums, measured
 from rnncli.inference.likelihood import (
+    LANES,
+    WARM_UP,
+    Measure,
     line_measures,
+    nats_alone,
     sampled_lines,
     sampled_measures,
+    split_gap,
     stream_measures,
 )
 from rnncli.model.language_model import LanguageModel
-from rnncli.reports import Evaluation, Score
+from rnncli.reports import Evaluation, Score, Split
 from rnncli.text.counting import TextCounts
-from rnncli.text.shards import Shards
+from rnncli.text.store import Part
 from rnncli.text.tokenizers import Ids
 
-LineStarts = npt.NDArray[Any]
 
+def evaluate(model: LanguageModel, text: Part, streams: int | None = None) -> Evaluation:
+    """Score every token once: with full history, or, where memory is emptied, with that since then.
 
-def evaluate(
-    model: LanguageModel,
-    ids: Ids | Shards,
-    counts: TextCounts,
-    oov_tokens: int,
-    line_starts: LineStarts | None = None,
-) -> Evaluation:
-    """Score ids (N,), each once; `counts` and `oov_tokens` are those of the text they stand for.
-
-    With full history; where `line_starts` (L,) say that lines are samples of their own, with that of
-    the line.
+    So many `streams` make it quicker and not exact: see likelihood.split_gap.
     """
-    cuts = block_cuts(len(ids))
-    sums = network_sums(model, ids, cuts, line_starts)
-    return Evaluation((measured("network", sums[:, 0], np.diff(cuts), counts, oov_tokens),))
+    cuts = block_cuts(text.tokens)
+    sums = network_sums(model, text, cuts, streams)
+    return Evaluation((measured("network", *sums.of_model(0), text, cuts),))
 
 
 def network_sums(
-    model: LanguageModel, ids: Ids | Shards, cuts: npt.NDArray[np.int64], line_starts: LineStarts | None
-) -> npt.NDArray[np.float64]:
-    """Nats of ids (N,) by block, which are told by where they begin and the last ends (K + 1,) -> (K, 1)."""
-    parts = stream_measures(model, ids) if line_starts is None else line_measures(model, ids, line_starts)
-    return block_sums(parts, cuts, 1)
+    model: LanguageModel, text: Part, cuts: npt.NDArray[np.int64], streams: int | None = None
+) -> BlockSums:
+    """Of the network alone; blocks are told by where they begin and the last ends (K + 1,)."""
+    return block_sums(network_measures(model, text, nats_alone, streams), text, cuts, 1)
 
 
-def estimate(
-    model: LanguageModel,
-    ids: Ids | Shards,
-    tokens: int,
-    measure: Callable[[Ids], TextCounts],
-    unknown_id: int | None,
-    line_starts: LineStarts | None = None,
-) -> Score:
-    """Score about `tokens` of the ids (N,), spread evenly: quick enough to watch a training.
+def network_measures(
+    model: LanguageModel, text: Part, measure: Measure, streams: int | None = None
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Of every token in order, in blocks (n, M), memory emptied where the text says so."""
+    if text.line_starts is None:
+        return stream_measures(model, text.ids, measure, streams or LANES, checked=streams is None)
+    return line_measures(model, text.ids, text.line_starts, measure)
+
+
+def split(model: LanguageModel, text: Part, streams: int) -> Split:
+    """How far the score of a text in so many streams may be off; lines need none, and are exact."""
+    gap = 0.0 if text.line_starts is not None else split_gap(model, text.ids, streams)
+    return Split(streams, WARM_UP, gap)
+
+
+def estimate(model: LanguageModel, text: Part, tokens: int, measure: Callable[[Ids], TextCounts]) -> Score:
+    """Score about `tokens` of a text, spread evenly: quick enough to watch a training.
 
     `measure` gives the size of the text that some ids stand for.
     """
-    if line_starts is None:
-        measures, positions = sampled_measures(model, ids, tokens)
-        total = float(measures.sum(dtype=np.float64))
+    if text.line_starts is None:
+        measures, positions = sampled_measures(model, text.ids, tokens)
     else:
-        chosen, positions = sampled_lines(ids, tokens, line_starts)
-        total = _total(line_measures(model, ids, line_starts, lines=chosen))
-    scored = ids[positions]
-    oov_tokens = 0 if unknown_id is None else int(np.count_nonzero(scored == unknown_id))
-    return _score(total, len(scored), measure(scored), oov_tokens)
-
-
-def _total(blocks: Iterator[npt.NDArray[np.float32]]) -> float:
-    """The sum of the nats, which come first among the measures."""
-    return sum(float(block[:, 0].sum(dtype=np.float64)) for block in blocks)
-
-
-def _score(nats: float, tokens: int, counts: TextCounts, oov_tokens: int) -> Score:
-    return Score(nats, tokens, counts.words, counts.characters, counts.bytes, oov_tokens)
+        chosen, positions = sampled_lines(text.ids, tokens, text.line_starts)
+        measures = np.concatenate(list(line_measures(model, text.ids, text.line_starts, lines=chosen)))
+    nats, ids = measures[:, 0].astype(np.float64), text.ids[positions]
+    unknown = ids == text.unknown_id
+    sample = replace(text, ids=ids, counts=measure(ids), oov_tokens=int(unknown.sum()))
+    return sample.score(float(nats.sum()), float(nats[unknown].sum()))

@@ -7,13 +7,13 @@ of the two figures.
 """
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from rnncli.reports import Difference, Measured, Score
-from rnncli.text.counting import TextCounts
+from rnncli.reports import Difference, Measured
+from rnncli.text.store import Part
 
 Reals = npt.NDArray[np.floating[Any]]
 Sums = npt.NDArray[np.float64]
@@ -30,23 +30,32 @@ def block_cuts(tokens: int) -> Whole:
     return np.arange(blocks + 1) * tokens // blocks
 
 
-def block_sums(parts: Iterator[Reals], cuts: Whole, models: int) -> Sums:
-    """Nats of the tokens in their order, in parts (n, M) -> sums by block (K, M)."""
-    first, sums = 0, np.zeros((len(cuts) - 1, models))
+class BlockSums(NamedTuple):
+    """Nats of a text by block, and of its unknown tokens in all, under M models: (K, M) and (M,)."""
+
+    nats: Sums
+    oov_nats: Sums
+
+    def of_model(self, model: int) -> tuple[Sums, float]:
+        return self.nats[:, model], float(self.oov_nats[model])
+
+
+def block_sums(parts: Iterator[Reals], text: Part, cuts: Whole, models: int) -> BlockSums:
+    """Nats of the tokens of `text` in their order, in parts (n, M) -> their sums."""
+    first, sums, unknown = 0, np.zeros((len(cuts) - 1, models)), np.zeros(models)
     for part in parts:
-        blocks = np.searchsorted(cuts, np.arange(first, first + len(part)), side="right") - 1
-        columns = [np.bincount(blocks, column, len(cuts) - 1) for column in part.astype(np.float64).T]
-        sums += np.stack(columns, 1)
-        first += len(part)
-    return sums
+        last = first + len(part)
+        blocks = np.searchsorted(cuts, np.arange(first, last), side="right") - 1
+        columns = part.astype(np.float64).T
+        sums += np.stack([np.bincount(blocks, column, len(cuts) - 1) for column in columns], 1)
+        unknown += columns[:, text.ids[first:last] == text.unknown_id].sum(1)
+        first = last
+    return BlockSums(sums, unknown)
 
 
-def measured(name: str, sums: Sums, tokens: Whole, counts: TextCounts, oov_tokens: int) -> Measured:
-    """Nats and tokens by block (K,) -> the score with the interval of its nats per token."""
-    score = Score(
-        float(sums.sum()), int(tokens.sum()), counts.words, counts.characters, counts.bytes, oov_tokens
-    )
-    return Measured(name, score, *_bounds(sums, tokens))
+def measured(name: str, sums: Sums, oov_nats: float, text: Part, cuts: Whole) -> Measured:
+    """Nats by block (K,), and of unknown tokens -> the score, with the interval of its nats per token."""
+    return Measured(name, text.score(float(sums.sum()), oov_nats), *_bounds(sums, np.diff(cuts)))
 
 
 def difference(

@@ -8,22 +8,23 @@ import numpy.typing as npt
 
 from rnncli.inference.adaptive import adaptive_measures
 from rnncli.inference.config import Adaptation, Cache
-from rnncli.inference.intervals import block_cuts, block_sums, difference, measured
+from rnncli.inference.evaluation import network_measures
+from rnncli.inference.intervals import BlockSums, block_cuts, block_sums, difference, measured
 from rnncli.inference.likelihood import (
     BLOCK_TOKENS,
     line_measures,
+    nats_alone,
     nats_and_entropy,
     sampled_lines,
     sampled_measures,
-    stream_measures,
 )
 from rnncli.model import mixture, ngram
 from rnncli.model.language_model import LanguageModel
 from rnncli.model.mixture import Mixture
 from rnncli.model.ngram import Ngram
 from rnncli.reports import Evaluation, Score
-from rnncli.text.counting import TextCounts
 from rnncli.text.shards import Shards
+from rnncli.text.store import Part
 from rnncli.text.tokenizers import Ids
 
 LineStarts = npt.NDArray[Any]
@@ -44,18 +45,18 @@ class Measures(NamedTuple):
         )
 
 
-def fit_ngram(ids: Ids | Shards, order: int, vocab_size: int, line_starts: LineStarts | None) -> Ngram:
+def fit_ngram(text: Part, order: int, vocab_size: int) -> Ngram:
     """An n-gram of a training part: one text, or lines that know nothing of one another."""
-    return ngram.fit(_with_starts(ids[0 : len(ids)], vocab_size, line_starts), order, vocab_size)
+    ids = _with_starts(text.ids[0 : text.tokens], vocab_size, text.line_starts)
+    return ngram.fit(ids, order, vocab_size)
 
 
-def fit_mixture(
-    model: LanguageModel, beside: Ngram, ids: Ids | Shards, line_starts: LineStarts | None, tokens: int
-) -> Mixture:
-    """The weights of the two, from about `tokens` of ids (N,) that neither has learned from.
+def fit_mixture(model: LanguageModel, beside: Ngram, text: Part, tokens: int) -> Mixture:
+    """The weights of the two, from about `tokens` of a text that neither has learned from.
 
     At the cost of watching as many in a training: the network's guesses are not checked.
     """
+    ids, line_starts = text.ids, text.line_starts
     if line_starts is None:
         columns, positions = sampled_measures(model, ids, tokens, nats_and_entropy)
         firsts = range(0, len(ids), BLOCK_TOKENS)
@@ -76,23 +77,21 @@ def compare(
     model: LanguageModel,
     beside: Ngram,
     mixed: Mixture | None,
-    ids: Ids | Shards,
-    counts: TextCounts,
-    oov_tokens: int,
-    line_starts: LineStarts | None = None,
+    text: Part,
+    streams: int | None = None,
 ) -> Evaluation:
-    """Network, n-gram and their mixture on the same ids (N,), each id once.
+    """Network, n-gram and their mixture on the same text, each token once.
 
-    Without `mixed` the ids are those on which the weights were fitted: then the weights for either half of
-    them are fitted anew on the other, so that no token is scored by weights that have seen it.
+    Without `mixed` it is the text on which the weights were fitted: then the weights for either half of
+    it are fitted anew on the other, so that no token is scored by weights that have seen it.
     """
-    cuts = block_cuts(len(ids))
-    sums, tokens = mixture_sums(model, beside, mixed, ids, cuts, line_starts).T, np.diff(cuts)
+    cuts = block_cuts(text.tokens)
+    sums, tokens = mixture_sums(model, beside, mixed, text, cuts, streams), np.diff(cuts)
     names = ("network", f"{beside.order}-gram", "mixture")
-    network, alone, together = zip(names, sums, strict=True)
+    network, alone, together = zip(names, sums.nats.T, strict=True)
     better = network if network[1].sum() <= alone[1].sum() else alone
     return Evaluation(
-        tuple(measured(*each, tokens, counts, oov_tokens) for each in (network, alone, together)),
+        tuple(measured(name, *sums.of_model(at), text, cuts) for at, name in enumerate(names)),
         (difference(network, alone, "token", tokens), difference(together, better, "token", tokens)),
     )
 
@@ -101,12 +100,12 @@ def mixture_sums(
     model: LanguageModel,
     beside: Ngram,
     mixed: Mixture | None,
-    ids: Ids | Shards,
+    text: Part,
     cuts: npt.NDArray[np.int64],
-    line_starts: LineStarts | None,
-) -> Reals:
-    """Nats of ids (N,) by block (K, 3): of network, n-gram and mixture, as in `compare`."""
-    parts = _measures(model, beside, ids, line_starts)
+    streams: int | None = None,
+) -> BlockSums:
+    """Of network, n-gram and mixture, as in `compare`."""
+    parts = _measures(model, beside, text, streams)
     if mixed is None:
         parts = iter([_joined(parts)])
 
@@ -115,21 +114,15 @@ def mixture_sums(
             mixture_nats = _cross_fitted(part) if mixed is None else mixed.nats(*part)
             yield np.stack([part.network_nats, part.ngram_nats, mixture_nats], axis=1)
 
-    return block_sums(nats(), cuts, 3)
+    return block_sums(nats(), text, cuts, 3)
 
 
-def token_nats(
-    model: LanguageModel,
-    beside: tuple[Ngram, Mixture | None] | None,
-    ids: Ids | Shards,
-    line_starts: LineStarts | None,
-) -> Reals:
-    """-ln p of each of ids (N,) under the whole model: the network, or its mixture with what is beside it."""
+def token_nats(model: LanguageModel, beside: tuple[Ngram, Mixture | None] | None, text: Part) -> Reals:
+    """-ln p of each token (N,) under the whole model: the network, or its mixture with what is beside it."""
     if beside is None:
-        parts = stream_measures(model, ids) if line_starts is None else line_measures(model, ids, line_starts)
-        return np.concatenate([part[:, 0] for part in parts]).astype(np.float64)
+        return np.concatenate(list(network_measures(model, text, nats_alone)))[:, 0].astype(np.float64)
     ngram, mixed = beside
-    measures = _joined(_measures(model, ngram, ids, line_starts))
+    measures = _joined(_measures(model, ngram, text))
     return _cross_fitted(measures) if mixed is None else mixed.nats(*measures)
 
 
@@ -139,25 +132,43 @@ def adaptive_score(
     beside: tuple[Ngram, Mixture | None] | None,
     adaptation: Adaptation | None,
     cache: Cache | None,
-    ids: Ids | Shards,
-    counts: TextCounts,
-    oov_tokens: int,
+    text: Part,
 ) -> Score:
-    """Of ids (N,) under a model that learns from each stretch of them after it was scored.
+    """Of a text under a model that learns from each stretch of it after it was scored.
 
     The network adapts, the n-gram beside it does not; the cache has its share of their mixture. The weights
     of the mixture are treated as in `compare`.
     """
-    columns = np.concatenate(list(adaptive_measures(model, ids, train_ids, adaptation, cache))).T
+    nats, cached = adaptive_columns(model, train_ids, beside, adaptation, cache, text)
+    if cache is not None:
+        nats = with_cache(nats, cached, cache.share)
+    unknown = text.ids[0 : text.tokens] == text.unknown_id
+    return text.score(float(nats.sum()), float(nats[unknown].sum()))
+
+
+def adaptive_columns(
+    model: LanguageModel,
+    train_ids: Ids | Shards,
+    beside: tuple[Ngram, Mixture | None] | None,
+    adaptation: Adaptation | None,
+    cache: Cache | None,
+    text: Part,
+) -> tuple[Reals, Reals]:
+    """-ln p of each token (N,) under all but the cache, and under the cache alone (N,)."""
+    columns = np.concatenate(list(adaptive_measures(model, text.ids, train_ids, adaptation, cache))).T
     nats, entropy, cached = columns.astype(np.float64)
     if beside is not None:
         ngram, mixed = beside
-        ngram_nats, known = _ngram_nats(ngram, ids, 0, len(ids), None)
+        ngram_nats, known = _ngram_nats(ngram, text.ids, 0, text.tokens, None)
         measures = Measures(nats, ngram_nats, known, entropy)
         nats = _cross_fitted(measures) if mixed is None else mixed.nats(*measures)
-    if cache is not None:  # before the first token there is nothing to remember
-        nats[1:] = -np.logaddexp(np.log1p(-cache.share) - nats[1:], np.log(cache.share) - cached[1:])
-    return Score(float(nats.sum()), len(ids), counts.words, counts.characters, counts.bytes, oov_tokens)
+    return nats, cached
+
+
+def with_cache(nats: Reals, cached: Reals, share: float) -> Reals:
+    """-ln p (N,) where a cache has its share; before the first token there is nothing to remember."""
+    mixed = -np.logaddexp(np.log1p(-share) - nats, np.log(share) - cached)
+    return np.concatenate([nats[:1], mixed[1:]])
 
 
 def _cross_fitted(measures: Measures) -> Reals:
@@ -169,17 +180,13 @@ def _cross_fitted(measures: Measures) -> Reals:
 
 
 def _measures(
-    model: LanguageModel, beside: Ngram, ids: Ids | Shards, line_starts: LineStarts | None
+    model: LanguageModel, beside: Ngram, text: Part, streams: int | None = None
 ) -> Iterator[Measures]:
     """In blocks, in the order of the text."""
-    if line_starts is None:
-        blocks = stream_measures(model, ids, nats_and_entropy)
-    else:
-        blocks = line_measures(model, ids, line_starts, nats_and_entropy)
     first = 0
-    for block in blocks:
+    for block in network_measures(model, text, nats_and_entropy, streams):
         last = first + len(block)
-        nats, known = _ngram_nats(beside, ids, first, last, line_starts)
+        nats, known = _ngram_nats(beside, text.ids, first, last, text.line_starts)
         network, entropy = block.T.astype(np.float64)
         yield Measures(network, nats, known, entropy)
         first = last

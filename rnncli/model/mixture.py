@@ -51,18 +51,18 @@ def fit(network_nats: Reals, ngram_nats: Reals, known: Whole, entropy: Reals) ->
     number = (int(known.max()) + 1) * _ENTROPIES
     # Odds of the n-gram: the two probabilities themselves may be too small to divide.
     odds = np.exp(np.clip(network_nats - ngram_nats, -50.0, 50.0))
-    common = _weights(odds, np.zeros(len(odds), np.int64), np.full(1, 0.5))
-    weights = _weights(odds, buckets, np.repeat(common, number))
-    return Mixture(edges, weights.reshape(-1, _ENTROPIES))
+    common = weights(odds, np.zeros(len(odds), np.int64), np.full(1, 0.5))
+    own = weights(odds, buckets, np.repeat(common, number))
+    return Mixture(edges, own.reshape(-1, _ENTROPIES))
 
 
-def _weights(odds: Reals, buckets: Whole, prior: Reals) -> Reals:
+def weights(odds: Reals, buckets: Whole, prior: Reals) -> Reals:
     """odds (N,) of the n-gram against the network -> a weight of the network for each bucket."""
     tokens = np.bincount(buckets, minlength=len(prior))
-    weights = prior
+    found = prior
     for _ in range(_EM_ROUNDS):
-        own = weights[buckets]
+        own = found[buckets]
         shares = own / (own + (1.0 - own) * odds)
         sums = np.bincount(buckets, shares, len(prior))
-        weights = (sums + _PRIOR_TOKENS * prior) / (tokens + _PRIOR_TOKENS)
-    return weights
+        found = (sums + _PRIOR_TOKENS * prior) / (tokens + _PRIOR_TOKENS)
+    return found

@@ -11,7 +11,7 @@ SubwordKind = Literal["bpe", "unigram"]
 Errors = Literal["strict", "replace"]
 Newlines = Literal["keep", "unix"]
 Split = Literal["end", "lines"]
-Reset = Literal["never", "line", "sentence"]
+Reset = Literal["never", "line", "sentence", "document"]
 Unit = Literal["stream", "line"]
 
 DEFAULT_VALID_FRACTION = 0.1

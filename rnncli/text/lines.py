@@ -93,7 +93,7 @@ class Lines:
         return np.concatenate([[0], np.cumsum(-(-lengths.astype(np.int64) // self.bptt))])
 
 
-def line_starts(ids: Ids, line_end: int) -> npt.NDArray[np.int64]:
+def line_starts(ids: Ids, line_end: int | None) -> npt.NDArray[np.int64]:
     """Where the lines of a text's ids (N,) begin (L,): behind each line end, and at the beginning."""
     behind = np.flatnonzero(ids == line_end) + 1
     return np.concatenate([[0], behind])[: len(behind) + int(not len(behind) or behind[-1] < len(ids))]

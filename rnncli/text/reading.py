@@ -7,6 +7,7 @@ not decode is an error that says where, and what the encoding may be.
 import codecs
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from rnncli.errors import CorpusError
 from rnncli.text.config import ReadConfig
@@ -33,23 +34,28 @@ _SUSPECT_BYTES = 2**16
 
 @dataclass(frozen=True)
 class Text:
-    """A text held in memory: `name` and `encoding` are for people."""
+    """Documents held in memory, one a source: `name` and `encoding` are for people."""
 
-    content: str
+    documents: tuple[str, ...]
     name: str
     encoding: str
+
+    @cached_property
+    def content(self) -> str:
+        """All of them, with nothing between."""
+        return "".join(self.documents)
 
 
 def read(given: Sequence[str], config: ReadConfig) -> Text:
     """Whole texts, in the order given and with nothing between them; raises CorpusError."""
     sources = expand(given)
-    parts, encodings = [], []
+    documents, encodings = [], []
     for source in sources:
         with opened(source) as file:
             stream = CharacterStream(file, config)
-            parts += list(stream)
+            documents.append("".join(stream))
             encodings.append(stream.described)
-    return Text("".join(parts), joined_name(sources), ", ".join(dict.fromkeys(encodings)))
+    return Text(tuple(documents), joined_name(sources), ", ".join(dict.fromkeys(encodings)))
 
 
 def joined_name(sources: Sequence[str]) -> str:

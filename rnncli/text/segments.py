@@ -1,6 +1,7 @@
-"""Where a model's memory is emptied in a text: at lines, sentences, or never."""
+"""Where a model's memory is emptied in a text: at lines, sentences, documents, or never."""
 
 import re
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -16,8 +17,11 @@ _SENTENCE_END = re.compile(
 )
 
 
-def segments(text: str, reset: Reset) -> list[str]:
+def segments(documents: Sequence[str], reset: Reset) -> list[str]:
     """The text in pieces, none of them empty, that make it up again when they are joined."""
+    if reset == "document":
+        return [document for document in documents if document]
+    text = "".join(documents)
     if reset == "never":
         return [text] if text else []
     if reset == "line":
@@ -28,12 +32,12 @@ def segments(text: str, reset: Reset) -> list[str]:
 
 
 def encode_segments(
-    tokenizer: Tokenizer, text: str, reset: Reset
+    tokenizer: Tokenizer, documents: Sequence[str], reset: Reset
 ) -> tuple[Ids, npt.NDArray[np.int64] | None]:
     """Each piece cut by itself: ids (N,) and where the pieces begin (L,); None where it is one text."""
     if reset == "never":
-        return tokenizer.encode(text), None
-    pieces = [ids for piece in segments(text, reset) if len(ids := tokenizer.encode(piece))]
+        return tokenizer.encode("".join(documents)), None
+    pieces = [ids for piece in segments(documents, reset) if len(ids := tokenizer.encode(piece))]
     lengths = np.array([len(ids) for ids in pieces], np.int64)
     joined = np.concatenate(pieces) if pieces else np.zeros(0, smallest_dtype(tokenizer.vocab_size))
     return joined, np.cumsum(lengths) - lengths

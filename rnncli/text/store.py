@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rnncli.errors import ConfigError, CorpusError, RnncliError
+from rnncli.reports import Score
 from rnncli.text.config import ReadConfig, TextConfig, Unit
 from rnncli.text.corpus import Corpus, Source, stamp
 from rnncli.text.counting import TextCounts, count
@@ -27,7 +28,7 @@ from rnncli.text.opening import opened
 from rnncli.text.shards import Shards
 from rnncli.text.sources import STDIN, expand
 from rnncli.text.subword import SubwordTokenizer
-from rnncli.text.tokenizers import Ids, Tokenizer, decode, fingerprint, from_json, smallest_dtype
+from rnncli.text.tokenizers import Ids, Tokenizer, decode, fingerprint, from_json, line_end, smallest_dtype
 
 FORMAT_VERSION = 2
 PARTS = ("train", "valid", "test")
@@ -38,16 +39,28 @@ _AGAIN = "tokenize the text again"
 
 @dataclass(frozen=True)
 class Part:
-    """ids (N,), the size of the text they stand for, and, with --unit line, where lines begin (L,)."""
+    """ids (N,), the size of the text they stand for, and where memory is emptied (L,), if it is.
+
+    `oov_tokens` of them are `unknown_id`; `line_end` is the id that ends a line, None where none does.
+    """
 
     ids: Ids | Shards
     counts: TextCounts
     oov_tokens: int
     line_starts: npt.NDArray[Any] | None
+    unknown_id: int | None = None
+    line_end: int | None = None
 
     @property
     def tokens(self) -> int:
         return len(self.ids)
+
+    def score(self, nats: float, oov_nats: float) -> Score:
+        """What a model says of all of it, and of its unknown tokens, beside its sizes."""
+        ends = int(np.count_nonzero(self.ids[0 : self.tokens] == self.line_end))
+        counts = self.counts
+        sizes = (self.tokens, counts.words, counts.characters, counts.bytes)
+        return Score(nats, *sizes, self.oov_tokens, oov_nats, ends)
 
 
 @dataclass(frozen=True)
@@ -263,6 +276,8 @@ def _map_parts(
             counts=TextCounts(size.characters, size.words, size.bytes),
             oov_tokens=size.oov_tokens,
             line_starts=None if lines is None else lines[line : line + size.lines],
+            unknown_id=tokenizer.unknown_id,
+            line_end=line_end(tokenizer),
         )
         token, line = token + size.tokens, line + size.lines
     return parts
@@ -280,6 +295,8 @@ def _joined_part(parts: Sequence[Part]) -> Part:
         counts,
         sum(part.oov_tokens for part in parts),
         np.concatenate(starts) if starts else None,
+        parts[0].unknown_id,
+        parts[0].line_end,
     )
 
 

@@ -70,6 +70,12 @@ def decode(tokenizer: Tokenizer, ids: Iterable[int]) -> str:
     return "".join(decoder.push(int(token)) for token in ids) + decoder.finish()
 
 
+def line_end(tokenizer: Tokenizer) -> int | None:
+    """The id of every line end, a token of its own at all levels; None where the model knows no lines."""
+    last = int(tokenizer.encode("\n")[-1])
+    return None if last == tokenizer.unknown_id else last
+
+
 def fingerprint(tokenizer: Tokenizer) -> str:
     """Equal for tokenizers that give equal ids, and for no others."""
     return hashlib.sha256(tokenizer.to_bytes()).hexdigest()

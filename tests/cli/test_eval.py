@@ -1,5 +1,6 @@
 """Several models on one text: side by side, also between tokenizers."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,63 @@ def test_a_memory_that_is_emptied_is_that_of_pieces_by_themselves(
     whole = models("eval", "all.txt", "-m", name, "--json").json
     assert whole["nats"] != pytest.approx(together["nats"], rel=1e-5)
     assert whole["tokens"] == together["tokens"]
+
+
+def test_every_file_is_a_document(models: Command, own_folder: Path) -> None:
+    texts = ["the rain came down.\nthe rain\n", "a lamp was lit. A page\n"]
+    for number, text in enumerate(texts):
+        (own_folder / f"{number}.txt").write_text(text)
+    named = ("0.txt", "1.txt", "-m", "b", "--json")
+    together = models("eval", *named, "--reset", "document").json
+    apart = [models("eval", f"{number}.txt", "-m", "b", "--json").json["nats"] for number in range(2)]
+    assert together["nats"] == pytest.approx(sum(apart), rel=1e-5)
+    assert models("eval", *named).json["nats"] != pytest.approx(together["nats"], rel=1e-5)
+    own = models("eval", "-m", "b", "--reset", "document")
+    assert own.code == 1
+    assert "borders of its documents" in own.err
+
+
+@pytest.mark.parametrize("name", ["a", "w", "s"])
+def test_line_ends_are_those_of_the_text_at_every_level(models: Command, rhyme: Path, name: str) -> None:
+    record = models("eval", rhyme, "-m", name, "--json").json
+    assert record["line_ends"] == rhyme.read_text().count("\n")
+
+
+def test_unknown_words_are_left_out_or_shared_and_counted(models: Command, own_folder: Path) -> None:
+    (own_folder / "new.txt").write_text("the zebra came more;\na quagga was what\n")
+    record = models("eval", "new.txt", "-m", "w", "--unseen-types", "1000", "--json").json
+    assert (record["oov_tokens"], record["oov_rate"], record["line_ends"]) == (2, 0.2, 2)
+    known = math.exp((record["nats"] - record["oov_nats"]) / 8)
+    assert record["known_token_perplexity"] == pytest.approx(known)
+    assert record["open_token_perplexity"] == pytest.approx(record["token_perplexity"] * 1000**0.2)
+    shown = models("eval", "new.txt", "-m", "w", "--unseen-types", "1000").out
+    assert "per token, without <unk>" in shown
+    assert "<unk> shared by 1,000 types" in shown
+
+
+def test_streams_say_that_they_are_not_exact(models: Command, own_folder: Path, rhyme: Path) -> None:
+    (own_folder / "long.txt").write_text(rhyme.read_text() * 3)
+    exact = models("eval", "long.txt", "-m", "b", "--json").json
+    split = models("eval", "long.txt", "-m", "b", "--streams", "8", "--json").json
+    assert "split" not in exact
+    assert (split["split"]["streams"], split["split"]["overlap_tokens"]) == (8, 512)
+    assert split["nats_per_token"] == pytest.approx(exact["nats_per_token"], abs=1e-4)
+    assert "not exact: in 8 streams" in models("eval", "long.txt", "-m", "b", "--streams", "8").out
+
+
+def test_the_settings_of_learning_are_found_on_the_held_out_part(models: Command, rhyme: Path) -> None:
+    record = models("eval", rhyme, "-m", "a", "--adapt", "--cache", "--tune", "--json").json
+    assert record["adaptive"]["how"].endswith("; tuned on the held-out part")
+    fixed = models("eval", rhyme, "-m", "a", "--adapt", "--cache", "--json").json
+    assert record["adaptive"]["nats"] < fixed["adaptive"]["nats"]
+    assert record["nats"] == fixed["nats"]
+    for arguments, named in (
+        (("--tune",), "there is nothing to tune"),
+        (("--tune", "--adapt-rate", "0.1"), "--tune is to find what --adapt-rate"),
+    ):
+        ran = models("eval", "-m", "a", *arguments)
+        assert ran.code == 1
+        assert named in ran.err
 
 
 def test_the_own_part_can_be_taken_line_by_line_too(models: Command, rhyme: Path) -> None:

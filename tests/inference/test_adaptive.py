@@ -12,12 +12,10 @@ from rnncli.inference.likelihood import stream_measures
 from rnncli.inference.mixing import adaptive_score, fit_ngram
 from rnncli.model.language_model import LanguageModel
 from rnncli.model.mixture import Mixture
-from rnncli.text.counting import TextCounts
-from tests.conftest import tiny_model
+from tests.conftest import part_of, tiny_model
 
 TRAIN = np.random.default_rng(1).integers(0, 11, 500).astype(np.uint8)
 REPEATING = np.tile(np.array([3, 1, 4, 1, 5, 9, 2, 6], np.uint8), 60)
-COUNTS = TextCounts(characters=480, words=80, bytes=480)
 
 
 def measured(
@@ -94,9 +92,9 @@ def test_a_cache_says_what_followed_alike_memories() -> None:
 
 def test_the_cache_has_its_share_of_the_mixture() -> None:
     model, cache = tiny_model(), Cache(share=0.25)
-    ngram = fit_ngram(TRAIN, 2, 11, None)
+    ngram = fit_ngram(part_of(TRAIN), 2, 11)
     even = Mixture(np.zeros(0), np.full((1, 1), 0.5))
-    score = adaptive_score(model, TRAIN, (ngram, even), None, cache, REPEATING, COUNTS, 0)
+    score = adaptive_score(model, TRAIN, (ngram, even), None, cache, part_of(REPEATING))
     columns = measured(model, REPEATING, cache=cache).astype(np.float64)
     others = ngram.nats(np.concatenate([[11], REPEATING]))[0][1:]
     static = 0.5 * np.exp(-columns[:, 0]) + 0.5 * np.exp(-others)

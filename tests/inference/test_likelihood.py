@@ -8,6 +8,7 @@ from rnncli.inference.evaluation import estimate, evaluate
 from rnncli.inference.likelihood import (
     nats_and_entropy,
     sampled_measures,
+    split_gap,
     stream_measures,
     token_nats,
 )
@@ -15,7 +16,7 @@ from rnncli.model.config import Cell
 from rnncli.model.language_model import LanguageModel
 from rnncli.text.counting import TextCounts
 from rnncli.text.tokenizers import Ids
-from tests.conftest import tiny_model
+from tests.conftest import part_of, tiny_model
 
 CELLS: list[Cell] = ["rnn", "gru", "lstm"]
 
@@ -65,7 +66,7 @@ def test_the_figure_does_not_depend_on_batch_or_window(cell: Cell, layout: dict[
     assert sum(scored(model, ids, **layout)) == pytest.approx(exact, rel=1e-6)
 
 
-def test_a_network_that_forgets_nothing_is_still_scored_exactly() -> None:
+def model_that_forgets_nothing() -> LanguageModel:
     """h' = h + x: the first token matters for ever, so that guessed states never come right."""
     model = tiny_model(cell="rnn", nonlinearity="relu", num_layers=1)
     kernel = model.members[0].layers[0].kernel
@@ -74,11 +75,33 @@ def test_a_network_that_forgets_nothing_is_still_scored_exactly() -> None:
         kernel.weight_ih_l0.abs_().mul_(0.01)
         model.members[0].embedding.weight.abs_()
         model.members[0].output_weight.mul_(0.01)
-    ids = random_ids(6000)
+    return model
+
+
+def test_a_network_that_forgets_nothing_is_still_scored_exactly() -> None:
+    model, ids = model_that_forgets_nothing(), random_ids(6000)
     exact = sum(scored(model, ids, lanes=1, window=10**6))
     assert sum(scored(model, ids, lanes=7, window=64)) == pytest.approx(exact, rel=1e-6)
     unchecked, _ = sampled_measures(model, ids, len(ids), lanes=7)
     assert float(unchecked.sum()) != pytest.approx(exact, rel=1e-4), "the check was needed here"
+
+
+@pytest.mark.parametrize("count", [0, 1, 600, 1024, 1025, 9000])
+def test_streams_of_a_network_that_forgets_lose_nothing_and_say_so(count: int) -> None:
+    model, ids = tiny_model(), random_ids(count)
+    split = [nats for block in stream_measures(model, ids, lanes=6, checked=False) for nats in block[:, 0]]
+    np.testing.assert_allclose(split, scored(model, ids), rtol=1e-4, atol=1e-4)
+    assert 0.0 <= split_gap(model, ids, 6) < 1e-6
+
+
+def test_streams_of_a_network_that_forgets_nothing_are_off_by_about_what_they_say() -> None:
+    model, ids = model_that_forgets_nothing(), random_ids(30_000)
+    exact = sum(scored(model, ids))
+    split = sum(float(block.sum()) for block in stream_measures(model, ids, lanes=16, checked=False))
+    gap = split_gap(model, ids, 16)
+    assert split != pytest.approx(exact, rel=1e-4)
+    assert gap > 1e-5
+    assert 0.1 < abs(split - exact) / len(ids) / gap < 100.0
 
 
 @pytest.mark.parametrize("tokens", [700, 5000, 9000, 10**6])
@@ -94,10 +117,10 @@ def test_a_sample_scores_what_it_says_from_all_over_the_text(tokens: int) -> Non
 
 def test_an_estimate_adds_up_like_a_score() -> None:
     model, ids = tiny_model(), random_ids(9000)
-    score = estimate(model, ids, 900, lambda chosen: TextCounts(len(chosen), 1, 2), unknown_id=3)
+    score = estimate(model, part_of(ids, unknown_id=3), 900, lambda some: TextCounts(len(some), 1, 2))
     assert score.tokens == score.characters == len(sampled_measures(model, ids, 900)[1])
     assert 0 < score.oov_tokens < score.tokens
-    whole = evaluate(model, ids, TextCounts(9000, 1, 2), 0).score
+    whole = evaluate(model, part_of(ids)).score
     assert score.nats_per_token == pytest.approx(whole.nats_per_token, rel=0.1)
 
 
@@ -115,16 +138,19 @@ def test_token_nats_is_minus_ln_p() -> None:
 
 
 def test_an_empty_text_scores_nothing() -> None:
-    score = evaluate(tiny_model(), random_ids(0), TextCounts(0, 0, 0), 0).score
+    score = evaluate(tiny_model(), part_of(random_ids(0))).score
     assert (score.nats, score.tokens) == (0.0, 0)
 
 
-def test_oov_tokens_of_the_text_are_handed_on_and_those_of_an_estimate_counted() -> None:
+@pytest.mark.parametrize(("unknown", "places"), [(0, [0, 2]), (2, [3]), (None, [])])
+def test_unknown_tokens_and_what_they_cost_are_counted_apart(unknown: int | None, places: list[int]) -> None:
     ids = np.array([0, 1, 0, 2], np.uint8)
-    assert evaluate(tiny_model(), ids, TextCounts(4, 1, 4), oov_tokens=2).score.oov_tokens == 2
-    for unknown, expected in ((0, 2), (2, 1), (None, 0)):
-        score = estimate(tiny_model(), ids, 4, lambda some: TextCounts(len(some), 1, 4), unknown)
-        assert (score.tokens, score.oov_tokens) == (4, expected)
+    text, nats = part_of(ids, unknown_id=unknown), scored(tiny_model(), ids)
+    whole = evaluate(tiny_model(), text).score
+    watched = estimate(tiny_model(), text, 4, lambda some: TextCounts(len(some), 1, 4))
+    for score in (whole, watched):
+        assert (score.tokens, score.oov_tokens) == (4, len(places))
+        assert score.oov_nats == pytest.approx(sum(nats[place] for place in places), rel=1e-6)
 
 
 def test_probabilities_of_all_continuations_add_up_to_one() -> None:

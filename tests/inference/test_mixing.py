@@ -12,12 +12,10 @@ from rnncli.inference.generation import generate
 from rnncli.inference.mixing import compare, fit_mixture, fit_ngram
 from rnncli.model.mixture import Mixture
 from rnncli.reports import Evaluation
-from rnncli.text.counting import TextCounts
 from rnncli.text.lines import line_starts
-from tests.conftest import tiny_model
+from tests.conftest import part_of, tiny_model
 
 V, END = 11, 10
-COUNTS = TextCounts(characters=5_000, words=800, bytes=5_000)
 EVEN = Mixture(np.zeros(0), np.full((1, 1), 0.5))
 
 
@@ -43,9 +41,10 @@ def test_the_network_and_the_ngram_say_what_they_say_alone(
     monkeypatch.setattr(likelihood, "_LINES_AT_ONCE", 5)
     model = tiny_model()
     starts = line_starts(VALID, END) if lines else None
-    ngram = fit_ngram(TRAIN, 4, V, line_starts(TRAIN, END) if lines else None)
-    network, beside, _ = nats_of(compare(model, ngram, EVEN, VALID, COUNTS, 0, starts))
-    alone = evaluate(model, VALID, COUNTS, 0, starts).score
+    ngram = fit_ngram(part_of(TRAIN, line_starts=line_starts(TRAIN, END) if lines else None), 4, V)
+    text = part_of(VALID, line_starts=starts)
+    network, beside, _ = nats_of(compare(model, ngram, EVEN, text))
+    alone = evaluate(model, text).score
     assert network == pytest.approx(alone.nats, rel=1e-5)
     texts = np.split(VALID, starts[1:]) if starts is not None else [VALID]
     nats = [ngram.nats(np.concatenate([[V], text]))[0][1:].sum() for text in texts]
@@ -53,21 +52,22 @@ def test_the_network_and_the_ngram_say_what_they_say_alone(
 
 
 def test_blocks_of_a_long_text_keep_the_history_of_the_ngram(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, ngram = tiny_model(), fit_ngram(TRAIN, 5, V, None)
-    whole = nats_of(compare(model, ngram, EVEN, VALID, COUNTS, 0))
+    model, ngram = tiny_model(), fit_ngram(part_of(TRAIN), 5, V)
+    whole = nats_of(compare(model, ngram, EVEN, part_of(VALID)))
     real = likelihood.stream_measures
     monkeypatch.setattr(
-        "rnncli.inference.mixing.stream_measures", lambda *given: real(*given, block_tokens=7)
+        "rnncli.inference.evaluation.stream_measures",
+        lambda *given, **how: real(*given, **how, block_tokens=7),
     )
-    parts = nats_of(compare(model, ngram, EVEN, VALID, COUNTS, 0))
+    parts = nats_of(compare(model, ngram, EVEN, part_of(VALID)))
     assert parts == pytest.approx(whole, rel=1e-5)
 
 
 def test_the_mixture_is_better_than_either_and_believes_the_ngram_that_knows() -> None:
-    model, ngram = tiny_model(), fit_ngram(TRAIN, 3, V, None)
-    mixture = fit_mixture(model, ngram, VALID, None, 5_000)
+    model, ngram = tiny_model(), fit_ngram(part_of(TRAIN), 3, V)
+    mixture = fit_mixture(model, ngram, part_of(VALID), 5_000)
     fresh = cyclic_ids(1_500, 3)
-    compared = compare(model, ngram, mixture, fresh, COUNTS, 0)
+    compared = compare(model, ngram, mixture, part_of(fresh))
     network, beside, mixed = nats_of(compared)
     assert beside < 0.5 * network
     assert mixed < beside + 0.01 * len(fresh)
@@ -78,18 +78,19 @@ def test_the_mixture_is_better_than_either_and_believes_the_ngram_that_knows() -
 
 def test_no_token_is_scored_by_weights_that_have_seen_it() -> None:
     """Two halves that ask for opposite weights: those of the other half are wrong."""
-    model, ngram = tiny_model(), fit_ngram(TRAIN, 2, V, None)
+    model, ngram = tiny_model(), fit_ngram(part_of(TRAIN), 2, V)
     with torch.no_grad():
         model.members[0].output_bias[0] = 9.0  # the network says 0, the n-gram counts up
     ids = np.concatenate([np.zeros(600, np.uint8), np.arange(600, dtype=np.uint8) % V])
-    fitted_on_both = compare(model, ngram, fit_mixture(model, ngram, ids, None, 5_000), ids, COUNTS, 0)
-    honest = compare(model, ngram, None, ids, COUNTS, 0)
+    text = part_of(ids)
+    fitted_on_both = compare(model, ngram, fit_mixture(model, ngram, text, 5_000), text)
+    honest = compare(model, ngram, None, text)
     assert nats_of(honest)[0] == nats_of(fitted_on_both)[0]
     assert nats_of(honest)[2] > 1.5 * nats_of(fitted_on_both)[2]
 
 
 def test_a_generated_token_comes_from_the_mixture() -> None:
-    model, ngram = tiny_model(), fit_ngram(TRAIN, 3, V, None)
+    model, ngram = tiny_model(), fit_ngram(part_of(TRAIN), 3, V)
     rng, greedy = np.random.default_rng(0), SamplingConfig(temperature=0.0)
     believing = Mixture(np.zeros(0), np.full((1, 1), 1e-6))
     tokens = generate(model, np.array([3, 4], np.uint8), greedy, rng, beside=(ngram, believing))

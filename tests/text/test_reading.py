@@ -73,7 +73,7 @@ def test_a_byte_order_mark_decides_the_encoding_and_is_dropped(
 
 @pytest.mark.parametrize(("mark", "encoding"), MARKED, ids=[encoding for _, encoding in MARKED])
 def test_a_byte_order_mark_alone_is_an_empty_text(mark: bytes, encoding: str) -> None:
-    assert read_bytes(mark) == Text("", "a.txt", encoding)
+    assert read_bytes(mark) == Text(("",), "a.txt", encoding)
 
 
 def test_only_the_first_mark_of_a_file_is_dropped() -> None:
@@ -85,7 +85,7 @@ def test_only_the_first_mark_of_a_file_is_dropped() -> None:
 
 @pytest.mark.parametrize("content", ["", "a", "月", VERSE, VERSE.rstrip()])
 def test_without_a_mark_a_text_is_utf_8(content: str) -> None:
-    assert read_bytes(content.encode()) == Text(content, "a.txt", "utf-8")
+    assert read_bytes(content.encode()) == Text((content,), "a.txt", "utf-8")
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_a_few_nuls_are_characters_and_many_are_where_the_encoding_is_named() ->
 
 @by_encoding
 def test_a_named_encoding_is_used(small_blocks: None, encoding: str, text: str, names: set[str]) -> None:
-    assert read_bytes((text * 3).encode(encoding), encoding=encoding) == Text(text * 3, "a.txt", encoding)
+    assert read_bytes((text * 3).encode(encoding), encoding=encoding) == Text((text * 3,), "a.txt", encoding)
 
 
 @by_encoding
@@ -189,13 +189,13 @@ def test_a_text_with_lone_surrogates_is_not_valid() -> None:
 def test_what_does_not_decode_is_replaced_on_demand_and_counted(
     small_blocks: None, data: bytes, content: str, described: str
 ) -> None:
-    assert read_bytes(data, errors="replace") == Text(content, "a.txt", described)
+    assert read_bytes(data, errors="replace") == Text((content,), "a.txt", described)
 
 
 def test_a_named_encoding_is_replaced_in_too() -> None:
     data = SIMPLE.encode("gb18030") + b"\xff\n" + SIMPLE.encode("gb18030")
     text = read_bytes(data, errors="replace", encoding="gb18030")
-    assert text == Text(SIMPLE + "\ufffd\n" + SIMPLE, "a.txt", "gb18030, 1 replaced")
+    assert text == Text((SIMPLE + "\ufffd\n" + SIMPLE,), "a.txt", "gb18030, 1 replaced")
 
 
 # -- line ends
@@ -226,7 +226,9 @@ def test_a_setting_nobody_knows_is_refused() -> None:
 def test_files_follow_one_another_in_the_order_given_with_nothing_between() -> None:
     Path("b.txt").write_bytes(b"\xef\xbb\xbfbe")
     Path("a.txt").write_bytes("é\n".encode("utf-16"))
-    assert read("b.txt", "a.txt", "b.txt") == Text("beé\nbe", "b.txt, a.txt, b.txt", "utf-8, utf-16-le")
+    assert read("b.txt", "a.txt", "b.txt") == Text(
+        ("be", "é\n", "be"), "b.txt, a.txt, b.txt", "utf-8, utf-16-le"
+    )
 
 
 def test_many_names_are_shortened() -> None:
@@ -244,7 +246,7 @@ def test_a_file_that_cannot_be_opened_is_named(name: str) -> None:
 def test_a_dash_is_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("a.txt").write_bytes(b"a\n")
     give_stdin(monkeypatch, b"\xff\xfe" + "é\r\n".encode("utf-16-le"))
-    assert read("a.txt", "-") == Text("a\né\r\n", "a.txt, stdin", "utf-8, utf-16-le")
+    assert read("a.txt", "-") == Text(("a\n", "é\r\n"), "a.txt, stdin", "utf-8, utf-16-le")
 
 
 def test_stdin_is_decoded_as_strictly_as_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
