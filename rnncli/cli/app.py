@@ -9,7 +9,7 @@ from typing import Annotated, Never
 import typer
 
 from rnncli import __version__
-from rnncli.cli import eval, generate, info, ngram, score, tokenize, train
+from rnncli.cli import eval, generate, info, ngram, rescore, score, tokenize, train
 from rnncli.console import terminal
 from rnncli.errors import RnncliError
 
@@ -26,6 +26,7 @@ for command in (
     ngram.ngram,
     eval.eval,
     score.score,
+    rescore.rescore,
     generate.generate,
     info.info,
 ):

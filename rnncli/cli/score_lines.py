@@ -17,6 +17,7 @@ from rnncli.inference.formats import Format, Units
 from rnncli.inference.surprisal import LineScorer, ScoredLine
 from rnncli.storage.model_dir import ModelDir
 from rnncli.text.config import ReadConfig
+from rnncli.text.nbest import named_lines
 from rnncli.text.opening import opened
 from rnncli.text.reading import CharacterStream
 from rnncli.text.sources import expand, readable_name
@@ -81,7 +82,11 @@ def stream(
     number, kept = 0, list[ScoredLine]()
     for source in sources:
         for lines in batches(source, reading):
-            names, texts = _named(lines, number, source) if wanted.format in _NAMED_LINES else ([], lines)
+            names, texts = (
+                named_lines(lines, number, readable_name(source))
+                if wanted.format in _NAMED_LINES
+                else ([], lines)
+            )
             scored = scorer.score(texts)
             kept += scored if html is not None else []
             rows = (
@@ -156,14 +161,3 @@ def batches(source: str, reading: ReadConfig) -> Iterator[list[str]]:
                 yield lines[first : first + _LINES_AT_ONCE]
     if held:
         yield [held]
-
-
-def _named(lines: list[str], number: int, source: str) -> tuple[list[str], list[str]]:
-    """ "utt-1 to be" -> "utt-1", "to be"; raises CorpusError for a line without a name."""
-    pairs = [line.split(maxsplit=1) for line in lines]
-    for at, pair in enumerate(pairs, number + 1):
-        if not pair:
-            raise CorpusError(
-                f"line {at:,} of {readable_name(source)} has no name", hint="write: utt-1 the words"
-            )
-    return [pair[0] for pair in pairs], [pair[1] if len(pair) > 1 else "" for pair in pairs]
