@@ -57,6 +57,10 @@ def score(
         ScoreBase | None,
         typer.Option(help="Of the logarithms of tsv; the others have theirs.", show_default="2"),
     ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,...", help="Of tsv besides: rank, entropy, entropy-reduction, oov."),
+    ] = None,
     top: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Only the N lines with the most bits per character."),
@@ -94,13 +98,16 @@ def score(
     from rnncli.storage.model_dir import ModelDir
 
     wanted = score_lines.Wanted(
-        format.value, None if unit is None else unit.value, None if base is None else base.value
+        format.value,
+        None if unit is None else unit.value,
+        None if base is None else base.value,
+        tuple(columns.split(",")) if columns else (),
     )
     plain = wanted == score_lines.Wanted("tsv") and html is None
     if (top is not None and pairs) or ((top is not None or pairs) and not plain):
         raise ConfigError(
             "--top and --pairs have a form of their own",
-            hint="give one of them, without --unit, --format, --base and --html",
+            hint="give one of them, without --unit, --format, --base, --columns and --html",
         )
     note = terminal.notes(quiet)
     folder = ModelDir.find(model)

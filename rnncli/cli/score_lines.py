@@ -37,15 +37,17 @@ _UNITS = {
     "nbest": ("line",),
 }
 _NAMED_LINES = ("kaldi", "nbest")
+_COLUMNS = ", ".join(formats.COLUMNS)
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """The format, and the unit and base where they were named; raises ConfigError where they do not fit."""
+    """The format, and what else was named; raises ConfigError where it does not fit together."""
 
     format: str
     unit: str | None = None
     base: str | None = None
+    columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         possible = _UNITS[self.format]
@@ -55,6 +57,13 @@ class Wanted:
             )
         if self.base is not None and self.format != "tsv":
             raise ConfigError(f"the format {self.format} has a base of its own", hint="leave out --base")
+        strange = [name for name in self.columns if name not in formats.COLUMNS]
+        if strange:
+            raise ConfigError(f"there is no column {strange[0]!r}", hint=f"there are {_COLUMNS}")
+        if self.columns and (self.format != "tsv" or self.unit == "line"):
+            raise ConfigError(
+                "columns are chosen for tables of units alone", hint="--columns goes with --format tsv"
+            )
 
     @property
     def shown(self) -> str:
@@ -137,7 +146,7 @@ def _format(wanted: Wanted, tokenizer: Tokenizer, name: str) -> Format:
     }
     units = chosen[wanted.shown]
     if wanted.format == "tsv":
-        return formats.Tsv(units, wanted.base or "2")
+        return formats.Tsv(units, wanted.base or "2", wanted.columns)
     if wanted.format == "jsonl":
         return formats.Jsonl(units)
     if wanted.format == "srilm":

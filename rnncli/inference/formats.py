@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 from rnncli.inference.surprisal import ScoredLine, Unit
@@ -16,6 +17,9 @@ _LN10 = math.log(10.0)
 BASES = {"2": ("surprisal", math.log(2.0)), "e": ("surprisal_nats", 1.0), "10": ("surprisal_log10", _LN10)}
 
 Units = Callable[[ScoredLine], Sequence[Unit]]
+
+# What tsv may show of a unit besides, and whether it is in the base of the logarithm.
+COLUMNS = {"rank": False, "entropy": True, "entropy-reduction": True, "oov": False}
 
 
 class Format(Protocol):
@@ -29,27 +33,46 @@ class Format(Protocol):
 
 
 class Tsv:
-    """lm-zoo's get-surprisals: sentence_id, token_id, token, surprisal, from 1."""
+    """lm-zoo's get-surprisals: sentence_id, token_id, token, surprisal, from 1; then `columns`."""
 
-    def __init__(self, units: Units | None, base: str) -> None:
+    def __init__(self, units: Units | None, base: str, columns: Sequence[str] = ()) -> None:
         self._units = units
         self._title, self._log = BASES[base]
+        self._columns = columns
 
     def head(self) -> str:
         if self._units is None:
             return f"sentence_id\ttokens\t{self._title}\tsentence\n"
-        return f"sentence_id\ttoken_id\ttoken\t{self._title}\n"
+        unit = self._title.removeprefix("surprisal")
+        titles = [name.replace("-", "_") + (unit if COLUMNS[name] else "") for name in self._columns]
+        return "\t".join(["sentence_id", "token_id", "token", self._title, *titles]) + "\n"
 
     def line(self, number: int, line: ScoredLine, name: str) -> str:  # noqa: ARG002
         if self._units is None:
             return f"{number}\t{len(line.tokens)}\t{line.nats / self._log:.6f}\t{cell(line.text)}\n"
+        units = self._units(line)
         return "".join(
-            f"{number}\t{at}\t{cell(unit.text)}\t{unit.nats / self._log:.6f}\n"
-            for at, unit in enumerate(self._units(line), 1)
+            f"{number}\t{at}\t{cell(unit.text)}\t{unit.nats / self._log:.6f}{self._more(unit, reduction)}\n"
+            for at, (unit, reduction) in enumerate(zip(units, reductions(units), strict=True), 1)
         )
+
+    def _more(self, unit: Unit, reduction: float) -> str:
+        values = {
+            "rank": str(unit.rank),
+            "entropy": f"{unit.entropy / self._log:.6f}",
+            "entropy-reduction": f"{reduction / self._log:.6f}",
+            "oov": str(int(unit.oov)),
+        }
+        return "".join("\t" + values[name] for name in self._columns)
 
     def tail(self) -> str:
         return ""
+
+
+def reductions(units: Sequence[Unit]) -> list[float]:
+    """By how many nats the entropy has fallen since the unit before; never negative (Hale 2006)."""
+    entropies = [0.0, *(unit.entropy for unit in units)]
+    return [max(before - now, 0.0) for before, now in pairwise(entropies)]
 
 
 class Minicons:
@@ -72,10 +95,7 @@ class Minicons:
 
 
 class NeuralComplexity:
-    """word sentid sentpos wlen surp entropy entred, from 0, in bits, without the end of the sentence.
-
-    `entred` is how much the entropy has fallen since the word before, and never negative (Hale 2006).
-    """
+    """word sentid sentpos wlen surp entropy entred, from 0, in bits, without the end of the sentence."""
 
     def __init__(self, units: Units) -> None:
         self._units = units
@@ -84,16 +104,11 @@ class NeuralComplexity:
         return "word sentid sentpos wlen surp entropy entred\n"
 
     def line(self, number: int, line: ScoredLine, name: str) -> str:  # noqa: ARG002
-        rows, before = [], 0.0
-        for at, unit in enumerate(unit for unit in self._units(line) if unit.text not in ("\n", "<eos>")):
-            entropy = unit.entropy / BASES["2"][1]
-            reduction = max(before - entropy, 0.0)
-            surprisal = unit.nats / BASES["2"][1]
+        rows, units = [], [unit for unit in self._units(line) if unit.text not in ("\n", "<eos>")]
+        for at, (unit, reduction) in enumerate(zip(units, reductions(units), strict=True)):
+            bits = " ".join(f"{nats / BASES['2'][1]:.6f}" for nats in (unit.nats, unit.entropy, reduction))
             word = cell(unit.text).replace(" ", "\\s")
-            rows.append(
-                f"{word} {number - 1} {at} {len(unit.text)} {surprisal:.6f} {entropy:.6f} {reduction:.6f}\n"
-            )
-            before = entropy
+            rows.append(f"{word} {number - 1} {at} {len(unit.text)} {bits}\n")
         return "".join(rows)
 
     def tail(self) -> str:
@@ -117,15 +132,17 @@ class Jsonl:
             "tokens": len(line.tokens),
         }
         if self._units is not None:
+            units = self._units(line)
             record["tokens"] = [
                 {
                     "token": unit.text,
                     "nats": unit.nats,
                     "rank": unit.rank,
                     "entropy_nats": unit.entropy,
+                    "entropy_reduction_nats": reduction,
                     "oov": unit.oov,
                 }
-                for unit in self._units(line)
+                for unit, reduction in zip(units, reductions(units), strict=True)
             ]
         return json.dumps(record, ensure_ascii=False) + "\n"
 

@@ -97,11 +97,6 @@ class LineScorer:
             raise ConfigError(
                 "the model has never seen white space, and knows no words", hint="use --unit token"
             )
-        if words and beside is not None and tokenizer.level == "subword":
-            raise ConfigError(
-                "words of a subword model are not told with an n-gram beside it",
-                hint="use --unit token, or remove the model's ngram.safetensors",
-            )
 
     def score(self, lines: Sequence[str]) -> list[ScoredLine]:
         """Lines without their ends, each read with its end from an empty memory."""
@@ -118,7 +113,7 @@ class LineScorer:
             inside = text != ngram.start
             others, known = (column[inside] for column in ngram.nats(text))
             nats = mixture.nats(nats, others, known, entropy)
-            if self._tokenizer.level in ("char", "byte"):
+            if self._boundaries:
                 weight = mixture.weight(known, entropy)
                 mass = ngram.mass(text, self._boundaries)[inside]
                 boundary = -np.log(weight * np.exp(-boundary) + (1.0 - weight) * mass)

@@ -71,12 +71,35 @@ class Ngram:
         return -self._logs(contexts, text), known
 
     def mass(self, ids: npt.NDArray[np.integer], some: Iterable[int]) -> Reals:
-        """P(any of `some` ids) in the place of each of `ids` (L,), after those before it."""
-        text: Keys = ids.astype(np.int64)
-        contexts = self._contexts(text)
-        return sum(
-            (np.exp(self._logs(contexts, np.full_like(text, one))) for one in some), np.zeros(len(text))
-        )
+        """P(any of `some` ids) in the place of each of `ids` (L,), after those before it.
+
+        What was seen after a context takes the place of what shorter ones say of the same ids; of all
+        other ids the shorter context's mass is left, times the backoff. So each context is summed once.
+        """
+        wanted = np.zeros(self.vocab_size, np.bool_)
+        wanted[list(some)] = True
+        contexts = self._contexts(ids.astype(np.int64))
+        unigrams = np.exp(self.log_probs[0][: self.vocab_size].astype(np.float64))
+        mass = np.full(len(ids), float(unigrams[wanted].sum()))
+        for length, keys in enumerate(self.keys, 1):
+            numbers = contexts[length - 1]
+            places = np.flatnonzero(numbers != _ABSENT)
+            found, firsts, own = np.unique(numbers[places], return_index=True, return_inverse=True)
+            bounds = np.searchsorted(keys, np.stack([found, found + 1]) * self.vocab_size)
+            context = np.repeat(np.arange(len(found)), bounds[1] - bounds[0])
+            entries = np.arange(len(context)) - (np.cumsum(bounds[1] - bounds[0]) - bounds[1])[context]
+            followers = keys[entries] - found[context] * self.vocab_size
+            chosen = wanted[followers]
+            context, entries, followers = context[chosen], entries[chosen], followers[chosen]
+            shorter = [numbers[places[firsts[context]]] for numbers in contexts[: length - 1]]
+            seen = np.exp(self.log_probs[length][entries].astype(np.float64))
+            hidden = np.exp(self._logs(shorter, followers))
+            backoffs = np.exp(self.log_backoffs[length - 1][found].astype(np.float64))
+            change = np.bincount(context, seen, len(found)) - backoffs * np.bincount(
+                context, hidden, len(found)
+            )
+            mass[places] = backoffs[own] * mass[places] + change[own]
+        return mass
 
     def _contexts(self, text: Keys) -> list[Keys]:
         """By length from 1, the number of the n-gram that ends before each id (L,), or _ABSENT."""
@@ -87,10 +110,10 @@ class Ngram:
         return contexts
 
     def _logs(self, contexts: list[Keys], ids: Keys) -> Reals:
-        """ln p of ids (L,) after their contexts."""
+        """ln p of ids (L,) after their contexts, by length from 1: as long as they are given."""
         logs = self.log_probs[0][ids].astype(np.float64)
         for numbers, keys, log_probs, log_backoffs in zip(
-            contexts, self.keys, self.log_probs[1:], self.log_backoffs, strict=True
+            contexts, self.keys, self.log_probs[1:], self.log_backoffs, strict=False
         ):
             found = self._find(keys, numbers, ids)
             shorter = logs + np.where(numbers != _ABSENT, log_backoffs[numbers], 0.0)

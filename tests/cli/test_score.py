@@ -98,6 +98,9 @@ def test_a_line_is_answered_before_the_next_one_comes(trained: Command) -> None:
     [
         (("--format", "kaldi", "--unit", "word"), b"x", "the format kaldi has no unit word"),
         (("--format", "srilm", "--base", "2"), b"x", "has a base of its own"),
+        (("--columns", "rank,size"), b"x", "there is no column 'size'"),
+        (("--columns", "rank", "--unit", "line"), b"x", "columns are chosen for tables of units"),
+        (("--columns", "rank", "--top", "3"), b"x", "a form of their own"),
         (("--format", "kaldi"), b"utt-1 a\n\n", "line 2 of stdin has no name"),
         ((), b"", "no lines to score"),
         ((), b"\xff\n", "not valid utf-8"),

@@ -47,6 +47,23 @@ def test_tsv_is_that_of_lm_zoo() -> None:
     assert Tsv(None, "10").line(1, LINE, "") == "1\t4\t11.170550\tthe cat zzz\n"
 
 
+def test_tsv_has_more_columns_where_they_are_named() -> None:
+    shape = Tsv(tokens, "e", ("oov", "entropy", "rank", "entropy-reduction"))
+    assert shape.head().split("\t")[3:] == [
+        "surprisal_nats",
+        "oov",
+        "entropy_nats",
+        "rank",
+        "entropy_reduction_nats\n",
+    ]
+    rows = [row.split("\t")[4:] for row in shape.line(1, LINE, "").splitlines()]
+    assert rows[0] == ["0", "1.750000", "1", "0.000000"]
+    assert rows[2] == ["1", "1.250000", "3", "0.250000"]
+    bits = Tsv(tokens, "2", ("entropy",))
+    assert bits.head().endswith("\tsurprisal\tentropy\n")
+    assert bits.line(1, LINE, "").splitlines()[3].endswith(f"\t{1 / math.log(2.0):.6f}")
+
+
 def test_a_cell_holds_no_tab_and_no_line_end() -> None:
     ones, marks = np.ones(2), CharTokenizer("\t\n")
     odd = replace(
@@ -78,8 +95,9 @@ def test_jsonl_has_an_object_a_line() -> None:
     record = json.loads(Jsonl(None).line(2, LINE, ""))
     assert record == {"sentence_id": 2, "text": "the cat zzz", "nats": pytest.approx(LINE.nats), "tokens": 4}
     token = json.loads(Jsonl(tokens).line(2, LINE, ""))["tokens"][2]
-    assert token.keys() == {"token", "nats", "rank", "entropy_nats", "oov"}
+    assert token.keys() == {"token", "nats", "rank", "entropy_nats", "entropy_reduction_nats", "oov"}
     assert token["oov"] is True
+    assert token["entropy_reduction_nats"] == 0.25
 
 
 def test_srilm_is_that_of_debug_2() -> None:

@@ -135,3 +135,17 @@ def test_a_large_vocabulary_and_a_high_order_fit_in_its_keys() -> None:
     nats, known = model.nats(ids)
     assert known[8:].tolist() == [7] * 1992
     assert nats[8:].mean() < 3.0
+
+
+@given(TEXTS, st.integers(1, 4), st.sets(st.integers(0, V - 1)), TEXTS)
+def test_the_mass_of_some_ids_is_the_sum_of_their_probabilities(
+    ids: list[int], order: int, some: set[int], text: list[int]
+) -> None:
+    model = fit(np.array(ids), order, V)
+    expected = []
+    for place in range(len(text)):
+        begin = max((at for at in range(place) if text[at] == START), default=0)
+        probabilities, _ = model.distribution(np.array(text[begin:place], np.int64))
+        expected.append(probabilities[sorted(some)].sum())
+    found = model.mass(np.array(text), some)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
