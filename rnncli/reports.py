@@ -286,12 +286,13 @@ class Stepped:
     """Where training stands; loss is the mean over the steps since the last report.
 
     Gradient norms are those of the last step before clipping, of all weights and by layer. Without a
-    budget there is no progress.
+    budget there is no progress, and nothing is known of the seconds that are left.
     """
 
     step: int
     epoch: float
     seconds: float
+    seconds_left: float | None
     progress: float | None
     nats_per_token: float
     tokens_per_second: float

@@ -75,8 +75,10 @@ def evaluated(
             "where memory is emptied there is nothing to adapt along",
             hint="leave out --adapt and --cache, or add --reset never",
         )
-    evaluation = scored_part(folder, network, part, weighed_on_it, asked.streams)
     beside = _beside(folder, weighed_on_it)
+    if beside is None:
+        note(f"does it beat an n-gram? rnncli ngram {folder.path.name} puts one beside it")
+    evaluation = scored_part(folder, network, part, weighed_on_it, asked.streams)
     return name, replace(
         evaluation,
         unseen_types=asked.unseen_types,

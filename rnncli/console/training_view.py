@@ -89,8 +89,8 @@ class PlainView:
                     f"step={report.step} epoch={report.epoch:.2f} loss={report.nats_per_token:.4f} "
                     f"tokens_per_second={report.tokens_per_second:.0f} seconds={report.seconds:.0f}"
                 )
-                if report.progress:
-                    line += f" seconds_left={_seconds_left(report, report.progress):.0f}"
+                if report.seconds_left is not None:
+                    line += f" seconds_left={report.seconds_left:.0f}"
             case Evaluated():
                 line = (
                     f"step={report.step} epoch={report.epoch:.2f} train={report.train_nats_per_token:.4f} "
@@ -163,8 +163,8 @@ class BarView:
         facts = (
             f"step {report.step:,}  loss {report.nats_per_token:.3f}  {report.tokens_per_second:,.0f} tok/s  "
         )
-        if report.progress:
-            facts += f"{clock(_seconds_left(report, report.progress))} left"
+        if report.seconds_left is not None:
+            facts += f"{clock(report.seconds_left)} left"
         else:
             facts += clock(report.seconds)
         # Without an end in sight the bar moves to and fro.
@@ -248,7 +248,3 @@ def _farewell(saved: Saved) -> Text:
     return Text.assemble(
         f"{end} at step {saved.step:,} after {duration(saved.seconds)}; next: ", (following, "bold")
     )
-
-
-def _seconds_left(report: Stepped, progress: float) -> float:
-    return report.seconds * (1.0 - progress) / progress

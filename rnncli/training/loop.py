@@ -149,6 +149,7 @@ def _stepped(
         step=run.step,
         epoch=run.step / windows.windows_per_epoch,
         seconds=run.seconds,
+        seconds_left=_seconds_left(run, progress),
         progress=None if config.open_ended else progress,
         nats_per_token=meter.mean(),
         tokens_per_second=meter.tokens / (now - meter.began),
@@ -157,6 +158,13 @@ def _stepped(
         gradient_norms=norms_by_layer(run.model, step.norms),
         skipped_steps=run.skipped_steps,
     )
+
+
+def _seconds_left(run: Run, progress: float) -> float | None:
+    """At the pace since the first step: what was planned and prepared before it does not come again."""
+    if progress == 0.0:
+        return None
+    return (run.seconds - run.first_step_seconds) * (1.0 - progress) / progress
 
 
 def _progress(run: Run, config: TrainConfig, kept_seconds: float) -> float:

@@ -39,7 +39,7 @@ PLAN = Planned(
     memory_bytes=366_000_000,
     reasons=("width 512: because",),
 )
-STEP = Stepped(100, 0.2, 8.0, 0.25, 1.7, 26_000.0, 3e-3, 0.4, {"embedding": 0.2}, 0)
+STEP = Stepped(100, 0.2, 8.0, 24.0, 0.25, 1.7, 26_000.0, 3e-3, 0.4, {"embedding": 0.2}, 0)
 ROW = Evaluated(555, 1.1, 40.0, 1.6543, Score(150_000.0, 100_000, 20_000, 100_000, 100_000), best=True)
 JOURNEY: list[Report] = [
     PLAN,

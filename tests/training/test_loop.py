@@ -15,6 +15,7 @@ from rnncli.text.lanes import Lanes
 from rnncli.training.config import TrainConfig
 from rnncli.training.loop import resume_with, train
 from rnncli.training.step import Run, norms_by_layer, train_step
+from tests.conftest import Eager
 
 CPU = torch.device("cpu")
 MODEL = ModelConfig(vocab_size=4, hidden_size=16, embedding_size=8, dropout=0.1)
@@ -223,3 +224,14 @@ def test_a_larger_budget_lets_the_rate_rise_again() -> None:
     assert rates[0] < 0.1 * CONFIG.learning_rate
     assert 0.3 * CONFIG.learning_rate < max(rates) < 0.4 * CONFIG.learning_rate, "of the cosine at 0.6"
     assert rates[-1] < 0.05 * CONFIG.learning_rate
+
+
+def test_what_was_prepared_before_the_first_step_is_no_measure_of_what_is_left() -> None:
+    """A thousand seconds of planning, then a second every look: a few hundred for sixty steps."""
+    run = Run.new(MODEL, CONFIG, CPU)
+    run.seconds = 1_000.0
+    reports = train(run, lanes(), CONFIG, no_score, clock=Eager())
+    left = [report.seconds_left for report in reports if isinstance(report, Stepped)]
+    assert left[0] is not None
+    assert 60.0 < left[0] < 1_000.0
+    assert left[-1] == 0.0
