@@ -192,7 +192,7 @@ def _adaptive(folder: ModelDir, network: LanguageModel, part: Part, beside: Besi
     parts = [
         "network" if adaptation is None else f"network adapting at rate {adaptation.rate:g}",
         None if beside is None else f"{beside[0].order}-gram",
-        None if cache is None else f"cache of {cache.size:,} tokens with {cache.share:.1%}",
+        None if cache is None else f"cache of {cache.size:,} tokens with {100 * cache.share:.3g}%",
     ]
     how = ", ".join(part for part in parts if part is not None)
     return Adaptive(score, f"{how}; tuned on the held-out part" if asked.tune else how)

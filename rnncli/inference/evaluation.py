@@ -8,9 +8,11 @@ import numpy.typing as npt
 
 from rnncli.inference.intervals import BlockSums, block_cuts, block_sums, measured
 from rnncli.inference.likelihood import (
+    BLOCK_TOKENS,
     LANES,
     WARM_UP,
     Measure,
+    lanes_for,
     line_measures,
     nats_alone,
     sampled_lines,
@@ -51,10 +53,15 @@ def network_measures(
     return line_measures(model, text.ids, text.line_starts, measure)
 
 
-def split(model: LanguageModel, text: Part, streams: int) -> Split:
-    """How far the score of a text in so many streams may be off; lines need none, and are exact."""
-    gap = 0.0 if text.line_starts is not None else split_gap(model, text.ids, streams)
-    return Split(streams, WARM_UP, gap)
+def split(model: LanguageModel, text: Part, streams: int) -> Split | None:
+    """How far the score of a text in so many streams may be off.
+
+    None where it is exact: a short text is not split, and lines never are.
+    """
+    lanes = lanes_for(min(text.tokens, BLOCK_TOKENS), streams)
+    if text.line_starts is not None or (lanes == 1 and text.tokens <= BLOCK_TOKENS):
+        return None
+    return Split(lanes, WARM_UP, split_gap(model, text.ids, lanes))
 
 
 def estimate(model: LanguageModel, text: Part, tokens: int, measure: Callable[[Ids], TextCounts]) -> Score:

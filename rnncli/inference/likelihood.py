@@ -120,7 +120,7 @@ def split_gap(model: LanguageModel, ids: Ids | Shards, lanes: int) -> float:
     four times as many.
     """
     blocks = -(-len(ids) // BLOCK_TOKENS)
-    borders = blocks * (_lanes_for(min(len(ids), BLOCK_TOKENS), lanes) - 1)
+    borders = blocks * (lanes_for(min(len(ids), BLOCK_TOKENS), lanes) - 1)
     if not borders:
         return 0.0
     apart = len(ids) // (min(borders, _PLACES) + 1)
@@ -186,7 +186,7 @@ def sampled_measures(
     One stretch of each lane is scored, at a cost known beforehand: sampled_cost. The guesses are not
     checked, so that a stretch may lack what lies further back than WARM_UP tokens.
     """
-    lanes = min(_sampled_lanes(min(len(ids), tokens), lanes), _lanes_for(len(ids), lanes))
+    lanes = min(_sampled_lanes(min(len(ids), tokens), lanes), lanes_for(len(ids), lanes))
     length = len(ids) // lanes
     stretch = min(max(tokens // lanes, 1), length)
     positions = np.arange(lanes)[:, None] * length + np.arange(stretch)
@@ -223,7 +223,8 @@ def _shifted(model: LanguageModel, ids: Ids, before: int) -> tuple[Tensor, Tenso
     return torch.cat([targets.new_tensor([before]), targets])[:-1], targets
 
 
-def _lanes_for(tokens: int, most: int) -> int:
+def lanes_for(tokens: int, most: int) -> int:
+    """How many lanes a text is worth: none so short that it would mostly be warm-up."""
     return max(1, min(most, tokens // _SHORTEST_LANE))
 
 
@@ -238,7 +239,7 @@ def _block_measures(
     checked: bool,
 ) -> tuple[Tensor, State]:
     """inputs and targets (N,) and the state before them -> measures (N, M) and the state after them."""
-    lanes = _lanes_for(len(targets), lanes)
+    lanes = lanes_for(len(targets), lanes)
     length = len(targets) // lanes
     body = length * lanes  # what does not fill the lanes is scored after them
     rows, goals = inputs[:body].view(lanes, length), targets[:body].view(lanes, length)

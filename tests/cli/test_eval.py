@@ -129,6 +129,8 @@ def test_streams_say_that_they_are_not_exact(models: Command, own_folder: Path, 
     assert "split" not in exact
     assert (split["split"]["streams"], split["split"]["overlap_tokens"]) == (8, 512)
     assert split["nats_per_token"] == pytest.approx(exact["nats_per_token"], abs=1e-4)
+    short = models("eval", rhyme, "-m", "w", "--streams", "8", "--json").json
+    assert "split" not in short, "it is not worth two streams"
     assert "not exact: in 8 streams" in models("eval", "long.txt", "-m", "b", "--streams", "8").out
 
 
