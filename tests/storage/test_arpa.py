@@ -101,3 +101,19 @@ def test_what_is_not_arpa_is_refused(own_folder: Path, content: bytes, named: st
     (own_folder / "x.arpa").write_bytes(content)
     with pytest.raises(ModelError, match=re.escape(named)):
         read_arpa(own_folder / "x.arpa", TOKENIZERS[0])
+
+
+def test_kenlm_reads_it_and_says_the_same(own_folder: Path) -> None:
+    """With the real tool, where `pip install kenlm` was possible: it needs a compiler."""
+    kenlm = pytest.importorskip("kenlm")
+    tokenizer = TOKENIZERS[1]
+    ngram = fitted(tokenizer, 3)
+    write_arpa(own_folder / "x.arpa", ngram, tokenizer)
+    model = kenlm.Model(str(own_folder / "x.arpa"))
+    assert model.order == 3
+    # Our line end is a word there; <s> and 100% are written as in the file.
+    words = ["the", "rain", "snows", "<eos>", "%3Cs>", "came", "100%25", "<eos>"]
+    theirs = [score for score, _, _ in model.full_scores(" ".join(words), bos=True, eos=False)]
+    ids = np.concatenate([[tokenizer.vocab_size], tokenizer.encode("the rain snows\n<s> came 100%\n")])
+    ours = -ngram.nats(ids)[0][1:] / np.log(10.0)
+    np.testing.assert_allclose(theirs, ours, atol=1e-5)
