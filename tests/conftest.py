@@ -11,6 +11,7 @@ import torch
 
 from rnncli.model.config import ModelConfig
 from rnncli.model.language_model import LanguageModel
+from rnncli.model.stepper import Stepper
 from rnncli.text.counting import TextCounts
 from rnncli.text.store import Part
 
@@ -56,6 +57,11 @@ def part_of(
     """Ids as a part, of a text of as many characters unless `counts` says otherwise."""
     oov_tokens = 0 if unknown_id is None else int(np.count_nonzero(ids == unknown_id))
     return Part(ids, counts or TextCounts(len(ids), 1, len(ids)), oov_tokens, line_starts, unknown_id)
+
+
+def stepper(model: LanguageModel) -> Stepper:
+    """The same in numpy."""
+    return Stepper(model.config, {name: tensor.numpy() for name, tensor in model.state_dict().items()})
 
 
 class Eager:

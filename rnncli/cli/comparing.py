@@ -13,6 +13,7 @@ from rnncli.inference.intervals import block_cuts, difference, measured
 from rnncli.inference.mixing import mixture_sums
 from rnncli.reports import Evaluation
 from rnncli.storage.model_dir import ModelDir
+from rnncli.storage.runs import load_model
 from rnncli.text.config import ReadConfig, Reset
 from rnncli.text.counting import code_points
 from rnncli.text.lines import line_starts
@@ -59,7 +60,7 @@ def side_by_side(
     characters = np.diff(np.append(starts[chosen], len(text.content)))
     columns, blocks = [], []
     for folder in folders:
-        part, beside, network = as_part(folder, text, reset, note), folder.ngram(), folder.model(device)
+        part, beside, network = as_part(folder, text, reset, note), folder.ngram(), load_model(folder, device)
         own = line_starts(part.ids[0 : part.tokens], part.line_end)
         if len(own) != len(starts):
             raise CorpusError(

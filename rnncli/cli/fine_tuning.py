@@ -11,6 +11,7 @@ from rnncli.errors import ConfigError, ModelError
 from rnncli.model.config import ModelConfig
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.record import Record
+from rnncli.storage.runs import load_best
 from rnncli.text.matching import NEW, matched
 from rnncli.text.tokenizers import Tokenizer
 from rnncli.training.recipes import fine_tuning_rate
@@ -35,7 +36,7 @@ class Ancestor:
     def find(cls, name: str) -> Self:
         """By name or path; raises ModelError."""
         folder = ModelDir.find(name)
-        best = folder.best()
+        best = load_best(folder)
         if best is None:
             raise ModelError(f"{folder.path} has no weights yet", hint="finish its training first")
         return cls(folder.path, folder.record(), best, folder.tokenizer())

@@ -33,7 +33,6 @@ def generate(
     Example: rnncli generate --prompt "Once" --length 500 --temperature 0.8 --seed 1
     """
     from rnncli.cli import writing
-    from rnncli.cli.device import pick_device
     from rnncli.console import terminal
     from rnncli.storage.model_dir import ModelDir
 
@@ -42,6 +41,6 @@ def generate(
     folder = ModelDir.find(model)
     seed = writing.fresh_seed() if seed is None else seed
     note(f"model {folder.path}, seed {seed}")
-    network = folder.model(pick_device(device))
+    engine = writing.engine(folder, device)
     begin, tokenizer, unit = writing.read_prompt(prompt), folder.tokenizer(), folder.record().unit
-    writing.stream(network, tokenizer, unit, begin, length, sampling, seed, note, folder.ngram())
+    writing.stream(engine, tokenizer, unit, begin, length, sampling, seed, note, folder.ngram())

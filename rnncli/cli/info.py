@@ -49,7 +49,8 @@ def _gradient_reach(folder: "ModelDir") -> "GradientReach":
     from rnncli.cli.device import pick_device
     from rnncli.cli.scoring import own_part
     from rnncli.inference.gradients import gradient_reach, stretches
+    from rnncli.storage.runs import load_model
 
-    model = folder.model(pick_device("cpu"))
+    model = load_model(folder, pick_device("cpu"))
     _, part = own_part(folder, "valid")
     return gradient_reach(model, stretches(part.ids, part.line_starts))

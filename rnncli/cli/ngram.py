@@ -53,13 +53,14 @@ def ngram(
     from rnncli.errors import ConfigError
     from rnncli.storage.arpa import write_arpa
     from rnncli.storage.model_dir import ModelDir
+    from rnncli.storage.runs import load_model
 
     if order is not None and from_arpa is not None:
         raise ConfigError("both --order and --from-arpa are given", hint="the file has an order of its own")
     note = terminal.notes(quiet)
     folder = ModelDir.find(model)
     note(f"model {folder.path}")
-    network = folder.model(pick_device(device))
+    network = load_model(folder, pick_device(device))
     if from_arpa is None:
         add_ngram(folder, network, order, note)
     else:

@@ -13,6 +13,7 @@ from rnncli.errors import ConfigError
 from rnncli.inference.rescoring import errors_of_best, taken, tune, word_errors
 from rnncli.inference.surprisal import LineScorer
 from rnncli.storage.model_dir import ModelDir
+from rnncli.storage.runs import load_model
 from rnncli.text.config import ReadConfig
 from rnncli.text.nbest import LN10, ListFormat, NBest, parse_list, parse_references, parse_scores
 from rnncli.text.reading import read
@@ -66,7 +67,7 @@ class Rescorer:
         form: ListFormat,
         note: Callable[[str], None],
     ) -> None:
-        self._scorer = LineScorer(folder.model(device), folder.tokenizer(), folder.ngram())
+        self._scorer = LineScorer(load_model(folder, device), folder.tokenizer(), folder.ngram())
         self._reading = reading
         self._form = form
         self._note = note

@@ -16,6 +16,7 @@ from rnncli.inference import formats, surprisal
 from rnncli.inference.formats import Format, Units
 from rnncli.inference.surprisal import LineScorer, ScoredLine
 from rnncli.storage.model_dir import ModelDir
+from rnncli.storage.runs import load_model
 from rnncli.text.config import ReadConfig
 from rnncli.text.nbest import named_lines
 from rnncli.text.opening import opened
@@ -84,7 +85,7 @@ def stream(
     Raises CorpusError where there is nothing to score, StorageError where the page cannot be written.
     """
     tokenizer = folder.tokenizer()
-    scorer = LineScorer(folder.model(device), tokenizer, folder.ngram(), words=wanted.shown == "word")
+    scorer = LineScorer(load_model(folder, device), tokenizer, folder.ngram(), words=wanted.shown == "word")
     sources = expand(given)
     shape = _format(wanted, tokenizer, ", ".join(map(readable_name, sources)))
     write(shape.head())
@@ -116,7 +117,7 @@ def most_surprising(
     folder: ModelDir, device: torch.device, given: Sequence[str], reading: ReadConfig, number: int
 ) -> None:
     """The `number` lines of the texts with the most bits per character to stdout, the oddest first."""
-    scorer = LineScorer(folder.model(device), folder.tokenizer(), folder.ngram())
+    scorer = LineScorer(load_model(folder, device), folder.tokenizer(), folder.ngram())
     found: list[tuple[float, int, str]] = []
     count = 0
     for source in expand(given):

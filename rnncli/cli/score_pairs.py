@@ -10,6 +10,7 @@ from rnncli.cli.writing import write
 from rnncli.errors import CorpusError
 from rnncli.inference.surprisal import LineScorer
 from rnncli.storage.model_dir import ModelDir
+from rnncli.storage.runs import load_model
 from rnncli.text.config import ReadConfig
 from rnncli.text.sources import expand, readable_name
 
@@ -20,7 +21,7 @@ _TIE_NATS = 1e-4
 
 def stream(folder: ModelDir, device: torch.device, given: Sequence[str], reading: ReadConfig) -> None:
     """An object a pair to stdout, and one at the end: accuracy, ties counted as wrong, and their number."""
-    scorer = LineScorer(folder.model(device), folder.tokenizer(), folder.ngram())
+    scorer = LineScorer(load_model(folder, device), folder.tokenizer(), folder.ngram())
     pairs = right = ties = 0
     for source in expand(given):
         for texts in _batches(source, reading):

@@ -18,6 +18,7 @@ from rnncli.model.mixture import Mixture
 from rnncli.model.ngram import Ngram
 from rnncli.reports import Adaptive, Evaluation, Share
 from rnncli.storage.model_dir import ModelDir
+from rnncli.storage.runs import load_model
 from rnncli.text import reading
 from rnncli.text.config import ReadConfig, Reset
 from rnncli.text.counting import count
@@ -64,7 +65,7 @@ def evaluated(
 ) -> tuple[str, Evaluation]:
     """The name of what one model scored, and all that was asked about it."""
     (folder,) = folders
-    network = folder.model(device)
+    network = load_model(folder, device)
     if given:
         name, part = read_part(folder, given, config, asked.reset, note)
     else:

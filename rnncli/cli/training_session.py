@@ -24,9 +24,12 @@ from rnncli.model import acceleration
 from rnncli.model.config import ModelConfig
 from rnncli.model.language_model import LanguageModel
 from rnncli.model.ngram import check_order
+from rnncli.model.stepper import Stepper
 from rnncli.reports import Evaluated, Noted, Planned, Sampled, Saved, Score, Stepped
+from rnncli.storage.checkpoint import as_arrays
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.record import free_name
+from rnncli.storage.runs import as_weights, load_model, load_run, save_run
 from rnncli.text import report
 from rnncli.text.lanes import Lanes, Windows
 from rnncli.text.lines import Lines, line_bounds
@@ -130,7 +133,7 @@ def resume(name: str, budget: Mapping[str, Amount | None], device: torch.device,
     folder = ModelDir.find(name)
     record, store = folder.record(), folder.corpus()
     corpora.note_changes(store, str(folder.path), lambda message: view.show(Noted(message)))
-    run = folder.load_run(record.training, device)
+    run = load_run(folder, record.training, device)
     training = _with_budget(run, record.training, budget, store)
     steps_left = training.steps is None or run.step < training.steps
     seconds_left = training.seconds is None or run.seconds < training.seconds
@@ -167,8 +170,8 @@ def carry_out(session: Session, view: View, ranks: Ranks = ALONE) -> Outcome:
     with stop_requests() as stop:
         folder.update(training=training)
         if run.step == 0 and run.best is not None:
-            folder.save_weights(run.best)  # those of another model
-        folder.save_run(run, "training")
+            folder.save_weights(as_weights(run.best))  # those of another model
+        save_run(folder, run, "training")
         ranks.told(lambda: (folder, training, session.validation_seconds, session.ngram_seconds))
         told: Stepped | Evaluated | Noted
         reports = train(
@@ -184,9 +187,7 @@ def carry_out(session: Session, view: View, ranks: Ranks = ALONE) -> Outcome:
             view.show(told)
             if isinstance(told, Evaluated):
                 _keep(session, told, view)
-                view.show(
-                    Sampled(run.step, writing.sample(run.model, store.tokenizer, store.unit, training.seed))
-                )
+                view.show(Sampled(run.step, _sample(run.model, store, training.seed)))
             elif isinstance(told, Stepped) and told.seconds - logged >= _METRICS_SECONDS:
                 logged = told.seconds
                 with _noted(view):
@@ -212,7 +213,7 @@ def follow(device: torch.device, ranks: Ranks) -> None:
         folder, training, validation_seconds, reserve_seconds = ranks.told(prepared)
     except RuntimeError as error:  # nobody is there to talk to any more
         raise TrainingError("the first process has ended", hint="what it says comes first") from error
-    store, run = folder.corpus(), folder.load_run(training, device)
+    store, run = folder.corpus(), load_run(folder, training, device)
     windows = _windows(store, run.model.config, training)
     with stop_requests():  # rank 0 gets the same signal, and ends it for all
         for _ in train(
@@ -232,8 +233,13 @@ def _keep(session: Session, evaluated: Evaluated, view: View) -> None:
     with _noted(view):
         folder.append_metrics(evaluated)
         if evaluated.best and run.best is not None:
-            folder.save_weights(run.best)
-        folder.save_run(run, "training")
+            folder.save_weights(as_weights(run.best))
+        save_run(folder, run, "training")
+
+
+def _sample(model: LanguageModel, store: TokenStore, seed: int) -> str:
+    stepper = Stepper(model.config, as_arrays(model.state_dict()))
+    return writing.sample(stepper, store.tokenizer, store.unit, seed)
 
 
 @contextmanager
@@ -250,14 +256,15 @@ def _finish(session: Session, view: View, signal: int) -> Outcome:
     if run.best is None or run.best.score is None:
         # Never validated: the weights as they are now can be used all the same.
         run.best = Best(None, run.step, weights_of(run.model))
-    folder.save_weights(run.best)
+    weights = as_weights(run.best)
+    folder.save_weights(weights)
     order = folder.record().ngram_order
     if order and not signal:
-        network = folder.model(run.model.device)
+        network = load_model(folder, run.model.device)
         with precision_context(session.training, run.model.device):  # as fast as it was foreseen
             add_ngram(folder, network, order, lambda says: view.show(Noted(says)))
-    folder.save_run(run, "interrupted" if signal else "finished")
-    folder.write_card(session.planned, run.best)
+    save_run(folder, run, "interrupted" if signal else "finished")
+    folder.write_card(session.planned, weights)
     saved = Saved(str(folder.path), run.step, run.seconds, interrupted=bool(signal))
     view.show(saved)
     return Outcome(saved, run.best.score, signal)

@@ -4,6 +4,7 @@ import secrets
 import sys
 from collections.abc import Callable, Iterator
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
@@ -11,10 +12,11 @@ from rnncli.cli import corpora
 from rnncli.console.safe_text import visible
 from rnncli.errors import GenerationError
 from rnncli.inference.config import SamplingConfig
-from rnncli.inference.generation import generate
-from rnncli.model.language_model import LanguageModel
+from rnncli.inference.generation import Engine, generate
 from rnncli.model.mixture import Mixture
 from rnncli.model.ngram import Ngram
+from rnncli.model.stepper import Stepper
+from rnncli.storage.model_dir import ModelDir
 from rnncli.text import reading
 from rnncli.text.config import ReadConfig, Unit
 from rnncli.text.sources import STDIN
@@ -38,8 +40,19 @@ def read_prompt(prompt: str) -> str:
     return text
 
 
+def engine(folder: ModelDir, device: str) -> Engine[Any]:
+    """What writes: numpy on a processor, where one stream is faster than on any other device; else torch."""
+    if device in ("auto", "cpu"):
+        return Stepper(folder.record().model, folder.needed_weights().arrays)
+    from rnncli.cli.device import pick_device
+    from rnncli.inference.torch_engine import TorchEngine
+    from rnncli.storage.runs import load_model
+
+    return TorchEngine(load_model(folder, pick_device(device)))
+
+
 def stream(
-    model: LanguageModel,
+    engine: Engine[Any],
     tokenizer: Tokenizer,
     unit: Unit,
     prompt: str,
@@ -58,25 +71,25 @@ def stream(
         note(f"the prompt has symbols that the model has never seen, read as <unk>: {unseen}")
     write(prompt)
     rng = np.random.default_rng(seed)
-    for text in _texts(model, tokenizer, unit, prompt, length, sampling, rng, beside):
+    for text in _texts(engine, tokenizer, unit, prompt, length, sampling, rng, beside):
         write(text)
     if sys.stdout.isatty():
         write("\n")
 
 
-def sample(model: LanguageModel, tokenizer: Tokenizer, unit: Unit, seed: int) -> str:
+def sample(engine: Engine[Any], tokenizer: Tokenizer, unit: Unit, seed: int) -> str:
     """A few lines of what the model writes by now."""
     rng, length = np.random.default_rng(seed), _SAMPLE_TOKENS[tokenizer.level]
     samples = _SAMPLE_LINES if unit == "line" else 1
     return "".join(
         text
         for _ in range(samples)
-        for text in _texts(model, tokenizer, unit, "", length, SamplingConfig(), rng)
+        for text in _texts(engine, tokenizer, unit, "", length, SamplingConfig(), rng)
     )
 
 
 def _texts(
-    model: LanguageModel,
+    engine: Engine[Any],
     tokenizer: Tokenizer,
     unit: Unit,
     prompt: str,
@@ -88,7 +101,7 @@ def _texts(
     """What follows the prompt, as soon as its characters are whole: `length` tokens, or one line."""
     ids = _context(tokenizer, unit, prompt)
     decoder = tokenizer.decoder(map(int, ids))
-    tokens = islice(generate(model, ids, sampling, rng, _forbidden(tokenizer), beside), length)
+    tokens = islice(generate(engine, ids, sampling, rng, _forbidden(tokenizer), beside), length)
     last = int(tokenizer.encode("\n")[-1]) if unit == "line" else None
     for token in tokens:
         yield decoder.push(token)

@@ -1,25 +1,40 @@
-"""Tokens drawn one after another from a model, its memory carried along. Shapes: V vocabulary."""
+"""Tokens drawn one after another from a model, its memory carried along. Shapes: B lanes, V symbols."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from rnncli.inference.config import SamplingConfig
 from rnncli.inference.sampling import forbid, sample
-from rnncli.model.language_model import LanguageModel
+from rnncli.model.config import ModelConfig
 from rnncli.model.mixture import Mixture
 from rnncli.model.ngram import MOST_ORDER, Ngram
 from rnncli.text.tokenizers import Ids
 
-_PROMPT_WINDOW = 1024
+State = TypeVar("State")
 
 
-@torch.inference_mode()
+class Engine(Protocol[State]):
+    """What says what comes next: model/stepper.py on a processor, inference/torch_engine.py elsewhere."""
+
+    config: ModelConfig
+
+    def initial_state(self, lanes: int) -> State: ...
+
+    def step(
+        self, tokens: npt.NDArray[np.integer], state: State
+    ) -> tuple[npt.NDArray[np.float32], State]: ...
+
+    def read(
+        self, tokens: npt.NDArray[np.integer], state: State
+    ) -> tuple[npt.NDArray[np.float32], State]: ...
+
+
 def generate(
-    model: LanguageModel,
+    engine: Engine[State],
     prompt: Ids,
     config: SamplingConfig,
     rng: np.random.Generator,
@@ -30,20 +45,17 @@ def generate(
 
     Drawn from the network's distribution, or, with an n-gram `beside` it, from the mixture of both.
     """
-    state = model.initial_state(1)
-    read = np.concatenate([[model.config.start], prompt]).astype(np.int64)
-    for start in range(0, len(read), _PROMPT_WINDOW):
-        tokens = torch.from_numpy(read[None, start : start + _PROMPT_WINDOW]).to(model.device)
-        logits, state = model(tokens, state)
-    history = deque(read.tolist(), MOST_ORDER)
+    begun = np.concatenate([[engine.config.start], prompt]).astype(np.int64)
+    logits, state = engine.read(begun, engine.initial_state(1))
+    history = deque(begun[-MOST_ORDER:].tolist(), MOST_ORDER)
     while True:
-        scores = logits[0, -1].float().cpu().numpy().astype(np.float64)
+        scores = logits[0].astype(np.float64)
         if beside is not None:
             scores = _mixed(scores, np.array(history), *beside)
         token = sample(forbid(scores, forbidden), config, rng)
         history.append(token)
         yield token
-        logits, state = model(torch.tensor([[token]], device=model.device), state)
+        logits, state = engine.step(np.array([token]), state)
 
 
 def _mixed(

@@ -80,6 +80,23 @@ class ModelConfig:
         return self.members * (embedding + self.recurrent_parameters + head)
 
     @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of every weight, by the names under which they are kept."""
+        d, gates = self.hidden_size, GATES[self.cell] * self.hidden_size
+        of_member: dict[str, tuple[int, ...]] = {}
+        of_member["embedding.weight"] = (self.vocab_size + 1, self.embedding_size)
+        for number, (width, _) in enumerate(self.layer_widths):
+            of_member[f"layers.{number}.kernel.weight_ih_l0"] = (gates, width)
+            of_member[f"layers.{number}.kernel.weight_hh_l0"] = (gates, d)
+            of_member[f"layers.{number}.kernel.bias_ih_l0"] = (gates,)
+            of_member[f"layers.{number}.kernel.bias_hh_l0"] = (gates,)
+        of_member["output_bias"] = (self.vocab_size,)
+        if not self.tied_embeddings:
+            of_member["output_weight"] = (self.vocab_size, d)
+        members = range(self.members)
+        return {f"members.{one}.{name}": shape for one in members for name, shape in of_member.items()}
+
+    @property
     def architecture(self) -> str:
         """In words: "3 members of gru, 2 layers of 512, embedding 128"."""
         layers = (

@@ -1,13 +1,11 @@
 """The model card: README.md of a model folder."""
 
 from rnncli import __version__
-from rnncli.reports import Planned
-from rnncli.training.step import Best
+from rnncli.reports import Planned, Score
 
 
-def model_card(name: str, planned: Planned, best: Best) -> str:
+def model_card(name: str, planned: Planned, step: int, score: Score | None) -> str:
     """What a model is, how good, and how to use it, in Markdown."""
-    score = best.score
     figures = "It has no validation score."
     if score is not None:
         figures = (
@@ -21,7 +19,7 @@ A recurrent language model made by rnncli {__version__} from {planned.corpus}.
 
 - {planned.architecture}, {planned.parameters:,} parameters
 - level {planned.level}, {planned.vocab_size:,} symbols
-- weights of step {best.step:,}
+- weights of step {step:,}
 
 {figures}
 

@@ -17,32 +17,36 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import torch
+import numpy as np
 
 from rnncli import atomic
 from rnncli.errors import CorpusError, ModelError, StorageError
 from rnncli.model.config import ModelConfig
-from rnncli.model.language_model import LanguageModel
 from rnncli.model.mixture import Mixture
 from rnncli.model.ngram import Ngram
 from rnncli.reports import Planned, Report, Score, to_json
-from rnncli.storage import checkpoint
+from rnncli.storage.array_file import Array, check_arrays, read_arrays, write_arrays
 from rnncli.storage.card import model_card
 from rnncli.storage.ngram_file import read_ngram, write_ngram
-from rnncli.storage.record import MODELS, Record, Status, checked_name, now, read_record
+from rnncli.storage.record import MODELS, Record, checked_name, now, read_record
 from rnncli.storage.safe_load import DAMAGED, read_config, read_file
-from rnncli.storage.tensor_file import check_tensors, read_tensors, write_tensors
 from rnncli.text.store import TokenStore, load_tokenizer, tokenizer_file
 from rnncli.text.tokenizers import Tokenizer, fingerprint
 from rnncli.training.config import TrainConfig
-from rnncli.training.step import Best, Run
 
 _CONFIG, _WEIGHTS, _METRICS, _CARD = "config.json", "model.safetensors", "metrics.jsonl", "README.md"
 _NGRAM = "ngram.safetensors"
 _CORPUS, _CHECKPOINTS = "corpus.tok", "checkpoints"
-_KEPT_CHECKPOINTS = 2
+
+
+class Weights(NamedTuple):
+    """Weights by name, the step they are of, and how good they were found to be then."""
+
+    arrays: dict[str, Array]
+    step: int
+    score: Score | None
 
 
 @dataclass(frozen=True)
@@ -156,38 +160,37 @@ class ModelDir:
     def has_weights(self) -> bool:
         return (self.path / _WEIGHTS).is_file()
 
-    def save_weights(self, best: Best) -> None:
+    def save_weights(self, weights: Weights) -> None:
         """Replace the weights, together with their step and score."""
-        facts = {"step": best.step, "score": None if best.score is None else asdict(best.score)}
-        write_tensors(self.path / _WEIGHTS, best.weights, facts)
+        score = None if weights.score is None else asdict(weights.score)
+        write_arrays(self.path / _WEIGHTS, weights.arrays, {"step": weights.step, "score": score})
 
-    def best(self) -> Best | None:
-        """The weights with their step and score; None where nothing was saved yet."""
+    def weights(self) -> Weights | None:
+        """The best weights with their step and score; None where nothing was saved yet. Raises ModelError."""
         path = self.path / _WEIGHTS
         if not self.has_weights():
             return None
-        weights, facts = read_tensors(path)
+        arrays, facts = read_arrays(path)
         config = self.record().model
         # Counted before anything of that size is built: the record may be a stranger's.
-        if sum(tensor.numel() for tensor in weights.values()) != config.parameters:
+        if sum(array.size for array in arrays.values()) != config.parameters:
             raise ModelError(f"{path} is not of the shape that config.json names", hint=DAMAGED)
-        check_tensors(path, weights, LanguageModel(config).state_dict())
+        real = np.dtype(np.float32)
+        check_arrays(path, arrays, {name: (real, shape) for name, shape in config.shapes.items()})
         score, step = facts.get("score"), facts.get("step")
         if type(step) is not int:
             raise ModelError(f"{path} does not say its step", hint=DAMAGED)
-        return Best(None if score is None else read_config(Score, score, f"{path}: score"), step, weights)
+        return Weights(arrays, step, None if score is None else read_config(Score, score, f"{path}: score"))
 
-    def model(self, device: torch.device) -> LanguageModel:
-        """The best weights as a model; raises ModelError."""
-        best = self.best()
-        if best is None:
+    def needed_weights(self) -> Weights:
+        """The same; raises ModelError where there are none."""
+        weights = self.weights()
+        if weights is None:
             raise ModelError(
                 f"{self.path} has no weights yet: its training did not get that far",
                 hint=f"go on with: rnncli train --resume {self.path.name}",
             )
-        model = LanguageModel(self.record().model)
-        model.load_state_dict(best.weights)
-        return model.requires_grad_(False).to(device)
+        return weights
 
     def save_ngram(self, ngram: Ngram, mixture: Mixture) -> None:
         """Put an n-gram beside the network, in place of the one before."""
@@ -198,33 +201,15 @@ class ModelDir:
         path = self.path / _NGRAM
         return read_ngram(path, self.record().model.vocab_size) if path.exists() else None
 
-    def save_run(self, run: Run, status: Status) -> None:
-        """A checkpoint, the record of how far the run came, and older checkpoints pruned after it."""
-        folder = self.path / _CHECKPOINTS
-        checkpoint.write_run(folder / f"step-{run.step}.safetensors", run)
-        self.update(step=run.step, seconds=run.seconds, status=status)
-        for old in self._checkpoints()[:-_KEPT_CHECKPOINTS]:
-            old.unlink(missing_ok=True)
-
-    def load_run(self, training: TrainConfig, device: torch.device) -> Run:
-        """The newest checkpoint, to go on under `training`; raises ModelError when there is none."""
-        found = self._checkpoints()
-        if not found:
-            raise ModelError(
-                f"{self.path} has no checkpoint: it stopped before the first one",
-                hint=f"remove the folder {self.path} and train again",
-            )
-        return checkpoint.read_run(found[-1], self.record().model, training, device, self.best())
-
     def describe(self) -> dict[str, Any]:
         """All that the folder says of the model, as plain values; raises ModelError."""
-        record, best = self.record(), self.best()
+        record, best = self.record(), self.weights()
         return {
             "path": str(self.path),
             **asdict(record),
             "architecture": record.model.architecture,
             "parameters": record.model.parameters,
-            "tensors": {} if best is None else {name: list(t.shape) for name, t in best.weights.items()},
+            "tensors": {name: list(shape) for name, shape in record.model.shapes.items()} if best else {},
             "best_step": None if best is None else best.step,
             "valid": None if best is None or best.score is None else best.score.record(),
             "curve": [
@@ -253,11 +238,15 @@ class ModelDir:
                 continue
         return [line for line in found if isinstance(line, dict)]
 
-    def write_card(self, planned: Planned, best: Best) -> None:
+    def write_card(self, planned: Planned, weights: Weights) -> None:
         """README.md: what the model is, for a person who is handed the folder."""
-        atomic.write_file(self.path / _CARD, model_card(self.path.name, planned, best).encode())
+        card = model_card(self.path.name, planned, weights.step, weights.score)
+        atomic.write_file(self.path / _CARD, card.encode())
 
-    def _checkpoints(self) -> list[Path]:
+    def checkpoint(self, step: int) -> Path:
+        return self.path / _CHECKPOINTS / f"step-{step}.safetensors"
+
+    def checkpoints(self) -> list[Path]:
         """By step, the newest last: never by file time."""
         found = (self.path / _CHECKPOINTS).glob("step-*.safetensors")
         return sorted((p for p in found if p.stem[5:].isdigit()), key=lambda p: int(p.stem[5:]))

@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from rnncli.errors import ModelError
 from rnncli.model.mixture import Mixture
 from rnncli.model.ngram import MOST_ORDER, Ngram
+from rnncli.storage.array_file import read_arrays, write_arrays
 from rnncli.storage.safe_load import DAMAGED
-from rnncli.storage.tensor_file import read_tensors, write_tensors
 
 Array = npt.NDArray[Any]
 
@@ -25,14 +24,12 @@ def write_ngram(path: Path, ngram: Ngram, mixture: Mixture) -> None:
     arrays |= {f"keys.{n}": keys for n, keys in enumerate(ngram.keys, 2)}
     arrays |= {f"log_probs.{n}": logs for n, logs in enumerate(ngram.log_probs, 1)}
     arrays |= {f"log_backoffs.{n}": logs for n, logs in enumerate(ngram.log_backoffs, 1)}
-    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    write_tensors(path, tensors, {"order": ngram.order, "vocab_size": ngram.vocab_size})
+    write_arrays(path, arrays, {"order": ngram.order, "vocab_size": ngram.vocab_size})
 
 
 def read_ngram(path: Path, vocab_size: int) -> tuple[Ngram, Mixture]:
     """What was written, for a model of so many symbols; raises ModelError unless all of it fits together."""
-    tensors, facts = read_tensors(path)
-    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+    arrays, facts = read_arrays(path)
     order = facts.get("order")
     if type(order) is not int or not 1 <= order <= MOST_ORDER or facts.get("vocab_size") != vocab_size:
         raise ModelError(f"{path} is not an n-gram of {vocab_size:,} symbols", hint=DAMAGED)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli.conftest import TINY, nothing_is_left
 
-COMMANDS = ["tokenize", "train", "eval", "generate", "info"]
+COMMANDS = ["tokenize", "train", "ngram", "eval", "score", "rescore", "generate", "info"]
 COMMAND = [sys.executable, "-m", "rnncli"]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "80"}
 
@@ -38,6 +38,19 @@ def test_help_imports_no_heavy_library(arguments: list[str]) -> None:
     done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     assert b"rnncli" in done.stdout
+
+
+def test_writing_needs_no_torch(rhyme: Path) -> None:
+    assert run("train", rhyme, "--name", "x", *TINY).returncode == 0
+    program = (
+        "import sys; from rnncli.__main__ import main; sys.argv = ['rnncli', 'generate', '--length', '9']\n"
+        "try: main()\n"
+        "except SystemExit as leaving: assert not leaving.code, leaving.code\n"
+        "assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    assert len(done.stdout) == 9
 
 
 def test_help_names_the_defaults_that_the_configs_hold() -> None:

@@ -7,9 +7,10 @@ import torch
 
 from rnncli.inference.config import SamplingConfig
 from rnncli.inference.generation import generate
+from rnncli.inference.torch_engine import TorchEngine
 from rnncli.model.language_model import LanguageModel
 from rnncli.text.tokenizers import Ids
-from tests.conftest import tiny_model
+from tests.conftest import stepper, tiny_model
 
 NOTHING = np.array([], np.uint8)
 
@@ -17,7 +18,8 @@ NOTHING = np.array([], np.uint8)
 def written(
     model: LanguageModel, prompt: Ids, seed: int = 1, heat: float = 1.0, **more: tuple[int, ...]
 ) -> list[int]:
-    tokens = generate(model, prompt, SamplingConfig(temperature=heat), np.random.default_rng(seed), **more)
+    sampling, rng = SamplingConfig(temperature=heat), np.random.default_rng(seed)
+    tokens = generate(stepper(model), prompt, sampling, rng, **more)
     return list(islice(tokens, 30))
 
 
@@ -49,3 +51,13 @@ def test_a_prompt_longer_than_its_window_is_read_to_its_end() -> None:
 def test_forbidden_tokens_do_not_come() -> None:
     assert 3 not in written(tiny_model(), NOTHING, forbidden=(3, 5))
     assert 3 in written(tiny_model(), NOTHING)
+
+
+def test_torch_writes_the_same_on_its_devices() -> None:
+    for members in (1, 2):
+        model, prompt = tiny_model(members=members), np.array([3, 1, 4], np.uint8)
+        texts = [
+            list(islice(generate(engine, prompt, SamplingConfig(), np.random.default_rng(2)), 50))
+            for engine in (stepper(model), TorchEngine(model))
+        ]
+        assert texts[0] == texts[1]

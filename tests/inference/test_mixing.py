@@ -13,7 +13,7 @@ from rnncli.inference.mixing import compare, fit_mixture, fit_ngram
 from rnncli.model.mixture import Mixture
 from rnncli.reports import Evaluation
 from rnncli.text.lines import line_starts
-from tests.conftest import part_of, tiny_model
+from tests.conftest import part_of, stepper, tiny_model
 
 V, END = 11, 10
 EVEN = Mixture(np.zeros(0), np.full((1, 1), 0.5))
@@ -93,5 +93,5 @@ def test_a_generated_token_comes_from_the_mixture() -> None:
     model, ngram = tiny_model(), fit_ngram(part_of(TRAIN), 3, V)
     rng, greedy = np.random.default_rng(0), SamplingConfig(temperature=0.0)
     believing = Mixture(np.zeros(0), np.full((1, 1), 1e-6))
-    tokens = generate(model, np.array([3, 4], np.uint8), greedy, rng, beside=(ngram, believing))
+    tokens = generate(stepper(model), np.array([3, 4], np.uint8), greedy, rng, beside=(ngram, believing))
     assert [next(tokens) for _ in range(8)] == [5, 6, 7, 8, 9, 10, 0, 1]

@@ -82,6 +82,8 @@ def test_tied_embeddings_are_one_matrix() -> None:
 def test_parameters_are_counted_without_building(cell: Cell, tied: bool) -> None:
     model = tiny_model(cell=cell, tied_embeddings=tied, embedding_size=8)
     assert model.config.parameters == sum(parameter.numel() for parameter in model.parameters())
+    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    assert model.config.shapes == shapes
 
 
 def test_the_same_generator_gives_the_same_weights() -> None:

@@ -13,6 +13,7 @@ from rnncli.model.config import ModelConfig
 from rnncli.reports import Evaluated, Score
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.record import Status, free_name
+from rnncli.storage.runs import as_weights, load_best, load_model, load_run, save_run
 from rnncli.text.building import build
 from rnncli.text.config import ReadConfig, TextConfig
 from rnncli.text.corpus import Corpus
@@ -38,14 +39,14 @@ def made(name: str, status: Status = "finished") -> ModelDir:
     run = Run.new(MODEL, TRAINING, CPU)
     run.step = 3
     run.best = Best(Score(10.0, 5, 1, 5, 5), 2, weights_of(run.model))
-    folder.save_weights(run.best)
-    folder.save_run(run, status)
+    folder.save_weights(as_weights(run.best))
+    save_run(folder, run, status)
     return folder
 
 
 def test_a_model_comes_back_with_its_weights_and_its_score() -> None:
     folder = made("x")
-    model, best = ModelDir.find("x").model(CPU), folder.best()
+    model, best = load_model(ModelDir.find("x"), CPU), load_best(folder)
     assert best is not None
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, best.weights[name])
@@ -78,7 +79,7 @@ def test_a_damaged_folder_does_not_stand_in_the_way_of_the_others() -> None:
 def test_a_model_is_found_by_its_folder_too(own_folder: Path) -> None:
     made("x")
     Path("models/x").rename(own_folder / "elsewhere")
-    assert ModelDir.find(str(own_folder / "elsewhere")).model(CPU).config == MODEL
+    assert load_model(ModelDir.find(str(own_folder / "elsewhere")), CPU).config == MODEL
 
 
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
@@ -132,12 +133,12 @@ def test_a_second_model_of_a_text_gets_a_number() -> None:
 
 def test_two_checkpoints_are_kept_and_the_newest_is_read() -> None:
     folder = made("x")
-    run = folder.load_run(TRAINING, CPU)
+    run = load_run(folder, TRAINING, CPU)
     for run.step in (20, 100, 9):
-        folder.save_run(run, "training")
+        save_run(folder, run, "training")
     names = sorted(path.name for path in Path("models/x/checkpoints").iterdir())
     assert names == ["step-100.safetensors", "step-20.safetensors"]
-    assert folder.load_run(TRAINING, CPU).step == 100
+    assert load_run(folder, TRAINING, CPU).step == 100
 
 
 def test_a_store_elsewhere_is_not_copied_and_a_changed_one_is_noticed(own_folder: Path) -> None:
@@ -229,7 +230,7 @@ def test_a_record_that_does_not_fit_is_refused(
     made("x")
     rewrite(change)
     with pytest.raises(ModelError, match=named):
-        ModelDir.find("x").model(CPU)
+        load_model(ModelDir.find("x"), CPU)
 
 
 @pytest.mark.parametrize(

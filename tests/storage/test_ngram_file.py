@@ -4,13 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from rnncli.errors import ModelError
 from rnncli.model.mixture import Mixture
 from rnncli.model.ngram import Ngram, fit
+from rnncli.storage.array_file import read_arrays, write_arrays
 from rnncli.storage.ngram_file import read_ngram, write_ngram
-from rnncli.storage.tensor_file import read_tensors, write_tensors
 
 V = 7
 NGRAM: Ngram = fit(np.random.default_rng(0).integers(0, V, 500), 4, V)
@@ -39,7 +38,7 @@ def test_another_vocabulary_is_refused(own_folder: Path) -> None:
     ("name", "changed"),
     [
         ("keys.3", None),
-        ("keys.3", torch.arange(5)),
+        ("keys.3", np.arange(5)),
         ("keys.3", NGRAM.keys[1].astype(np.int32)),
         ("keys.2", NGRAM.keys[0][::-1].copy()),
         ("keys.2", NGRAM.keys[0] + 100 * V),
@@ -57,11 +56,11 @@ def test_another_vocabulary_is_refused(own_folder: Path) -> None:
 )
 def test_arrays_that_do_not_belong_together_are_refused(own_folder: Path, name: str, changed: object) -> None:
     write_ngram(own_folder / "n", NGRAM, MIXTURE)
-    tensors, facts = read_tensors(own_folder / "n")
+    tensors, facts = read_arrays(own_folder / "n")
     if changed is None:
         del tensors[name]
     else:
-        tensors[name] = torch.as_tensor(changed)
-    write_tensors(own_folder / "n", tensors, facts)
+        tensors[name] = np.asarray(changed)
+    write_arrays(own_folder / "n", tensors, facts)
     with pytest.raises(ModelError):
         read_ngram(own_folder / "n", V)

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from rnncli.errors import ConfigError
-from rnncli.storage.tensor_file import read_tensors
+from rnncli.storage.array_file import read_arrays
+from rnncli.storage.checkpoint import as_tensors
 from rnncli.training.distributed import Ranks
 
 SETTINGS = (
@@ -27,8 +28,8 @@ def run(*arguments: object, together: bool) -> subprocess.CompletedProcess[str]:
 
 def tensors(name: str, folder: str) -> dict[str, torch.Tensor]:
     if folder == "model":
-        return read_tensors(Path("models", name, "model.safetensors"))[0]
-    return read_tensors(sorted(Path("models", name, "checkpoints").iterdir())[-1])[0]
+        return as_tensors(read_arrays(Path("models", name, "model.safetensors"))[0])
+    return as_tensors(read_arrays(sorted(Path("models", name, "checkpoints").iterdir())[-1])[0])
 
 
 @pytest.mark.parametrize("unit", ["stream", "line"])

@@ -2,7 +2,7 @@
 
 safetensors reads flipped bits without a word, and a hash kept in another file would disagree with
 this one after a crash between two writes. So the hash covers every name, type, shape, byte and fact,
-and stands in the file's own metadata.
+and stands in the file's own metadata. numpy arrays, so that a model can be read without torch.
 """
 
 import hashlib
@@ -11,48 +11,56 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
+import numpy.typing as npt
 from safetensors import SafetensorError
-from safetensors.torch import load, save
-from torch import Tensor
+from safetensors.numpy import load, save
 
 from rnncli import atomic
 from rnncli.errors import ModelError
 from rnncli.storage.safe_load import DAMAGED, parse_json, read_file
 
+Array = npt.NDArray[Any]
 
-def write_tensors(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+
+def write_arrays(path: Path, arrays: Mapping[str, Array], facts: dict[str, Any]) -> None:
     """`facts` is a JSON object; raises StorageError and leaves the old file when it cannot write."""
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    plain = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     text = json.dumps(facts, allow_nan=False)
     atomic.write_file(path, save(plain, {"facts": text, "sha256": _digest(plain, text)}))
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors and facts, if they are what was written and finite; raises ModelError."""
+def read_arrays(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
+    """The arrays and facts, if they are what was written and finite; raises ModelError."""
     content = read_file(path)
     metadata = _metadata(path, content)
     try:
-        tensors = load(content)
-    except (SafetensorError, ValueError, KeyError) as error:
+        arrays = load(content)
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path} is not a whole safetensors file: {error}", hint=DAMAGED) from error
-    if _digest(tensors, metadata["facts"]) != metadata["sha256"]:
+    if _digest(arrays, metadata["facts"]) != metadata["sha256"]:
         raise ModelError(f"{path} is not what was written: its SHA-256 differs", hint=DAMAGED)
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+    for name, array in arrays.items():
+        if np.issubdtype(array.dtype, np.floating) and not bool(np.isfinite(array).all()):
             raise ModelError(f"{path}: {name} holds numbers that are not finite", hint=DAMAGED)
-    return tensors, _facts(path, metadata)
+    return arrays, parse_json(metadata["facts"].encode(), path)
 
 
-def check_tensors(path: Path, tensors: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> None:
+def check_arrays(
+    path: Path, arrays: Mapping[str, Array], like: Mapping[str, tuple[np.dtype[Any], tuple[int, ...]]]
+) -> None:
     """Names, types and shapes must be those of `like`; raises ModelError naming the first that is not."""
-    for name in sorted(set(tensors) ^ set(like)):
+    for name in sorted(set(arrays) ^ set(like)):
         state = "is missing" if name in like else "does not belong there"
         raise ModelError(f"{path}: the tensor {name} {state}", hint=DAMAGED)
-    for name in sorted(tensors):
-        found, wanted = ((t.dtype, tuple(t.shape)) for t in (tensors[name], like[name]))
-        if found != wanted:
-            raise ModelError(f"{path}: {name} is {found}, not {wanted}", hint=DAMAGED)
+    for name in sorted(arrays):
+        found = arrays[name].dtype, arrays[name].shape
+        if found != like[name]:
+            raise ModelError(f"{path}: {name} is {_words(found)}, not {_words(like[name])}", hint=DAMAGED)
+
+
+def _words(kind: tuple[np.dtype[Any], tuple[int, ...]]) -> str:
+    return f"{kind[0].name} {kind[1]}"
 
 
 def _metadata(path: Path, content: bytes) -> dict[str, str]:
@@ -66,14 +74,11 @@ def _metadata(path: Path, content: bytes) -> dict[str, str]:
     return metadata
 
 
-def _facts(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
-    return parse_json(metadata["facts"].encode(), path)
-
-
-def _digest(tensors: dict[str, Tensor], facts: str) -> str:
+def _digest(arrays: Mapping[str, Array], facts: str) -> str:
+    """Types are named as torch names them, which the first files were written with."""
     digest = hashlib.sha256(facts.encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"{name} torch.{array.dtype.name} {array.shape}".encode())
+        digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
