@@ -323,6 +323,17 @@ class Sampled:
 
 
 @dataclass(frozen=True)
+class Written:
+    """A text that was drawn: how probable its tokens are, and whether length, lines or a stop ended it."""
+
+    number: int
+    text: str
+    tokens: int
+    nats: float
+    finish_reason: str
+
+
+@dataclass(frozen=True)
 class Saved:
     """A run that can be used and resumed, at `path`; `interrupted` where its budget is not used up."""
 

@@ -1,5 +1,6 @@
 """`rnncli generate`: text from a model, streamed."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -7,23 +8,70 @@ import typer
 from rnncli.cli import options
 from rnncli.inference.config import SamplingConfig
 
+_DRAWING, _ENDING = "How tokens are drawn", "Where a text ends"
+
+
+class TextFormat(StrEnum):
+    """Of the output."""
+
+    text = "text"
+    jsonl = "jsonl"
+
 
 def generate(
     prompt: Annotated[
         str, typer.Option("--prompt", "-p", help="What the text begins with; - reads it from stdin.")
     ] = "",
     model: options.Model = None,
-    length: Annotated[int, typer.Option("--length", "-l", min=0, help="Tokens to write.")] = 500,
+    number: Annotated[
+        int, typer.Option("--number", "-n", min=1, max=65_536, help="Texts to write, all at once.")
+    ] = 1,
+    length: Annotated[
+        int, typer.Option("--length", "-l", min=0, help="Most tokens of a text.", rich_help_panel=_ENDING)
+    ] = 500,
+    lines: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Lines of a text.", rich_help_panel=_ENDING)
+    ] = None,
+    stop: Annotated[
+        list[str] | None,
+        typer.Option(metavar="STRING", help="End before it; several may be given.", rich_help_panel=_ENDING),
+    ] = None,
     temperature: Annotated[
-        float, typer.Option(help="Below 1 safer, above 1 wilder; 0 always takes the likeliest token.")
+        float,
+        typer.Option(
+            help="Below 1 safer, above 1 wilder; 0 takes the likeliest.",
+            rich_help_panel=_DRAWING,
+        ),
     ] = SamplingConfig.temperature,
     top_k: Annotated[
-        int, typer.Option(help="Draw from the K likeliest tokens; 0 from all.")
+        int, typer.Option(help="Draw from the K likeliest tokens; 0 from all.", rich_help_panel=_DRAWING)
     ] = SamplingConfig.top_k,
     top_p: Annotated[
-        float, typer.Option(help="Draw from the fewest tokens that have probability P together.")
+        float,
+        typer.Option(
+            help="Draw from the fewest tokens that have probability P together.", rich_help_panel=_DRAWING
+        ),
     ] = SamplingConfig.top_p,
-    seed: Annotated[int | None, typer.Option(min=0, help="The same seed writes the same text.")] = None,
+    min_p: Annotated[
+        float,
+        typer.Option(
+            help="Leave out what is not P times as likely as the likeliest.", rich_help_panel=_DRAWING
+        ),
+    ] = SamplingConfig.min_p,
+    typical_p: Annotated[
+        float,
+        typer.Option(help="Draw from what is about as surprising as usual.", rich_help_panel=_DRAWING),
+    ] = SamplingConfig.typical_p,
+    repetition_penalty: Annotated[
+        float, typer.Option(help="Above 1: what was there becomes less likely.", rich_help_panel=_DRAWING)
+    ] = SamplingConfig.repetition_penalty,
+    no_repeat_ngram: Annotated[
+        int, typer.Option(metavar="N", help="No run of N tokens twice.", rich_help_panel=_DRAWING)
+    ] = SamplingConfig.no_repeat_ngram,
+    seed: Annotated[int | None, typer.Option(min=0, help="The same seed writes the same texts.")] = None,
+    format: Annotated[
+        TextFormat, typer.Option(help="jsonl: an object a text, with nats and why it ended.")
+    ] = TextFormat.text,
     device: options.Device = "auto",
     quiet: options.Quiet = False,
     config: options.Settings = None,
@@ -34,13 +82,17 @@ def generate(
     """
     from rnncli.cli import writing
     from rnncli.console import terminal
+    from rnncli.inference.texts import Limits
     from rnncli.storage.model_dir import ModelDir
 
-    sampling = SamplingConfig(temperature, top_k, top_p)
+    sampling = SamplingConfig(
+        temperature, top_k, top_p, min_p, typical_p, repetition_penalty, no_repeat_ngram
+    )
+    wanted = writing.Wanted(sampling, Limits(length, lines, tuple(stop or ())), number, format == "jsonl")
     note = terminal.notes(quiet)
     folder = ModelDir.find(model)
     seed = writing.fresh_seed() if seed is None else seed
     note(f"model {folder.path}, seed {seed}")
     engine = writing.engine(folder, device)
     begin, tokenizer, unit = writing.read_prompt(prompt), folder.tokenizer(), folder.record().unit
-    writing.stream(engine, tokenizer, unit, begin, length, sampling, seed, note, folder.ngram())
+    writing.stream(engine, tokenizer, unit, begin, wanted, seed, note, folder.ngram())

@@ -1,20 +1,19 @@
 """A model's text on its way to a person: the prompt, the stream, a sample during training."""
 
+import json
 import secrets
 import sys
+import time
 from collections.abc import Callable, Iterator
-from itertools import islice
+from dataclasses import asdict, dataclass, replace
 from typing import Any
-
-import numpy as np
 
 from rnncli.cli import corpora
 from rnncli.console.safe_text import visible
-from rnncli.errors import GenerationError
+from rnncli.errors import ConfigError, GenerationError
 from rnncli.inference.config import SamplingConfig
-from rnncli.inference.generation import Engine, generate
-from rnncli.model.mixture import Mixture
-from rnncli.model.ngram import Ngram
+from rnncli.inference.generation import Beside, Engine, Writer
+from rnncli.inference.texts import GrowingText, Limits, stream_text, write_texts
 from rnncli.model.stepper import Stepper
 from rnncli.storage.model_dir import ModelDir
 from rnncli.text import reading
@@ -22,9 +21,19 @@ from rnncli.text.config import ReadConfig, Unit
 from rnncli.text.sources import STDIN
 from rnncli.text.tokenizers import Ids, Tokenizer
 
-Beside = tuple[Ngram, Mixture] | None
 _SAMPLE_TOKENS = {"char": 160, "byte": 160, "word": 32, "subword": 48}
 _SAMPLE_LINES = 5
+_SHOWN_EVERY_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How many texts, how they are drawn and where they end; as text or as an object each."""
+
+    sampling: SamplingConfig
+    limits: Limits
+    texts: int = 1
+    as_json: bool = False
 
 
 def fresh_seed() -> int:
@@ -56,58 +65,62 @@ def stream(
     tokenizer: Tokenizer,
     unit: Unit,
     prompt: str,
-    length: int,
-    sampling: SamplingConfig,
+    wanted: Wanted,
     seed: int,
     note: Callable[[str], None],
     beside: Beside = None,
 ) -> None:
-    """Write the prompt and `length` tokens to stdout, whole characters as soon as they are known.
+    """Write texts to stdout that begin with the prompt: one as it comes into being, several as they end.
 
-    With unit line it ends with the line.
+    With unit line each ends with its line; raises ConfigError where others are asked for.
     """
     unseen = corpora.describe_unseen(tokenizer, prompt)
     if unseen:
         note(f"the prompt has symbols that the model has never seen, read as <unk>: {unseen}")
-    write(prompt)
-    rng = np.random.default_rng(seed)
-    for text in _texts(engine, tokenizer, unit, prompt, length, sampling, rng, beside):
-        write(text)
-    if sys.stdout.isatty():
-        write("\n")
+    if unit == "line" and wanted.limits.lines is not None:
+        raise ConfigError("a text of this model is one line", hint="use --number instead of --lines")
+    ids = _context(tokenizer, unit, prompt)
+    limits = replace(wanted.limits, lines=1) if unit == "line" else wanted.limits
+    writer = Writer(engine, ids, wanted.sampling, seed, wanted.texts, _forbidden(tokenizer), beside)
+
+    def new_text() -> GrowingText:
+        return GrowingText(tokenizer, ids.tolist(), limits)
+
+    if wanted.as_json:
+        for written in write_texts(writer, new_text):
+            record = {**asdict(written), "prompt": prompt, "seed": seed}
+            write(json.dumps(record, ensure_ascii=False) + "\n")
+    elif wanted.texts > 1:
+        for written in write_texts(writer, new_text):
+            text = prompt + written.text
+            write(text if text.endswith("\n") else text + "\n")
+    else:
+        _stream_one(prompt, stream_text(writer, new_text()))
+
+
+def _stream_one(prompt: str, pieces: Iterator[str]) -> None:
+    """Pieces as they come, but no more often than an eye can follow."""
+    held, shown = [prompt], 0.0
+    try:
+        for piece in pieces:
+            held.append(piece)
+            if time.monotonic() - shown >= _SHOWN_EVERY_SECONDS:
+                write("".join(held))
+                held.clear()
+                shown = time.monotonic()
+    finally:  # Ctrl-C ends the text, and what was drawn is shown
+        write("".join(held))
+        if sys.stdout.isatty():
+            write("\n")
 
 
 def sample(engine: Engine[Any], tokenizer: Tokenizer, unit: Unit, seed: int) -> str:
     """A few lines of what the model writes by now."""
-    rng, length = np.random.default_rng(seed), _SAMPLE_TOKENS[tokenizer.level]
-    samples = _SAMPLE_LINES if unit == "line" else 1
-    return "".join(
-        text
-        for _ in range(samples)
-        for text in _texts(engine, tokenizer, unit, "", length, SamplingConfig(), rng)
-    )
-
-
-def _texts(
-    engine: Engine[Any],
-    tokenizer: Tokenizer,
-    unit: Unit,
-    prompt: str,
-    length: int,
-    sampling: SamplingConfig,
-    rng: np.random.Generator,
-    beside: Beside = None,
-) -> Iterator[str]:
-    """What follows the prompt, as soon as its characters are whole: `length` tokens, or one line."""
-    ids = _context(tokenizer, unit, prompt)
-    decoder = tokenizer.decoder(map(int, ids))
-    tokens = islice(generate(engine, ids, sampling, rng, _forbidden(tokenizer), beside), length)
-    last = int(tokenizer.encode("\n")[-1]) if unit == "line" else None
-    for token in tokens:
-        yield decoder.push(token)
-        if token == last:
-            break
-    yield decoder.finish()
+    ids, samples = _context(tokenizer, unit, ""), _SAMPLE_LINES if unit == "line" else 1
+    limits = Limits(_SAMPLE_TOKENS[tokenizer.level], 1 if unit == "line" else None)
+    writer = Writer(engine, ids, SamplingConfig(), seed, samples, _forbidden(tokenizer))
+    texts = write_texts(writer, lambda: GrowingText(tokenizer, ids.tolist(), limits))
+    return "".join(written.text for written in texts)
 
 
 def _context(tokenizer: Tokenizer, unit: Unit, prompt: str) -> Ids:

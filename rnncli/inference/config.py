@@ -11,11 +11,19 @@ By = Literal["position", "frequency", "line"]
 
 @dataclass(frozen=True)
 class SamplingConfig:
-    """temperature 0 takes the likeliest token; top_k 0 and top_p 1 leave every token in."""
+    """temperature 0 takes the likeliest token; top_k and min_p 0, top_p and typical_p 1 leave every token in.
+
+    `repetition_penalty` multiplies ln p of tokens that were there before; no run of `no_repeat_ngram` tokens
+    comes twice, 0 being off.
+    """
 
     temperature: float = 0.8
     top_k: int = 0
     top_p: float = 1.0
+    min_p: float = 0.0
+    typical_p: float = 1.0
+    repetition_penalty: float = 1.0
+    no_repeat_ngram: int = 0
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.temperature) and self.temperature >= 0.0):
@@ -25,8 +33,19 @@ class SamplingConfig:
             )
         if self.top_k < 0:
             raise ConfigError(f"top-k is {self.top_k}", hint="it is 0 (off) or a number of tokens")
-        if not 0.0 < self.top_p <= 1.0:
-            raise ConfigError(f"top-p is {self.top_p}", hint="it is more than 0 and at most 1 (off)")
+        for name, value in (("top-p", self.top_p), ("typical-p", self.typical_p)):
+            if not 0.0 < value <= 1.0:
+                raise ConfigError(f"{name} is {value}", hint="it is more than 0 and at most 1 (off)")
+        if not 0.0 <= self.min_p <= 1.0:
+            raise ConfigError(f"min-p is {self.min_p}", hint="it is from 0 (off) to 1")
+        if not 1.0 <= self.repetition_penalty <= 100.0:
+            raise ConfigError(
+                f"repetition-penalty is {self.repetition_penalty}", hint="it is from 1 (off) to 100"
+            )
+        if self.no_repeat_ngram < 0:
+            raise ConfigError(
+                f"no-repeat-ngram is {self.no_repeat_ngram}", hint="it is 0 (off) or a number of tokens"
+            )
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,27 @@
-"""Tokens drawn one after another from a model, its memory carried along. Shapes: B lanes, V symbols."""
+"""Tokens drawn one after another from a model, in one lane or in many. Shapes: B lanes, V symbols.
+
+Lane k of a seed draws from a generator of its own, so that its text is the same whatever lanes are beside it.
+"""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from rnncli.inference.config import SamplingConfig
-from rnncli.inference.sampling import forbid, sample
+from rnncli.inference.sampling import Logits, Tokens, draw, filtered, forbid, penalize
 from rnncli.model.config import ModelConfig
 from rnncli.model.mixture import Mixture
 from rnncli.model.ngram import MOST_ORDER, Ngram
 from rnncli.text.tokenizers import Ids
 
 State = TypeVar("State")
+Beside = tuple[Ngram, Mixture] | None
+
+# Random numbers are drawn so many at a time.
+_AT_ONCE = 64
 
 
 class Engine(Protocol[State]):
@@ -32,30 +39,126 @@ class Engine(Protocol[State]):
         self, tokens: npt.NDArray[np.integer], state: State
     ) -> tuple[npt.NDArray[np.float32], State]: ...
 
+    def lanes(self, state: State, chosen: npt.NDArray[np.intp]) -> State: ...
+
+
+class Writer:
+    """Lanes that all begin with "text begins" and a prompt; a step draws a token for each that goes on.
+
+    Drawn from the network's distribution, or, with an n-gram beside it, from the mixture of both.
+    """
+
+    def __init__(
+        self,
+        engine: Engine[Any],
+        prompt: Ids,
+        config: SamplingConfig,
+        seed: int,
+        lanes: int = 1,
+        forbidden: Sequence[int] = (),
+        beside: Beside = None,
+    ) -> None:
+        begun = np.concatenate([[engine.config.start], prompt]).astype(np.int64)
+        logits, state = engine.read(begun, engine.initial_state(1))
+        together = np.zeros(lanes, np.intp)
+        self._logits, self._state = logits[together], engine.lanes(state, together)
+        self._drawn: Tokens | None = None
+        self._engine, self._config, self._forbidden, self._beside = engine, config, forbidden, beside
+        self._rngs = [np.random.default_rng([seed, lane]) for lane in range(lanes)]
+        self._uniforms = np.zeros((lanes, 0))
+        self._recent = [deque(begun[-MOST_ORDER:].tolist(), MOST_ORDER) for _ in range(lanes)]
+        self._seen = np.zeros((lanes, engine.config.vocab_size), np.bool_)
+        self._seen[:, prompt] = True
+        self._runs = [_Runs(config.no_repeat_ngram, prompt.tolist()) for _ in range(lanes)]
+
+    @property
+    def lanes(self) -> int:
+        return len(self._rngs)
+
+    def step(self) -> tuple[Tokens, npt.NDArray[np.float64]]:
+        """A token for every lane (B,), and -ln p of each under the model, before any filter (B,)."""
+        if self._drawn is not None:
+            self._logits, self._state = self._engine.step(self._drawn, self._state)
+        scores: Logits = self._logits.astype(np.float64)
+        if self._beside is not None:
+            pairs = zip(scores, self._recent, strict=True)
+            scores = np.stack([_mixed(own, np.array(recent), *self._beside) for own, recent in pairs])
+        logs = scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)
+        tokens = self._chosen(logs)
+        self._remember(tokens)
+        return tokens, -logs[np.arange(len(tokens)), tokens]
+
+    def keep(self, lanes: npt.NDArray[np.bool_]) -> None:
+        """Go on with these lanes alone."""
+        chosen = np.flatnonzero(lanes)
+        self._state, self._seen = self._engine.lanes(self._state, chosen), self._seen[chosen]
+        self._uniforms = self._uniforms[chosen]
+        self._rngs = [self._rngs[lane] for lane in chosen]
+        self._recent = [self._recent[lane] for lane in chosen]
+        self._runs = [self._runs[lane] for lane in chosen]
+        assert self._drawn is not None
+        self._drawn = self._drawn[chosen]
+
+    def _chosen(self, logs: Logits) -> Tokens:
+        config = self._config
+        allowed = penalize(forbid(logs, self._forbidden), self._seen, config.repetition_penalty)
+        if config.no_repeat_ngram:
+            lanes = enumerate(self._runs)
+            allowed = np.concatenate([forbid(allowed[lane, None], runs.again()) for lane, runs in lanes])
+        if config.temperature == 0.0:
+            return np.asarray(np.argmax(allowed, axis=1))
+        if not self._uniforms.shape[1]:
+            self._uniforms = np.stack([rng.random(_AT_ONCE) for rng in self._rngs])
+        uniform, self._uniforms = self._uniforms[:, 0], self._uniforms[:, 1:]
+        return draw(filtered(allowed, config), uniform)
+
+    def _remember(self, tokens: Tokens) -> None:
+        self._drawn = tokens
+        if self._config.repetition_penalty != 1.0:
+            self._seen[np.arange(len(tokens)), tokens] = True
+        if self._beside is not None:
+            for recent, token in zip(self._recent, tokens.tolist(), strict=True):
+                recent.append(token)
+        if self._config.no_repeat_ngram:
+            for runs, token in zip(self._runs, tokens.tolist(), strict=True):
+                runs.add(token)
+
 
 def generate(
-    engine: Engine[State],
+    engine: Engine[Any],
     prompt: Ids,
     config: SamplingConfig,
-    rng: np.random.Generator,
+    seed: int,
     forbidden: Sequence[int] = (),
-    beside: tuple[Ngram, Mixture] | None = None,
+    beside: Beside = None,
 ) -> Iterator[int]:
-    """An endless stream of ids after "text begins" and the ids of `prompt` (N,).
-
-    Drawn from the network's distribution, or, with an n-gram `beside` it, from the mixture of both.
-    """
-    begun = np.concatenate([[engine.config.start], prompt]).astype(np.int64)
-    logits, state = engine.read(begun, engine.initial_state(1))
-    history = deque(begun[-MOST_ORDER:].tolist(), MOST_ORDER)
+    """An endless stream of ids after the prompt (N,): a Writer's first lane."""
+    writer = Writer(engine, prompt, config, seed, 1, forbidden, beside)
     while True:
-        scores = logits[0].astype(np.float64)
-        if beside is not None:
-            scores = _mixed(scores, np.array(history), *beside)
-        token = sample(forbid(scores, forbidden), config, rng)
-        history.append(token)
-        yield token
-        logits, state = engine.step(np.array([token]), state)
+        tokens, _ = writer.step()
+        yield int(tokens[0])
+
+
+class _Runs:
+    """Every run of `length` tokens that was there: which tokens would make one come again?"""
+
+    def __init__(self, length: int, tokens: list[int]) -> None:
+        self._length = length
+        self._tokens: list[int] = []
+        self._followed: dict[tuple[int, ...], list[int]] = {}
+        for token in tokens if length else ():
+            self.add(token)
+
+    def add(self, token: int) -> None:
+        if len(self._tokens) >= self._length - 1:
+            self._followed.setdefault(self._last(), []).append(token)
+        self._tokens.append(token)
+
+    def again(self) -> list[int]:
+        return self._followed.get(self._last(), [])
+
+    def _last(self) -> tuple[int, ...]:
+        return tuple(self._tokens[len(self._tokens) - self._length + 1 :])
 
 
 def _mixed(

@@ -33,6 +33,11 @@ class TorchEngine:
             hidden, state = self._model.hidden(self._moved(tokens[None, start : start + _WINDOW]), state)
         return self._logits(hidden), state
 
+    def lanes(self, state: State, chosen: npt.NDArray[np.intp]) -> State:
+        """The state of some lanes, in their order."""
+        places = torch.from_numpy(chosen).to(self._model.device)
+        return state.map(lambda tensor: tensor[places])
+
     def _moved(self, tokens: npt.NDArray[np.integer]) -> torch.Tensor:
         return torch.from_numpy(tokens.astype(np.int64)).to(self._model.device)
 

@@ -66,6 +66,10 @@ class Stepper:
             hidden, state = self.advance(tokens[place : place + 1], state)
         return self.logits(hidden), state
 
+    def lanes(self, state: StepState, chosen: npt.NDArray[np.intp]) -> StepState:
+        """The state of some lanes, in their order."""
+        return tuple(tuple(array[chosen] for array in layer) for layer in state)
+
     def logits(self, hidden: list[Floats]) -> Floats:
         """The members' outputs (B, D) -> logits (B, V); of several the logarithms of the mean."""
         each = [member.logits(own) for member, own in zip(self._members, hidden, strict=True)]

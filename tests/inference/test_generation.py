@@ -1,12 +1,13 @@
-"""Tokens one after another: the seed, the prompt, what is forbidden."""
+"""Tokens one after another: the seed, the prompt, the lanes, what is forbidden."""
 
-from itertools import islice
+from itertools import islice, pairwise
 
 import numpy as np
+import pytest
 import torch
 
 from rnncli.inference.config import SamplingConfig
-from rnncli.inference.generation import generate
+from rnncli.inference.generation import Writer, generate
 from rnncli.inference.torch_engine import TorchEngine
 from rnncli.model.language_model import LanguageModel
 from rnncli.text.tokenizers import Ids
@@ -16,11 +17,10 @@ NOTHING = np.array([], np.uint8)
 
 
 def written(
-    model: LanguageModel, prompt: Ids, seed: int = 1, heat: float = 1.0, **more: tuple[int, ...]
+    model: LanguageModel, prompt: Ids, seed: int = 1, forbidden: tuple[int, ...] = (), **settings: float
 ) -> list[int]:
-    sampling, rng = SamplingConfig(temperature=heat), np.random.default_rng(seed)
-    tokens = generate(stepper(model), prompt, sampling, rng, **more)
-    return list(islice(tokens, 30))
+    sampling = SamplingConfig(**{"temperature": 1.0, **settings})  # type: ignore[arg-type]
+    return list(islice(generate(stepper(model), prompt, sampling, seed, forbidden), 30))
 
 
 def test_the_same_seed_writes_the_same_text() -> None:
@@ -33,13 +33,13 @@ def test_the_same_seed_writes_the_same_text() -> None:
 def test_greedy_text_follows_the_likeliest_token_of_the_whole_history() -> None:
     model, prompt = tiny_model(), np.array([3, 1, 4], np.uint8)
     history = [model.config.start, 3, 1, 4]
-    for token in written(model, prompt, heat=0.0):
+    for token in written(model, prompt, temperature=0.0):
         logits, _ = model(torch.tensor([history]), model.initial_state(1))
         assert token == int(logits[0, -1].argmax())
         history.append(token)
 
 
-def test_a_prompt_longer_than_its_window_is_read_to_its_end() -> None:
+def test_a_long_prompt_is_read_to_its_end() -> None:
     model = tiny_model(cell="gru")
     long = np.random.default_rng(0).integers(0, 11, 2500).astype(np.uint8)
     other = long.copy()
@@ -54,10 +54,66 @@ def test_forbidden_tokens_do_not_come() -> None:
 
 
 def test_torch_writes_the_same_on_its_devices() -> None:
+    long = np.random.default_rng(0).integers(0, 11, 1500).astype(np.uint8)
     for members in (1, 2):
-        model, prompt = tiny_model(members=members), np.array([3, 1, 4], np.uint8)
+        model = tiny_model(members=members)
         texts = [
-            list(islice(generate(engine, prompt, SamplingConfig(), np.random.default_rng(2)), 50))
+            list(islice(generate(engine, long, SamplingConfig(), 2), 50))
             for engine in (stepper(model), TorchEngine(model))
         ]
         assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize("engine", [stepper, TorchEngine])
+def test_a_lane_writes_the_same_whatever_lanes_are_beside_it(engine: type[TorchEngine]) -> None:
+    """Six lanes of which two are given up on the way, and the same seed in one lane and in three."""
+    model, prompt = tiny_model(), np.array([3, 1], np.uint8)
+    texts: dict[int, list[list[int]]] = {}
+    for lanes in (1, 3, 6):
+        writer = Writer(engine(model), prompt, SamplingConfig(), 5, lanes)
+        texts[lanes], numbers = [[] for _ in range(lanes)], np.arange(lanes)
+        for step in range(100):
+            tokens, _ = writer.step()
+            for number, token in zip(numbers.tolist(), tokens.tolist(), strict=True):
+                texts[lanes][number].append(token)
+            if step == 40 and lanes == 6:
+                kept = np.array([True, False, True, True, False, True])
+                writer.keep(kept)
+                numbers = numbers[kept]
+    assert texts[1] == texts[3][:1]
+    assert texts[3] == [texts[6][0], texts[3][1], texts[6][2]]
+    assert texts[3][1][:41] == texts[6][1]
+    assert len({tuple(text) for text in texts[6]}) == 6
+
+
+def test_nats_are_those_of_the_model_before_any_filter() -> None:
+    model, prompt = tiny_model(), np.array([3], np.uint8)
+    writer = Writer(stepper(model), prompt, SamplingConfig(temperature=0.5, top_k=3), 1, 2, (4,))
+    drawn = [writer.step() for _ in range(20)]
+    for lane in range(2):
+        tokens = torch.tensor([[model.config.start, 3, *(int(step[0][lane]) for step in drawn)]])
+        with torch.no_grad():
+            logits, _ = model(tokens[:, :-1], model.initial_state(1))
+        expected = -logits[0, 1:].log_softmax(-1)[torch.arange(20), tokens[0, 2:]]
+        np.testing.assert_allclose([step[1][lane] for step in drawn], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_no_run_comes_twice_where_that_is_asked(length: int) -> None:
+    model, prompt = tiny_model(vocab_size=40), np.array([3, 1, 4, 1], np.uint8)
+    plain = [3, 1, 4, 1, *written(model, prompt, temperature=0.0)]
+    text = [3, 1, 4, 1, *written(model, prompt, temperature=0.0, no_repeat_ngram=length)]
+
+    def repeated(tokens: list[int]) -> bool:
+        runs = [tuple(tokens[at : at + length]) for at in range(len(tokens) - length + 1)]
+        return len(set(runs)) < len(runs) - (length == 1)  # the prompt itself has 1 twice
+
+    assert repeated(plain)
+    assert not repeated(text)
+
+
+def test_a_penalty_makes_a_text_more_various() -> None:
+    model = tiny_model(vocab_size=40)
+    plain, various = (written(model, NOTHING, repetition_penalty=penalty) for penalty in (1.0, 5.0))
+    assert len(set(various)) > len(set(plain))
+    assert all(one != other for one, other in pairwise(various))

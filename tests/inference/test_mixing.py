@@ -91,7 +91,7 @@ def test_no_token_is_scored_by_weights_that_have_seen_it() -> None:
 
 def test_a_generated_token_comes_from_the_mixture() -> None:
     model, ngram = tiny_model(), fit_ngram(part_of(TRAIN), 3, V)
-    rng, greedy = np.random.default_rng(0), SamplingConfig(temperature=0.0)
+    greedy = SamplingConfig(temperature=0.0)
     believing = Mixture(np.zeros(0), np.full((1, 1), 1e-6))
-    tokens = generate(stepper(model), np.array([3, 4], np.uint8), greedy, rng, beside=(ngram, believing))
+    tokens = generate(stepper(model), np.array([3, 4], np.uint8), greedy, 0, beside=(ngram, believing))
     assert [next(tokens) for _ in range(8)] == [5, 6, 7, 8, 9, 10, 0, 1]

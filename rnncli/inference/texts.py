@@ -1,0 +1,111 @@
+"""Tokens as they are drawn -> texts that end where they should. Shapes: B lanes."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnncli.inference.generation import Writer
+from rnncli.reports import Written
+from rnncli.text.tokenizers import Tokenizer, line_end
+
+
+@dataclass(frozen=True)
+class Limits:
+    """A text ends after so many `tokens`, after a number of `lines`, or before one of the `stops`."""
+
+    tokens: int
+    lines: int | None = None
+    stops: tuple[str, ...] = ()
+
+
+def stream_text(writer: Writer, text: "GrowingText") -> Iterator[str]:
+    """The text of a writer's only lane, as soon as it is known to belong to it."""
+    while text.finish_reason is None:
+        tokens, nats = writer.step()
+        yield text.push(int(tokens[0]), float(nats[0]))
+    yield text.end()
+
+
+def write_texts(writer: Writer, new_text: Callable[[], "GrowingText"]) -> Iterator[Written]:
+    """The texts of all lanes in their order, each as soon as it and those before it have ended."""
+    texts = [new_text() for _ in range(writer.lanes)]
+    numbers, said = np.arange(len(texts)), 0
+    done: dict[int, Written] = {}
+    while said < len(texts):
+        goes_on = np.array([texts[number].finish_reason is None for number in numbers.tolist()], np.bool_)
+        for number in numbers[~goes_on].tolist():
+            done[number] = texts[number].written(number)
+        while said in done:
+            yield done.pop(said)
+            said += 1
+        if not goes_on.all() and goes_on.any():
+            writer.keep(goes_on)
+        numbers = numbers[goes_on]
+        if len(numbers):
+            tokens, nats = writer.step()
+            for number, token, cost in zip(numbers.tolist(), tokens.tolist(), nats.tolist(), strict=True):
+                texts[number].push(token, cost)
+
+
+class GrowingText:
+    """One text and how it ends: a character that is not whole yet, or could begin a stop, is held back."""
+
+    def __init__(self, tokenizer: Tokenizer, context: Iterable[int], limits: Limits) -> None:
+        """`context` are the ids before it."""
+        self.finish_reason: str | None = None if limits.tokens > 0 else "length"
+        self._decoder = tokenizer.decoder(context)
+        self._limits = limits
+        self._line_end = line_end(tokenizer)
+        self._parts: list[str] = []
+        self._held = ""
+        self._tokens = self._lines = 0
+        self._nats = 0.0
+
+    def push(self, token: int, nats: float) -> str:
+        """A token and -ln p of it -> what is now known to belong to the text."""
+        self._tokens += 1
+        self._nats += nats
+        if token == self._line_end:
+            self._lines += 1
+        if self._lines and self._lines == self._limits.lines:
+            self.finish_reason = "lines"
+        elif self._tokens == self._limits.tokens:
+            self.finish_reason = "length"
+        return self._grown(self._decoder.push(token))
+
+    def end(self) -> str:
+        """What was held back to the last; nothing is pushed after it."""
+        if self.finish_reason == "stop":
+            return ""
+        sure = self._grown(self._decoder.finish())
+        held, self._held = self._held, ""
+        self._parts.append(held)
+        return sure + held
+
+    def written(self, number: int) -> Written:
+        """All of it, of a text that has ended."""
+        self.end()
+        assert self.finish_reason is not None
+        return Written(number, "".join(self._parts), self._tokens, self._nats, self.finish_reason)
+
+    def _grown(self, piece: str) -> str:
+        if not self._limits.stops:
+            self._parts.append(piece)
+            return piece
+        text = self._held + piece
+        found = [place for stop in self._limits.stops if (place := text.find(stop)) >= 0]
+        if found:
+            self.finish_reason, self._held = "stop", ""
+            sure = text[: min(found)]
+        else:
+            longest = max(_overlap(text, stop) for stop in self._limits.stops)
+            sure, self._held = text[: len(text) - longest], text[len(text) - longest :]
+        self._parts.append(sure)
+        return sure
+
+
+def _overlap(text: str, stop: str) -> int:
+    """How much of the end of `text` could be the beginning of `stop`."""
+    sizes = range(min(len(stop) - 1, len(text)), 0, -1)
+    return next((size for size in sizes if text.endswith(stop[:size])), 0)

@@ -1,0 +1,78 @@
+"""Texts from a model: many at once, where they end, and how their tokens are drawn."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import TINY, Command
+
+
+@pytest.fixture
+def model(rnncli: Command, rhyme: Path) -> Command:
+    settings = [setting if setting != "6" else "60" for setting in TINY]
+    assert rnncli("train", rhyme, "--name", "m", *settings).code == 0
+    return rnncli
+
+
+def test_many_texts_are_those_of_one_seed_in_their_order(model: Command) -> None:
+    many = model("generate", "-n", "5", "--seed", "3", "--length", "40", "--format", "jsonl").out.splitlines()
+    records = [json.loads(line) for line in many]
+    assert [record["number"] for record in records] == [0, 1, 2, 3, 4]
+    assert {record["finish_reason"] for record in records} == {"length"}
+    assert all(record["tokens"] == len(record["text"]) == 40 for record in records)
+    assert len({record["text"] for record in records}) == 5
+    assert model("generate", "--seed", "3", "--length", "40").out == records[0]["text"]
+    plain = model("generate", "-n", "5", "--seed", "3", "--length", "40").out
+    assert plain == "".join(
+        text if text.endswith("\n") else text + "\n" for text in (r["text"] for r in records)
+    )
+
+
+def test_a_text_ends_before_a_stop_or_after_its_lines(model: Command) -> None:
+    whole = model("generate", "--seed", "1", "--length", "300", "--prompt", "The").out
+    assert "e" in whole[40:]
+    assert whole.count("\n") > 3
+    stop = whole[100:104]
+    ran = model(
+        "generate", "--seed", "1", "--length", "300", "--prompt", "The", "--stop", stop, "--stop", "☃"
+    )
+    assert ran.out == "The" + whole[3:].split(stop)[0]
+    lines = model("generate", "--seed", "1", "--length", "300", "--prompt", "The", "--lines", "2").out
+    assert lines == "".join(line + "\n" for line in whole.split("\n")[:2])
+    for options, reason in ((("--stop", stop), "stop"), (("--lines", "2"), "lines")):
+        record = model("generate", "--seed", "1", "--prompt", "The", *options, "--format", "jsonl").json
+        assert (record["finish_reason"], record["prompt"], record["seed"]) == (reason, "The", 1)
+
+
+def test_the_cost_of_a_text_is_what_a_score_says(model: Command, own_folder: Path) -> None:
+    record = model("generate", "--lines", "3", "--format", "jsonl", "--prompt", "the rain ").json
+    (own_folder / "all.txt").write_text("the rain " + record["text"])
+    (own_folder / "prompt.txt").write_text("the rain ")
+    whole, prompt = (model("eval", name, "--json").json["nats"] for name in ("all.txt", "prompt.txt"))
+    assert record["nats"] == pytest.approx(whole - prompt, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--min-p", "0.5"), ("--typical-p", "0.2"), ("--repetition-penalty", "3"), ("--no-repeat-ngram", "2")],
+    ids=" ".join,
+)
+def test_every_way_of_drawing_changes_the_text(model: Command, options: tuple[str, ...]) -> None:
+    plain = model("generate", "--seed", "1", "--temperature", "1.2").out
+    assert model("generate", "--seed", "1", "--temperature", "1.2", *options).out != plain
+
+
+def test_a_text_of_a_model_of_lines_is_one_line(rnncli: Command, rhyme: Path) -> None:
+    assert rnncli("train", rhyme, "--name", "m", "--unit", "line", *TINY).code == 0
+    texts = rnncli("generate", "-n", "20", "--length", "3000").out
+    assert texts.count("\n") == 20
+    ran = rnncli("generate", "--lines", "2")
+    assert ran.code == 1
+    assert "use --number" in ran.err
+
+
+def test_a_device_that_is_not_there_is_refused(model: Command) -> None:
+    ran = model("generate", "--device", "abacus")
+    assert ran.code == 1
+    assert "device is 'abacus'" in ran.err
