@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rnncli.inference.config import SamplingConfig
-from rnncli.inference.sampling import Logits, Tokens, draw, filtered, forbid, penalize
+from rnncli.inference.sampling import Logits, Tokens, draw, filtered, forbid, log_softmax, penalize
 from rnncli.model.config import ModelConfig
 from rnncli.model.mixture import Mixture
 from rnncli.model.ngram import MOST_ORDER, Ngram
@@ -63,7 +63,9 @@ class Writer:
         together = np.zeros(lanes, np.intp)
         self._logits, self._state = logits[together], engine.lanes(state, together)
         self._drawn: Tokens | None = None
-        self._engine, self._config, self._forbidden, self._beside = engine, config, forbidden, beside
+        self._engine, self._config, self._beside = engine, config, beside
+        # What is never drawn: added to the logarithms, it takes them out.
+        self._forbidden = forbid(np.zeros((1, engine.config.vocab_size)), forbidden)
         self._rngs = [np.random.default_rng([seed, lane]) for lane in range(lanes)]
         self._uniforms = np.zeros((lanes, 0))
         self._recent = [deque(begun[-MOST_ORDER:].tolist(), MOST_ORDER) for _ in range(lanes)]
@@ -83,7 +85,7 @@ class Writer:
         if self._beside is not None:
             pairs = zip(scores, self._recent, strict=True)
             scores = np.stack([_mixed(own, np.array(recent), *self._beside) for own, recent in pairs])
-        logs = scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)
+        logs = log_softmax(scores)
         tokens = self._chosen(logs)
         self._remember(tokens)
         return tokens, -logs[np.arange(len(tokens)), tokens]
@@ -101,7 +103,7 @@ class Writer:
 
     def _chosen(self, logs: Logits) -> Tokens:
         config = self._config
-        allowed = penalize(forbid(logs, self._forbidden), self._seen, config.repetition_penalty)
+        allowed = penalize(logs + self._forbidden, self._seen, config.repetition_penalty)
         if config.no_repeat_ngram:
             lanes = enumerate(self._runs)
             allowed = np.concatenate([forbid(allowed[lane, None], runs.again()) for lane, runs in lanes])
@@ -165,7 +167,7 @@ def _mixed(
     logits: npt.NDArray[np.float64], history: npt.NDArray[np.int64], ngram: Ngram, mixture: Mixture
 ) -> npt.NDArray[np.float64]:
     """The network's logits (V,) -> the logarithms of the mixture's probabilities (V,)."""
-    logs = logits - np.logaddexp.reduce(logits)
+    (logs,) = log_softmax(logits[None])
     probabilities = np.exp(logs)
     entropy = -(probabilities * logs).sum(where=probabilities > 0.0)
     others, known = ngram.distribution(history)

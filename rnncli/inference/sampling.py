@@ -26,9 +26,9 @@ def filtered(logits: Logits, config: SamplingConfig) -> Logits:
 
 def draw(logits: Logits, uniform: npt.NDArray[np.float64]) -> Tokens:
     """One token a lane (B,), by inverting its cumulative distribution at `uniform` (B,) from [0, 1)."""
-    cumulative = np.cumsum(softmax(logits), axis=-1)
+    cumulative = np.cumsum(np.exp(logits - logits.max(-1, keepdims=True)), axis=-1)
     # Strictly below never lands on a token of probability zero; scaling makes the last one reachable.
-    return np.asarray((cumulative <= (uniform * cumulative[:, -1])[:, None]).sum(1))
+    return np.asarray((cumulative <= uniform[:, None] * cumulative[:, -1:]).sum(1))
 
 
 def forbid(logits: Logits, tokens: Sequence[int]) -> Logits:
@@ -48,7 +48,7 @@ def penalize(logits: Logits, seen: npt.NDArray[np.bool_], penalty: float) -> Log
     """
     if penalty == 1.0:
         return logits
-    logs = logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
+    logs = log_softmax(logits)
     return np.where(seen, penalty * logs, logs)
 
 
@@ -95,6 +95,12 @@ def typical(logits: Logits, p: float) -> Logits:
     ranked = _ranked(np.abs(surprise - entropy))
     reached = np.cumsum(np.take_along_axis(probabilities, ranked, -1), axis=-1)
     return _keep_first(logits, ranked, (reached < p).sum(-1) + 1)
+
+
+def log_softmax(logits: Logits) -> Logits:
+    """ln p (B, V); much quicker than numpy's logaddexp.reduce."""
+    below = logits - logits.max(-1, keepdims=True)
+    return np.asarray(below - np.log(np.exp(below).sum(-1, keepdims=True)))
 
 
 def softmax(logits: Logits) -> npt.NDArray[np.float64]:
