@@ -3,9 +3,9 @@
     python -m benchmarks.writing
     python -m benchmarks.writing --cell lstm --width 768
 
-A network of one layer is trained for two steps on the small English text of this repository: speed does not
-depend on what the weights are. The command is run as a person would run it, in a pipe. Beside it the
-products of the same steps alone, in numpy: what the machine's memory and arithmetic allow. Medians of the rounds.
+A network of one layer is trained for two steps on the small English text of this repository: the speed does
+not depend on what the weights are. The command is run as a person would run it, in a pipe. Beside it the
+products of the same steps alone, in numpy: what the machine's memory and arithmetic allow. Medians.
 """
 
 import argparse
@@ -84,20 +84,20 @@ def main() -> None:
         together = [rnncli(folder, *many) for _ in range(ROUNDS)]
         rnncli(folder, "ngram", "model")
         mixed = [rnncli(folder, "generate", "--length", str(LENGTH)) for _ in range(ROUNDS)]
+    first = statistics.median(run.first for run in one)
+    first = statistics.median(run.first for run in one)
     speed, slower = median_speed(one, LENGTH), median_speed(mixed, LENGTH)
     seconds = statistics.median(run.first + run.rest for run in together)
     in_all = STREAMS * LENGTH_OF_MANY / seconds
-    steady = STREAMS * LENGTH_OF_MANY / (seconds - statistics.median(run.first for run in one))
+    steady = STREAMS * LENGTH_OF_MANY / (seconds - first)
     alone, alone_many = products_alone(config, 1), products_alone(config, STREAMS)
     print(f"{config.architecture}, {config.vocab_size} symbols; medians of {ROUNDS}")
-    print(
-        f"first character      {statistics.median(run.first for run in one):9.2f} s after the command was given"
-    )
+    print(f"first character      {first:9.2f} s after the command was given")
     print(f"one stream           {speed:9,.0f} characters/s, {speed / alone:.0%} of the products alone")
     print(f"with a 7-gram        {slower:9,.0f} characters/s, {speed / slower:.2f} times the time")
     print(
-        f"{STREAMS} streams          {steady:9,.0f} characters/s, {steady / alone_many:.0%} of the products alone; "
-        f"{in_all:,.0f} with the start of the command"
+        f"{STREAMS} streams          {steady:9,.0f} characters/s, {steady / alone_many:.0%} of the products "
+        f"alone; {in_all:,.0f} with the start of the command"
     )
 
 

@@ -3,7 +3,6 @@
 Lane k of a seed draws from a generator of its own, so that its text is the same whatever lanes are beside it.
 """
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -14,7 +13,8 @@ from rnncli.inference.config import SamplingConfig
 from rnncli.inference.sampling import Logits, Tokens, draw, filtered, forbid, log_softmax, penalize
 from rnncli.model.config import ModelConfig
 from rnncli.model.mixture import Mixture
-from rnncli.model.ngram import MOST_ORDER, Ngram
+from rnncli.model.ngram import Ngram
+from rnncli.model.ngram_stream import Ends, NgramStream
 from rnncli.text.tokenizers import Ids
 
 State = TypeVar("State")
@@ -63,12 +63,13 @@ class Writer:
         together = np.zeros(lanes, np.intp)
         self._logits, self._state = logits[together], engine.lanes(state, together)
         self._drawn: Tokens | None = None
-        self._engine, self._config, self._beside = engine, config, beside
+        self._engine, self._config = engine, config
         # What is never drawn: added to the logarithms, it takes them out.
         self._forbidden = forbid(np.zeros((1, engine.config.vocab_size)), forbidden)
         self._rngs = [np.random.default_rng([seed, lane]) for lane in range(lanes)]
         self._uniforms = np.zeros((lanes, 0))
-        self._recent = [deque(begun[-MOST_ORDER:].tolist(), MOST_ORDER) for _ in range(lanes)]
+        self._mixed = None if beside is None else (NgramStream(beside[0]), beside[1])
+        self._ends: list[Ends] = [() if self._mixed is None else self._mixed[0].read(begun)] * lanes
         self._seen = np.zeros((lanes, engine.config.vocab_size), np.bool_)
         self._seen[:, prompt] = True
         self._runs = [_Runs(config.no_repeat_ngram, prompt.tolist()) for _ in range(lanes)]
@@ -82,9 +83,8 @@ class Writer:
         if self._drawn is not None:
             self._logits, self._state = self._engine.step(self._drawn, self._state)
         scores: Logits = self._logits.astype(np.float64)
-        if self._beside is not None:
-            pairs = zip(scores, self._recent, strict=True)
-            scores = np.stack([_mixed(own, np.array(recent), *self._beside) for own, recent in pairs])
+        if self._mixed is not None:
+            scores = _mixed(scores, self._ends, *self._mixed)
         logs = log_softmax(scores)
         tokens = self._chosen(logs)
         self._remember(tokens)
@@ -96,7 +96,7 @@ class Writer:
         self._state, self._seen = self._engine.lanes(self._state, chosen), self._seen[chosen]
         self._uniforms = self._uniforms[chosen]
         self._rngs = [self._rngs[lane] for lane in chosen]
-        self._recent = [self._recent[lane] for lane in chosen]
+        self._ends = [self._ends[lane] for lane in chosen]
         self._runs = [self._runs[lane] for lane in chosen]
         assert self._drawn is not None
         self._drawn = self._drawn[chosen]
@@ -118,9 +118,9 @@ class Writer:
         self._drawn = tokens
         if self._config.repetition_penalty != 1.0:
             self._seen[np.arange(len(tokens)), tokens] = True
-        if self._beside is not None:
-            for recent, token in zip(self._recent, tokens.tolist(), strict=True):
-                recent.append(token)
+        if self._mixed is not None:
+            pairs = zip(self._ends, tokens.tolist(), strict=True)
+            self._ends = [self._mixed[0].after(ends, token) for ends, token in pairs]
         if self._config.no_repeat_ngram:
             for runs, token in zip(self._runs, tokens.tolist(), strict=True):
                 runs.add(token)
@@ -163,13 +163,11 @@ class _Runs:
         return tuple(self._tokens[len(self._tokens) - self._length + 1 :])
 
 
-def _mixed(
-    logits: npt.NDArray[np.float64], history: npt.NDArray[np.int64], ngram: Ngram, mixture: Mixture
-) -> npt.NDArray[np.float64]:
-    """The network's logits (V,) -> the logarithms of the mixture's probabilities (V,)."""
-    (logs,) = log_softmax(logits[None])
+def _mixed(scores: Logits, ends: list[Ends], ngram: NgramStream, mixture: Mixture) -> Logits:
+    """The network's logits (B, V) -> the logarithms of the mixture's probabilities (B, V)."""
+    logs = log_softmax(scores)
     probabilities = np.exp(logs)
-    entropy = -(probabilities * logs).sum(where=probabilities > 0.0)
-    others, known = ngram.distribution(history)
-    weight = float(mixture.weight(np.array([known]), np.array([entropy]))[0])
+    entropy = -(probabilities * logs).sum(1, where=probabilities > 0.0)
+    others, known = ngram.distribution(ends)
+    weight = mixture.weight(known, entropy)[:, None]
     return np.asarray(np.log(weight * probabilities + (1.0 - weight) * others))

@@ -26,7 +26,7 @@ Reals = npt.NDArray[np.float64]
 MOST_ORDER = 16
 # Of counts 1, 2, 3 and more, where a text has too few of them to tell.
 _FALLBACK_DISCOUNTS = (0.5, 1.0, 1.5)
-_ABSENT = -1
+ABSENT = -1
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Ngram:
         known = np.zeros(len(text), np.int8)
         for numbers, log_backoffs in zip(contexts, self.log_backoffs, strict=True):
             # It is 0 where nothing ever followed.
-            known += (numbers != _ABSENT) & (log_backoffs[numbers] != 0.0)
+            known += (numbers != ABSENT) & (log_backoffs[numbers] != 0.0)
         return -self._logs(contexts, text), known
 
     def mass(self, ids: npt.NDArray[np.integer], some: Iterable[int]) -> Reals:
@@ -83,7 +83,7 @@ class Ngram:
         mass = np.full(len(ids), float(unigrams[wanted].sum()))
         for length, keys in enumerate(self.keys, 1):
             numbers = contexts[length - 1]
-            places = np.flatnonzero(numbers != _ABSENT)
+            places = np.flatnonzero(numbers != ABSENT)
             found, firsts, own = np.unique(numbers[places], return_index=True, return_inverse=True)
             bounds = np.searchsorted(keys, np.stack([found, found + 1]) * self.vocab_size)
             context = np.repeat(np.arange(len(found)), bounds[1] - bounds[0])
@@ -102,10 +102,10 @@ class Ngram:
         return mass
 
     def _contexts(self, text: Keys) -> list[Keys]:
-        """By length from 1, the number of the n-gram that ends before each id (L,), or _ABSENT."""
+        """By length from 1, the number of the n-gram that ends before each id (L,), or ABSENT."""
         contexts, numbers = [], text
         for keys in self.keys:
-            contexts.append(np.concatenate([[_ABSENT], numbers[:-1]]))
+            contexts.append(np.concatenate([[ABSENT], numbers[:-1]]))
             numbers = self._find(keys, contexts[-1], text)
         return contexts
 
@@ -116,45 +116,17 @@ class Ngram:
             contexts, self.keys, self.log_probs[1:], self.log_backoffs, strict=False
         ):
             found = self._find(keys, numbers, ids)
-            shorter = logs + np.where(numbers != _ABSENT, log_backoffs[numbers], 0.0)
-            logs = np.where(found != _ABSENT, log_probs[found], shorter)
+            shorter = logs + np.where(numbers != ABSENT, log_backoffs[numbers], 0.0)
+            logs = np.where(found != ABSENT, log_probs[found], shorter)
         return logs
-
-    def distribution(self, history: npt.NDArray[np.integer]) -> tuple[Reals, int]:
-        """P of every id (V,) after the ids of `history`, and after how many of those it had seen others.
-
-        The last N - 1 count. `nats` says the same of each id.
-        """
-        probabilities = np.exp(self.log_probs[0][: self.vocab_size].astype(np.float64))
-        recent: Keys = history[max(len(history) - self.order + 1, 0) :].astype(np.int64)
-        known = 0
-        for length in range(1, len(recent) + 1):  # what is not seen after a context is left to shorter ones
-            context = self._number(recent[len(recent) - length :])
-            if context == _ABSENT:
-                break
-            backoff = np.float64(self.log_backoffs[length - 1][context])
-            known += int(backoff != 0.0)
-            probabilities *= np.exp(backoff)
-            keys = self.keys[length - 1]
-            low, high = np.searchsorted(keys, [context * self.vocab_size, (context + 1) * self.vocab_size])
-            followers = keys[low:high] - context * self.vocab_size
-            probabilities[followers] = np.exp(self.log_probs[length][low:high].astype(np.float64))
-        return probabilities, known
-
-    def _number(self, ids: Keys) -> int:
-        """The number of an n-gram (n,), or _ABSENT."""
-        number = ids[:1]
-        for keys, following in zip(self.keys, ids[1:], strict=False):
-            number = self._find(keys, number, np.array([following]))
-        return int(number[0])
 
     def _find(self, keys: Keys, contexts: Keys, ids: Keys) -> Keys:
         """The numbers of n-grams, from those of their contexts and their last ids (L,)."""
         wanted = np.where(
-            (contexts != _ABSENT) & (ids < self.vocab_size), contexts * self.vocab_size + ids, -1
+            (contexts != ABSENT) & (ids < self.vocab_size), contexts * self.vocab_size + ids, -1
         )
         places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-        return np.where(keys[places] == wanted, places, _ABSENT)
+        return np.where(keys[places] == wanted, places, ABSENT)
 
 
 def check_order(order: int) -> None:
@@ -195,16 +167,16 @@ def fit(ids: npt.NDArray[np.integer], order: int, vocab_size: int) -> Ngram:
 def _lengthened(numbers: Keys, ids: Keys, vocab_size: int) -> tuple[Keys, Keys, Keys, Keys]:
     """From the n-grams that end at each id (L,) to those one longer.
 
-    Gives their keys (U,), the number of the one that ends at each id (L,) or _ABSENT, their counts (U,)
+    Gives their keys (U,), the number of the one that ends at each id (L,) or ABSENT, their counts (U,)
     and where one of each ends (U,).
     """
-    places = 1 + np.flatnonzero((numbers[:-1] != _ABSENT) & (ids[1:] < vocab_size))
+    places = 1 + np.flatnonzero((numbers[:-1] != ABSENT) & (ids[1:] < vocab_size))
     keys = numbers[places - 1] * vocab_size + ids[places]
     order = np.argsort(keys)
     keys, places = keys[order], places[order]
     first = np.ones(len(keys), np.bool_)
     first[1:] = keys[1:] != keys[:-1]
-    longer = np.full(len(ids), _ABSENT)
+    longer = np.full(len(ids), ABSENT)
     longer[places] = np.cumsum(first) - 1
     starts = np.flatnonzero(first)
     return keys[first], longer, np.diff(np.append(starts, len(keys))), places[first]

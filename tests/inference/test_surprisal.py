@@ -11,6 +11,7 @@ from rnncli.inference.evaluation import evaluate
 from rnncli.inference.mixing import fit_mixture, fit_ngram
 from rnncli.inference.surprisal import LineScorer, characters, words
 from rnncli.model.language_model import LanguageModel
+from rnncli.model.ngram_stream import NgramStream
 from rnncli.text.counting import count
 from rnncli.text.segments import encode_segments
 from rnncli.text.subword import SubwordTokenizer
@@ -120,8 +121,9 @@ def test_with_an_ngram_tokens_and_boundaries_are_those_of_the_mixture(tokenizer:
     logits, _ = model(inputs, model.initial_state(1))
     network = logits[0, -1].softmax(0).detach().double().numpy()
     entropy = -(network * np.log(network)).sum()
-    others, known = ngram.distribution(np.array([ngram.start, *begun]))
-    weight = mixture.weight(np.array([known]), np.array([entropy]))[0]
+    stream = NgramStream(ngram)
+    (others,), known = stream.distribution([stream.read(np.array([ngram.start, *begun]))])
+    weight = mixture.weight(known, np.array([entropy]))[0]
     blanks = [token for token in range(tokenizer.vocab_size) if decode(tokenizer, [token])[:1].isspace()]
     expected = (weight * network + (1.0 - weight) * others)[blanks].sum()
     assert np.exp(-line.boundary[-1]) == pytest.approx(expected, rel=1e-4)

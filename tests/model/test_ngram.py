@@ -6,12 +6,14 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rnncli.errors import ConfigError
 from rnncli.model.ngram import Ngram, fit
+from rnncli.model.ngram_stream import NgramStream
 
 V = 5
 START = V
@@ -57,6 +59,13 @@ def reference(ids: list[int], order: int) -> Callable[[tuple[int, ...]], float]:
     return probability
 
 
+def after(model: Ngram, history: list[int]) -> tuple[npt.NDArray[np.float64], int]:
+    """P of every id, and after how many ids before it others were seen."""
+    stream = NgramStream(model)
+    probabilities, known = stream.distribution([stream.read(np.array(history, np.int64))])
+    return probabilities[0], int(known[0])
+
+
 TEXTS = st.lists(st.integers(0, V), min_size=1, max_size=60)
 
 
@@ -78,7 +87,7 @@ def test_a_distribution_adds_up_to_one_and_is_what_scores_say(
     text: list[int], history: list[int], order: int
 ) -> None:
     model = fit(np.array(text), order, V)
-    distribution, known = model.distribution(np.array(history))
+    distribution, known = after(model, history)
     assert distribution.sum() == pytest.approx(1.0, abs=1e-5)
     assert (distribution > 0.0).all()
     for following in range(V):
@@ -99,7 +108,7 @@ def test_discounts_are_those_of_counts_of_counts() -> None:
 
 def test_nothing_is_counted_across_the_beginning_of_a_text() -> None:
     joined, apart = np.array([0, 1, 2, 3]), np.array([0, 1, START, 2, 3])
-    after_one = [fit(ids, 2, V).distribution(np.array([1]))[0][2] for ids in (joined, apart)]
+    after_one = [after(fit(ids, 2, V), [1])[0][2] for ids in (joined, apart)]
     assert after_one[0] > 2 * after_one[1]
 
 
@@ -120,7 +129,7 @@ def test_a_model_learns_what_follows_what() -> None:
 def test_degenerate_texts_are_fitted_all_the_same(ids: list[int]) -> None:
     for order in (1, 2, 7):
         model = fit(np.array(ids), order, V)
-        assert model.distribution(np.array([0, 0]))[0].sum() == pytest.approx(1.0)
+        assert after(model, [0, 0])[0].sum() == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("order", [0, 17])
@@ -145,7 +154,26 @@ def test_the_mass_of_some_ids_is_the_sum_of_their_probabilities(
     expected = []
     for place in range(len(text)):
         begin = max((at for at in range(place) if text[at] == START), default=0)
-        probabilities, _ = model.distribution(np.array(text[begin:place], np.int64))
+        probabilities, _ = after(model, text[begin:place])
         expected.append(probabilities[sorted(some)].sum())
     found = model.mass(np.array(text), some)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_lanes_have_the_distribution_of_their_own_text_and_forgetting_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(4)
+    model, texts = fit(rng.integers(0, V, 300), 5, V), rng.integers(0, V, (3, 40))
+    for memory in (1, 10_000):
+        monkeypatch.setattr("rnncli.model.ngram_stream._MOST_MEMORY_BYTES", memory)
+        stream = NgramStream(model)
+        ends = [stream.read(np.array([START]))] * 3
+        for place, tokens in enumerate(texts.T):
+            ends = [stream.after(own, token) for own, token in zip(ends, tokens.tolist(), strict=True)]
+            probabilities, known = stream.distribution(ends)
+            for lane in range(3):
+                history = [START, *texts[lane, : place + 1].tolist()]
+                expected, seen = after(model, history)
+                np.testing.assert_allclose(probabilities[lane], expected)
+                assert known[lane] == seen
