@@ -85,7 +85,6 @@ def main() -> None:
         rnncli(folder, "ngram", "model")
         mixed = [rnncli(folder, "generate", "--length", str(LENGTH)) for _ in range(ROUNDS)]
     first = statistics.median(run.first for run in one)
-    first = statistics.median(run.first for run in one)
     speed, slower = median_speed(one, LENGTH), median_speed(mixed, LENGTH)
     seconds = statistics.median(run.first + run.rest for run in together)
     in_all = STREAMS * LENGTH_OF_MANY / seconds

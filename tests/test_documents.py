@@ -94,5 +94,6 @@ def test_dependencies_are_the_agreed_ones_and_each_has_its_reason() -> None:
         "backports.zstd",
         "numba",
         "charset-normalizer",
+        "rapidfuzz",
     }
     assert all("# " in line for line in lines)

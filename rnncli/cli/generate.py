@@ -93,6 +93,6 @@ def generate(
     folder = ModelDir.find(model)
     seed = writing.fresh_seed() if seed is None else seed
     note(f"model {folder.path}, seed {seed}")
-    engine = writing.engine(folder, device)
+    predictor = writing.predictor(folder, device)
     begin, tokenizer, unit = writing.read_prompt(prompt), folder.tokenizer(), folder.record().unit
-    writing.stream(engine, tokenizer, unit, begin, wanted, seed, note, folder.ngram())
+    writing.stream(predictor, tokenizer, unit, begin, wanted, seed, note)

@@ -20,6 +20,7 @@ from rnncli.cli.stopping import stop_requests
 from rnncli.console.training_view import View
 from rnncli.errors import ConfigError, StorageError, TrainingError
 from rnncli.inference.evaluation import estimate
+from rnncli.inference.prediction import Predictor
 from rnncli.model import acceleration
 from rnncli.model.config import ModelConfig
 from rnncli.model.language_model import LanguageModel
@@ -239,7 +240,7 @@ def _keep(session: Session, evaluated: Evaluated, view: View) -> None:
 
 def _sample(model: LanguageModel, store: TokenStore, seed: int) -> str:
     stepper = Stepper(model.config, as_arrays(model.state_dict()))
-    return writing.sample(stepper, store.tokenizer, store.unit, seed)
+    return writing.sample(Predictor(stepper, None), store.tokenizer, store.unit, seed)
 
 
 @contextmanager

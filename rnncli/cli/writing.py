@@ -6,13 +6,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 from rnncli.cli import corpora
 from rnncli.console.safe_text import visible
 from rnncli.errors import ConfigError, GenerationError
 from rnncli.inference.config import SamplingConfig
-from rnncli.inference.generation import Beside, Engine, Writer
+from rnncli.inference.generation import Writer
+from rnncli.inference.prediction import Predictor
 from rnncli.inference.texts import GrowingText, Limits, stream_text, write_texts
 from rnncli.model.stepper import Stepper
 from rnncli.storage.model_dir import ModelDir
@@ -49,26 +49,26 @@ def read_prompt(prompt: str) -> str:
     return text
 
 
-def engine(folder: ModelDir, device: str) -> Engine[Any]:
-    """What writes: numpy on a processor, where one stream is faster than on any other device; else torch."""
+def predictor(folder: ModelDir, device: str) -> Predictor:
+    """What writes, with the n-gram beside it: numpy on a processor, which auto means here; else torch."""
     if device in ("auto", "cpu"):
-        return Stepper(folder.record().model, folder.needed_weights().arrays)
+        weights = folder.needed_weights().arrays
+        return Predictor(Stepper(folder.record().model, weights), folder.ngram())
     from rnncli.cli.device import pick_device
     from rnncli.inference.torch_engine import TorchEngine
     from rnncli.storage.runs import load_model
 
-    return TorchEngine(load_model(folder, pick_device(device)))
+    return Predictor(TorchEngine(load_model(folder, pick_device(device))), folder.ngram())
 
 
 def stream(
-    engine: Engine[Any],
+    predictor: Predictor,
     tokenizer: Tokenizer,
     unit: Unit,
     prompt: str,
     wanted: Wanted,
     seed: int,
     note: Callable[[str], None],
-    beside: Beside = None,
 ) -> None:
     """Write texts to stdout that begin with the prompt: one as it comes into being, several as they end.
 
@@ -81,7 +81,7 @@ def stream(
         raise ConfigError("a text of this model is one line", hint="use --number instead of --lines")
     ids = _context(tokenizer, unit, prompt)
     limits = replace(wanted.limits, lines=1) if unit == "line" else wanted.limits
-    writer = Writer(engine, ids, wanted.sampling, seed, wanted.texts, _forbidden(tokenizer), beside)
+    writer = Writer(predictor, ids, wanted.sampling, seed, wanted.texts, _forbidden(tokenizer))
 
     def new_text() -> GrowingText:
         return GrowingText(tokenizer, ids.tolist(), limits)
@@ -114,11 +114,11 @@ def _stream_one(prompt: str, pieces: Iterator[str]) -> None:
             write("\n")
 
 
-def sample(engine: Engine[Any], tokenizer: Tokenizer, unit: Unit, seed: int) -> str:
+def sample(predictor: Predictor, tokenizer: Tokenizer, unit: Unit, seed: int) -> str:
     """A few lines of what the model writes by now."""
     ids, samples = _context(tokenizer, unit, ""), _SAMPLE_LINES if unit == "line" else 1
     limits = Limits(_SAMPLE_TOKENS[tokenizer.level], 1 if unit == "line" else None)
-    writer = Writer(engine, ids, SamplingConfig(), seed, samples, _forbidden(tokenizer))
+    writer = Writer(predictor, ids, SamplingConfig(), seed, samples, _forbidden(tokenizer))
     texts = write_texts(writer, lambda: GrowingText(tokenizer, ids.tolist(), limits))
     return "".join(written.text for written in texts)
 

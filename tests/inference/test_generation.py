@@ -1,13 +1,14 @@
 """Tokens one after another: the seed, the prompt, the lanes, what is forbidden."""
 
-from itertools import islice, pairwise
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
 
 from rnncli.inference.config import SamplingConfig
-from rnncli.inference.generation import Writer, generate
+from rnncli.inference.generation import Writer
+from rnncli.inference.prediction import Predictor
 from rnncli.inference.torch_engine import TorchEngine
 from rnncli.model.language_model import LanguageModel
 from rnncli.text.tokenizers import Ids
@@ -20,7 +21,12 @@ def written(
     model: LanguageModel, prompt: Ids, seed: int = 1, forbidden: tuple[int, ...] = (), **settings: float
 ) -> list[int]:
     sampling = SamplingConfig(**{"temperature": 1.0, **settings})  # type: ignore[arg-type]
-    return list(islice(generate(stepper(model), prompt, sampling, seed, forbidden), 30))
+    return drawn(Writer(Predictor(stepper(model), None), prompt, sampling, seed, 1, forbidden), 30)
+
+
+def drawn(writer: Writer, length: int) -> list[int]:
+    """Of the first lane."""
+    return [int(writer.step()[0][0]) for _ in range(length)]
 
 
 def test_the_same_seed_writes_the_same_text() -> None:
@@ -58,7 +64,7 @@ def test_torch_writes_the_same_on_its_devices() -> None:
     for members in (1, 2):
         model = tiny_model(members=members)
         texts = [
-            list(islice(generate(engine, long, SamplingConfig(), 2), 50))
+            drawn(Writer(Predictor(engine, None), long, SamplingConfig(), 2), 50)
             for engine in (stepper(model), TorchEngine(model))
         ]
         assert texts[0] == texts[1]
@@ -70,7 +76,7 @@ def test_a_lane_writes_the_same_whatever_lanes_are_beside_it(engine: type[TorchE
     model, prompt = tiny_model(), np.array([3, 1], np.uint8)
     texts: dict[int, list[list[int]]] = {}
     for lanes in (1, 3, 6):
-        writer = Writer(engine(model), prompt, SamplingConfig(), 5, lanes)
+        writer = Writer(Predictor(engine(model), None), prompt, SamplingConfig(), 5, lanes)
         texts[lanes], numbers = [[] for _ in range(lanes)], np.arange(lanes)
         for step in range(100):
             tokens, _ = writer.step()
@@ -88,14 +94,16 @@ def test_a_lane_writes_the_same_whatever_lanes_are_beside_it(engine: type[TorchE
 
 def test_nats_are_those_of_the_model_before_any_filter() -> None:
     model, prompt = tiny_model(), np.array([3], np.uint8)
-    writer = Writer(stepper(model), prompt, SamplingConfig(temperature=0.5, top_k=3), 1, 2, (4,))
-    drawn = [writer.step() for _ in range(20)]
+    writer = Writer(
+        Predictor(stepper(model), None), prompt, SamplingConfig(temperature=0.5, top_k=3), 1, 2, (4,)
+    )
+    steps = [writer.step() for _ in range(20)]
     for lane in range(2):
-        tokens = torch.tensor([[model.config.start, 3, *(int(step[0][lane]) for step in drawn)]])
+        tokens = torch.tensor([[model.config.start, 3, *(int(step[0][lane]) for step in steps)]])
         with torch.no_grad():
             logits, _ = model(tokens[:, :-1], model.initial_state(1))
         expected = -logits[0, 1:].log_softmax(-1)[torch.arange(20), tokens[0, 2:]]
-        np.testing.assert_allclose([step[1][lane] for step in drawn], expected, atol=1e-4)
+        np.testing.assert_allclose([step[1][lane] for step in steps], expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("length", [1, 2, 3])

@@ -8,8 +8,9 @@ import torch
 from rnncli.inference import likelihood
 from rnncli.inference.config import SamplingConfig
 from rnncli.inference.evaluation import evaluate
-from rnncli.inference.generation import generate
+from rnncli.inference.generation import Writer
 from rnncli.inference.mixing import compare, fit_mixture, fit_ngram
+from rnncli.inference.prediction import Predictor
 from rnncli.model.mixture import Mixture
 from rnncli.reports import Evaluation
 from rnncli.text.lines import line_starts
@@ -93,5 +94,8 @@ def test_a_generated_token_comes_from_the_mixture() -> None:
     model, ngram = tiny_model(), fit_ngram(part_of(TRAIN), 3, V)
     greedy = SamplingConfig(temperature=0.0)
     believing = Mixture(np.zeros(0), np.full((1, 1), 1e-6))
-    tokens = generate(stepper(model), np.array([3, 4], np.uint8), greedy, 0, beside=(ngram, believing))
-    assert [next(tokens) for _ in range(8)] == [5, 6, 7, 8, 9, 10, 0, 1]
+    writer = Writer(Predictor(stepper(model), (ngram, believing)), np.array([3, 4], np.uint8), greedy, 0, 2)
+    drawn = [writer.step() for _ in range(8)]
+    for lane in range(2):
+        assert [int(tokens[lane]) for tokens, _ in drawn] == [5, 6, 7, 8, 9, 10, 0, 1]
+    assert all(nats[0] < 0.5 for _, nats in drawn)

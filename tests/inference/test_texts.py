@@ -7,6 +7,7 @@ import pytest
 
 from rnncli.inference.config import SamplingConfig
 from rnncli.inference.generation import Writer
+from rnncli.inference.prediction import Predictor
 from rnncli.inference.texts import GrowingText, Limits, stream_text, write_texts
 from rnncli.text.tokenizers import ByteTokenizer, CharTokenizer, Tokenizer
 from tests.conftest import stepper, tiny_model
@@ -56,7 +57,14 @@ def test_a_text_of_no_length_is_empty() -> None:
 
 def writer(lanes: int) -> Writer:
     model = tiny_model(vocab_size=6, cell="gru")
-    return Writer(stepper(model), np.array([1], np.uint8), SamplingConfig(temperature=1.0), 3, lanes, (0,))
+    return Writer(
+        Predictor(stepper(model), None),
+        np.array([1], np.uint8),
+        SamplingConfig(temperature=1.0),
+        3,
+        lanes,
+        (0,),
+    )
 
 
 @pytest.mark.parametrize(

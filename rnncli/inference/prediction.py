@@ -1,0 +1,81 @@
+"""What a model says comes next, token by token, for many lanes. Shapes: B lanes, V symbols, N tokens."""
+
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from rnncli.inference.sampling import Logits, log_softmax
+from rnncli.model.config import ModelConfig
+from rnncli.model.mixture import Mixture
+from rnncli.model.ngram import Ngram
+from rnncli.model.ngram_stream import Ends, NgramStream
+
+State = TypeVar("State")
+Beside = tuple[Ngram, Mixture] | None
+
+
+class Engine(Protocol[State]):
+    """A network that is run: model/stepper.py on a processor, inference/torch_engine.py elsewhere."""
+
+    config: ModelConfig
+
+    def initial_state(self, lanes: int) -> State: ...
+
+    def step(
+        self, tokens: npt.NDArray[np.integer], state: State
+    ) -> tuple[npt.NDArray[np.float32], State]: ...
+
+    def read(
+        self, tokens: npt.NDArray[np.integer], state: State
+    ) -> tuple[npt.NDArray[np.float32], State]: ...
+
+    def lanes(self, state: State, chosen: npt.NDArray[np.intp]) -> State: ...
+
+
+class Memory(NamedTuple):
+    """What each lane has read: the network's state, and the ends of the text for the n-gram, if any."""
+
+    state: Any
+    ends: list[Ends]
+
+
+class Predictor:
+    """ln p of every token: of the network, or of its mixture with the n-gram beside it."""
+
+    def __init__(self, engine: Engine[Any], beside: Beside) -> None:
+        self.config = engine.config
+        self._engine = engine
+        self._beside = None if beside is None else (NgramStream(beside[0]), beside[1])
+
+    def begin(self, prompt: npt.NDArray[np.integer]) -> tuple[Logits, Memory]:
+        """After "text begins" and the ids of a prompt (N,): ln p of what follows (1, V), in one lane."""
+        begun = np.concatenate([[self.config.start], prompt]).astype(np.int64)
+        logits, state = self._engine.read(begun, self._engine.initial_state(1))
+        ends = [] if self._beside is None else [self._beside[0].read(begun)]
+        return self._logs(logits, ends), Memory(state, ends)
+
+    def step(self, tokens: npt.NDArray[np.int64], memory: Memory) -> tuple[Logits, Memory]:
+        """A token of every lane (B,) -> ln p of what follows it (B, V), and the memory after it."""
+        logits, state = self._engine.step(tokens, memory.state)
+        ends: list[Ends] = []
+        if self._beside is not None:
+            pairs = zip(memory.ends, tokens.tolist(), strict=True)
+            ends = [self._beside[0].after(own, token) for own, token in pairs]
+        return self._logs(logits, ends), Memory(state, ends)
+
+    def lanes(self, memory: Memory, chosen: npt.NDArray[np.intp]) -> Memory:
+        """The memory of some lanes, in their order; one may be there several times."""
+        ends = [memory.ends[lane] for lane in chosen.tolist()] if memory.ends else []
+        return Memory(self._engine.lanes(memory.state, chosen), ends)
+
+    def _logs(self, logits: npt.NDArray[np.float32], ends: list[Ends]) -> Logits:
+        logs = log_softmax(logits.astype(np.float64))
+        if self._beside is None:
+            return logs
+        ngram, mixture = self._beside
+        probabilities = np.exp(logs)
+        entropy = -(probabilities * logs).sum(1, where=probabilities > 0.0)
+        others, known = ngram.distribution(ends)
+        weight = mixture.weight(known, entropy)[:, None]
+        return np.asarray(np.log(weight * probabilities + (1.0 - weight) * others))
