@@ -9,7 +9,7 @@ from typing import Annotated, Never
 import typer
 
 from rnncli import __version__
-from rnncli.cli import eval, generate, info, ngram, rescore, score, tokenize, train
+from rnncli.cli import complete, eval, generate, info, ngram, rescore, score, tokenize, train
 from rnncli.console import terminal
 from rnncli.errors import RnncliError
 
@@ -28,6 +28,7 @@ for command in (
     score.score,
     rescore.rescore,
     generate.generate,
+    complete.complete,
     info.info,
 ):
     app.command()(command)

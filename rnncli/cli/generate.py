@@ -29,6 +29,10 @@ def generate(
     length: Annotated[
         int, typer.Option("--length", "-l", min=0, help="Most tokens of a text.", rich_help_panel=_ENDING)
     ] = 500,
+    enumerate: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Not drawn: the N most probable lines, in their order."),
+    ] = None,
     lines: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Lines of a text.", rich_help_panel=_ENDING)
     ] = None,
@@ -88,11 +92,12 @@ def generate(
     sampling = SamplingConfig(
         temperature, top_k, top_p, min_p, typical_p, repetition_penalty, no_repeat_ngram
     )
-    wanted = writing.Wanted(sampling, Limits(length, lines, tuple(stop or ())), number, format == "jsonl")
+    limits = Limits(length, lines, tuple(stop or ()))
+    wanted = writing.Wanted(sampling, limits, number, format == "jsonl", enumerate)
     note = terminal.notes(quiet)
     folder = ModelDir.find(model)
     seed = writing.fresh_seed() if seed is None else seed
-    note(f"model {folder.path}, seed {seed}")
+    note(f"model {folder.path}" + ("" if enumerate else f", seed {seed}"))
     predictor = writing.predictor(folder, device)
     begin, tokenizer, unit = writing.read_prompt(prompt), folder.tokenizer(), folder.record().unit
     writing.stream(predictor, tokenizer, unit, begin, wanted, seed, note)

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 
 from rnncli.cli import corpora
 from rnncli.console.safe_text import visible
@@ -13,8 +14,9 @@ from rnncli.errors import ConfigError, GenerationError
 from rnncli.inference.config import SamplingConfig
 from rnncli.inference.generation import Writer
 from rnncli.inference.prediction import Predictor
-from rnncli.inference.texts import GrowingText, Limits, stream_text, write_texts
+from rnncli.inference.texts import GrowingText, Limits, most_probable_texts, stream_text, write_texts
 from rnncli.model.stepper import Stepper
+from rnncli.reports import Written
 from rnncli.storage.model_dir import ModelDir
 from rnncli.text import reading
 from rnncli.text.config import ReadConfig, Unit
@@ -34,6 +36,7 @@ class Wanted:
     limits: Limits
     texts: int = 1
     as_json: bool = False
+    most_probable: int | None = None
 
 
 def fresh_seed() -> int:
@@ -79,23 +82,31 @@ def stream(
         note(f"the prompt has symbols that the model has never seen, read as <unk>: {unseen}")
     if unit == "line" and wanted.limits.lines is not None:
         raise ConfigError("a text of this model is one line", hint="use --number instead of --lines")
-    ids = _context(tokenizer, unit, prompt)
+    ids = context(tokenizer, unit, prompt)
+    if wanted.most_probable is not None:
+        probable = most_probable_texts(predictor, tokenizer, ids, "line", wanted.limits.tokens)
+        for line in islice(probable, wanted.most_probable):
+            write(_json(line, prompt) if wanted.as_json else prompt + line.text + "\n")
+        return
     limits = replace(wanted.limits, lines=1) if unit == "line" else wanted.limits
-    writer = Writer(predictor, ids, wanted.sampling, seed, wanted.texts, _forbidden(tokenizer))
+    writer = Writer(predictor, ids, wanted.sampling, seed, wanted.texts, forbidden(tokenizer))
 
     def new_text() -> GrowingText:
         return GrowingText(tokenizer, ids.tolist(), limits)
 
     if wanted.as_json:
         for written in write_texts(writer, new_text):
-            record = {**asdict(written), "prompt": prompt, "seed": seed}
-            write(json.dumps(record, ensure_ascii=False) + "\n")
+            write(_json(written, prompt, seed=seed))
     elif wanted.texts > 1:
         for written in write_texts(writer, new_text):
             text = prompt + written.text
             write(text if text.endswith("\n") else text + "\n")
     else:
         _stream_one(prompt, stream_text(writer, new_text()))
+
+
+def _json(written: Written, prompt: str, **more: int) -> str:
+    return json.dumps({**asdict(written), "prompt": prompt, **more}, ensure_ascii=False) + "\n"
 
 
 def _stream_one(prompt: str, pieces: Iterator[str]) -> None:
@@ -116,20 +127,20 @@ def _stream_one(prompt: str, pieces: Iterator[str]) -> None:
 
 def sample(predictor: Predictor, tokenizer: Tokenizer, unit: Unit, seed: int) -> str:
     """A few lines of what the model writes by now."""
-    ids, samples = _context(tokenizer, unit, ""), _SAMPLE_LINES if unit == "line" else 1
+    ids, samples = context(tokenizer, unit, ""), _SAMPLE_LINES if unit == "line" else 1
     limits = Limits(_SAMPLE_TOKENS[tokenizer.level], 1 if unit == "line" else None)
-    writer = Writer(predictor, ids, SamplingConfig(), seed, samples, _forbidden(tokenizer))
+    writer = Writer(predictor, ids, SamplingConfig(), seed, samples, forbidden(tokenizer))
     texts = write_texts(writer, lambda: GrowingText(tokenizer, ids.tolist(), limits))
     return "".join(written.text for written in texts)
 
 
-def _context(tokenizer: Tokenizer, unit: Unit, prompt: str) -> Ids:
+def context(tokenizer: Tokenizer, unit: Unit, prompt: str) -> Ids:
     """The ids to go on from: in a stream without a prompt those of a line end, so that a line begins."""
     beginning = "" if unit == "line" or tokenizer.unseen("\n") else "\n"
     return tokenizer.encode(prompt or beginning)
 
 
-def _forbidden(tokenizer: Tokenizer) -> tuple[int, ...]:
+def forbidden(tokenizer: Tokenizer) -> tuple[int, ...]:
     """<unk> stands for what cannot be written."""
     return () if tokenizer.unknown_id is None else (tokenizer.unknown_id,)
 

@@ -23,7 +23,7 @@ from rnncli.inference.likelihood import line_measures, surprisal_measures
 from rnncli.model.language_model import LanguageModel
 from rnncli.model.mixture import Mixture
 from rnncli.model.ngram import Ngram
-from rnncli.text.tokenizers import Ids, Tokenizer
+from rnncli.text.tokenizers import Ids, Tokenizer, word_boundaries
 
 Reals = npt.NDArray[np.float64]
 
@@ -92,7 +92,7 @@ class LineScorer:
         self._model = model
         self._tokenizer = tokenizer
         self._beside = beside
-        self._boundaries = _boundaries(tokenizer)
+        self._boundaries = word_boundaries(tokenizer)
         if words and not self._boundaries and tokenizer.level != "word":
             raise ConfigError(
                 "the model has never seen white space, and knows no words", hint="use --unit token"
@@ -170,15 +170,3 @@ def characters(line: ScoredLine) -> list[Unit]:
             found.append(Unit(piece, nats, held[0].rank, held[0].entropy, any(part.oov for part in held)))
             held.clear()
     return found
-
-
-def _boundaries(tokenizer: Tokenizer) -> list[int]:
-    """The tokens before which a word is over: those that begin with white space; words need none."""
-    if tokenizer.level == "word":
-        return []
-    return [token for token in range(tokenizer.vocab_size) if _alone(tokenizer, token)[:1].isspace()]
-
-
-def _alone(tokenizer: Tokenizer, token: int) -> str:
-    decoder = tokenizer.decoder()
-    return decoder.push(token) + decoder.finish()

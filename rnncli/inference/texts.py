@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnncli.inference.generation import Writer
+from rnncli.inference.prediction import Predictor
+from rnncli.inference.search import most_probable
 from rnncli.reports import Written
-from rnncli.text.tokenizers import Tokenizer, line_end
+from rnncli.text.tokenizers import Ids, Tokenizer, line_end, word_boundaries
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,27 @@ def write_texts(writer: Writer, new_text: Callable[[], "GrowingText"]) -> Iterat
             tokens, nats = writer.step()
             for number, token, cost in zip(numbers.tolist(), tokens.tolist(), nats.tolist(), strict=True):
                 texts[number].push(token, cost)
+
+
+def most_probable_texts(
+    predictor: Predictor, tokenizer: Tokenizer, ids: Ids, unit: str, most_tokens: int
+) -> Iterator[Written]:
+    """The continuations of `ids` (N,) up to the end of the token, word or line, the most probable first.
+
+    Of a token its own probability; of a word or line that of its end as well, which is not in the text.
+    """
+    forbidden = () if tokenizer.unknown_id is None else (tokenizer.unknown_id,)
+    end = line_end(tokenizer)
+    if unit == "token" or (unit == "word" and tokenizer.level == "word"):
+        ends, most_tokens = [], 1
+    else:
+        ends = word_boundaries(tokenizer) if unit == "word" else [] if end is None else [end]
+    found = most_probable(predictor, ids, ends, forbidden, most_tokens)
+    for number, (tokens, nats) in enumerate(found):
+        decoder = tokenizer.decoder(ids.tolist())
+        text = "".join(decoder.push(token) for token in tokens) + decoder.finish()
+        reason = "length" if len(tokens) == most_tokens else unit
+        yield Written(number, text, len(tokens), nats, reason)
 
 
 class GrowingText:

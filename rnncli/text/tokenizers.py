@@ -76,6 +76,13 @@ def line_end(tokenizer: Tokenizer) -> int | None:
     return None if last == tokenizer.unknown_id else last
 
 
+def word_boundaries(tokenizer: Tokenizer) -> list[int]:
+    """The tokens before which a word is over: those that begin with white space; words need none."""
+    if tokenizer.level == "word":
+        return []
+    return [token for token in range(tokenizer.vocab_size) if decode(tokenizer, [token])[:1].isspace()]
+
+
 def fingerprint(tokenizer: Tokenizer) -> str:
     """Equal for tokenizers that give equal ids, and for no others."""
     return hashlib.sha256(tokenizer.to_bytes()).hexdigest()

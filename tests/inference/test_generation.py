@@ -94,9 +94,8 @@ def test_a_lane_writes_the_same_whatever_lanes_are_beside_it(engine: type[TorchE
 
 def test_nats_are_those_of_the_model_before_any_filter() -> None:
     model, prompt = tiny_model(), np.array([3], np.uint8)
-    writer = Writer(
-        Predictor(stepper(model), None), prompt, SamplingConfig(temperature=0.5, top_k=3), 1, 2, (4,)
-    )
+    narrow = SamplingConfig(temperature=0.5, top_k=3)
+    writer = Writer(Predictor(stepper(model), None), prompt, narrow, 1, 2, (4,))
     steps = [writer.step() for _ in range(20)]
     for lane in range(2):
         tokens = torch.tensor([[model.config.start, 3, *(int(step[0][lane]) for step in steps)]])

@@ -57,14 +57,8 @@ def test_a_text_of_no_length_is_empty() -> None:
 
 def writer(lanes: int) -> Writer:
     model = tiny_model(vocab_size=6, cell="gru")
-    return Writer(
-        Predictor(stepper(model), None),
-        np.array([1], np.uint8),
-        SamplingConfig(temperature=1.0),
-        3,
-        lanes,
-        (0,),
-    )
+    predictor, prompt = Predictor(stepper(model), None), np.array([1], np.uint8)
+    return Writer(predictor, prompt, SamplingConfig(temperature=1.0), 3, lanes, (0,))
 
 
 @pytest.mark.parametrize(

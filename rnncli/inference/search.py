@@ -1,0 +1,108 @@
+"""The most probable continuations of a text, in their order. Shapes: B lanes, V symbols, N tokens.
+
+What a continuation costs, -ln p, only grows with every token. So the cheapest one that is open, looked at
+first, can only lead to what costs more than itself, and an ended one that is the cheapest of all is the next
+most probable: best-first search (Dijkstra 1959) over a tree that is made as it is walked.
+
+    0.0 "The ki" --+-- 0.7 "kin" --+-- 0.9 "king" ... ends at 1.1: the first
+                   |               +-- 2.5 "kind" ...
+                   +-- 1.2 "kis" ...
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import count
+
+import numpy as np
+
+from rnncli.inference.prediction import Memory, Predictor
+from rnncli.inference.sampling import Logits
+from rnncli.text.tokenizers import Ids
+
+# Open continuations that are gone on from together: one at a time would leave the processor waiting.
+_AT_ONCE = 32
+# The open ones are cut to the cheapest of so many, and what was cut off is never found.
+_MOST_OPEN = 1_000_000
+
+
+@dataclass(frozen=True)
+class _Node:
+    """A continuation that was read: its cost, its tokens, what may follow, cheapest first, and its memory."""
+
+    nats: float
+    tokens: tuple[int, ...]
+    following: list[int]
+    costs: list[float]
+    memory: Memory
+    lane: int
+
+
+# A cost, a number that no other has, a node, and which of those that may follow it; none where it has ended.
+_Entry = tuple[float, int, _Node | tuple[int, ...], int]
+
+
+def most_probable(
+    predictor: Predictor,
+    prompt: Ids,
+    ends: Sequence[int],
+    forbidden: Sequence[int] = (),
+    most_tokens: int = 200,
+) -> Iterator[tuple[tuple[int, ...], float]]:
+    """Continuations of the prompt (N,) that one of `ends` follows, and -ln p of each with that.
+
+    The most probable first, as long as there are any. None is longer than `most_tokens`: what is so long
+    counts as ended.
+    """
+    out = [*ends, *forbidden]
+    numbers, heap = count(), list[_Entry]()
+
+    def add(nats: float, tokens: tuple[int, ...], logs: Logits, memory: Memory, lane: int) -> None:
+        if ends:
+            end = float(np.logaddexp.reduce(logs[list(ends)]))
+            heappush(heap, (nats - end, next(numbers), tokens, 0))
+        costs = -logs
+        costs[out] = np.inf
+        order = np.argsort(costs, kind="stable")
+        order = order[np.isfinite(costs[order])]
+        push(_Node(nats, tokens, order.tolist(), costs[order].tolist(), memory, lane), 0)
+
+    def push(node: _Node, rank: int) -> None:
+        if rank < len(node.costs):
+            heappush(heap, (node.nats + node.costs[rank], next(numbers), node, rank))
+
+    logs, memory = predictor.begin(prompt)
+    add(0.0, (), logs[0], memory, 0)
+    while heap:
+        if not isinstance(heap[0][2], _Node):
+            nats, _, tokens, _ = heappop(heap)
+            assert isinstance(tokens, tuple)
+            yield tokens, nats
+            continue
+        chosen: list[tuple[float, _Node, tuple[int, ...]]] = []
+        while heap and len(chosen) < _AT_ONCE and isinstance(node := heap[0][2], _Node):
+            nats, _, _, rank = heappop(heap)
+            tokens = (*node.tokens, node.following[rank])
+            if len(tokens) == most_tokens:
+                heappush(heap, (nats, next(numbers), tokens, 0))
+            else:
+                chosen.append((nats, node, tokens))
+            push(node, rank + 1)
+        for group in _together(chosen):
+            lanes = np.array([node.lane for _, node, _ in group])
+            before = predictor.lanes(group[0][1].memory, lanes)
+            logs, after = predictor.step(np.array([tokens[-1] for _, _, tokens in group]), before)
+            for lane, (nats, _, tokens) in enumerate(group):
+                add(nats, tokens, logs[lane], after, lane)
+        if len(heap) > _MOST_OPEN:
+            heap[:] = sorted(heap, key=lambda entry: entry[:2])[: _MOST_OPEN // 2]
+
+
+def _together(
+    chosen: list[tuple[float, _Node, tuple[int, ...]]],
+) -> list[list[tuple[float, _Node, tuple[int, ...]]]]:
+    """Those whose memories lie side by side."""
+    groups: dict[int, list[tuple[float, _Node, tuple[int, ...]]]] = {}
+    for one in chosen:
+        groups.setdefault(id(one[1].memory), []).append(one)
+    return list(groups.values())

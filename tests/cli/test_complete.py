@@ -1,0 +1,65 @@
+"""What is likely to follow: tokens, words and lines, with their probabilities."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import TINY, Command
+
+
+@pytest.fixture
+def model(rnncli: Command, rhyme: Path) -> Command:
+    settings = [setting if setting != "6" else "200" for setting in TINY]
+    assert rnncli("train", rhyme, "--name", "m", *settings).code == 0
+    return rnncli
+
+
+def completions(command: Command, *arguments: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = command("complete", *arguments, "--json").json["completions"]
+    return found
+
+
+@pytest.mark.parametrize("with_ngram", [False, True])
+def test_completions_are_as_probable_as_a_score_says(
+    model: Command, with_ngram: bool, own_folder: Path
+) -> None:
+    if with_ngram:
+        model("ngram", "m", "--order", "3")
+    tokens = completions(model, "the rai", "--unit", "token", "-n", "99")
+    assert sum(math.exp(-token["nats"]) for token in tokens) == pytest.approx(1.0, abs=0.02), "but for <unk>"
+    lines = completions(model, "the rai", "--unit", "line", "-n", "3")
+    assert [line["nats"] for line in lines] == sorted(line["nats"] for line in lines)
+    (own_folder / "t.txt").write_text("the rai")
+    (own_folder / "w.txt").write_text("the rai" + lines[0]["text"] + "\n")
+    prompt, whole = (model("eval", name, "--json").json["nats"] for name in ("t.txt", "w.txt"))
+    assert lines[0]["nats"] == pytest.approx(whole - prompt, rel=1e-3)
+
+
+def test_words_are_completed_where_the_model_knows_blanks(model: Command) -> None:
+    words = completions(model, "the rain ca")
+    assert "me" in [word["text"] for word in words[:3]]
+    assert not any(" " in word["text"] or "\n" in word["text"] for word in words)
+    shown = model("complete", "the rain ca").out
+    assert "the rain came" in shown
+    assert "of all that could follow, by word" in shown
+    assert model("complete", "-", stdin=b"the rain ca").out == shown
+
+
+def test_words_of_a_word_model_are_its_tokens(rnncli: Command, rhyme: Path) -> None:
+    assert rnncli("train", rhyme, "--name", "m", "--level", "word", *TINY).code == 0
+    found = completions(rnncli, "the rain", "-n", "5")
+    assert all(word["tokens"] == 1 for word in found)
+    assert "the rain " in rnncli("complete", "the rain").out
+
+
+def test_the_most_probable_lines_are_enumerated(model: Command) -> None:
+    out = model("generate", "--enumerate", "3", "--prompt", "the rain came").out
+    lines = completions(model, "the rain came", "--unit", "line", "-n", "3")
+    assert out == "".join("the rain came" + line["text"] + "\n" for line in lines)
+    records = model("generate", "--enumerate", "2", "--prompt", "the rain came", "--format", "jsonl").out
+    assert [json.loads(record)["nats"] for record in records.splitlines()] == [
+        line["nats"] for line in lines[:2]
+    ]
