@@ -39,8 +39,9 @@ def test_completions_are_as_probable_as_a_score_says(
 
 
 def test_words_are_completed_where_the_model_knows_blanks(model: Command) -> None:
+    model("ngram", "m", "--order", "6")  # so small a network has not learned it
     words = completions(model, "the rain ca")
-    assert "me" in [word["text"] for word in words[:3]]
+    assert words[0]["text"] == "me"
     assert not any(" " in word["text"] or "\n" in word["text"] for word in words)
     shown = model("complete", "the rain ca").out
     assert "the rain came" in shown
