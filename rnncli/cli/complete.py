@@ -29,7 +29,7 @@ def complete(
     length: Annotated[
         int, typer.Option("--length", "-l", min=1, help="Most tokens of a word or line.")
     ] = 200,
-    device: options.Device = "auto",
+    device: options.WritingDevice = "auto",
     json: options.Json = False,
     quiet: options.Quiet = False,
     config: options.Settings = None,

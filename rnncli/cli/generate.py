@@ -76,7 +76,7 @@ def generate(
     format: Annotated[
         TextFormat, typer.Option(help="jsonl: an object a text, with nats and why it ended.")
     ] = TextFormat.text,
-    device: options.Device = "auto",
+    device: options.WritingDevice = "auto",
     quiet: options.Quiet = False,
     config: options.Settings = None,
 ) -> None:

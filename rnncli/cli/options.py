@@ -25,6 +25,12 @@ Device = Annotated[
     str,
     typer.Option(metavar="auto|cpu|cuda|mps", help="Where to compute; auto takes a GPU where there is one."),
 ]
+WritingDevice = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|cpu|cuda|mps", help="Where to compute; auto is the processor, where a step takes least."
+    ),
+]
 Settings = Annotated[
     Path | None,
     typer.Option(
