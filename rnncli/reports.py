@@ -324,7 +324,10 @@ class Sampled:
 
 @dataclass(frozen=True)
 class Written:
-    """A text that was drawn: how probable its tokens are, and whether length, lines or a stop ended it."""
+    """A text that was drawn, and whether length, lines or a stop ended it.
+
+    `tokens` and `nats` are of all that was drawn, the tokens of a stop that is not in the text among them.
+    """
 
     number: int
     text: str

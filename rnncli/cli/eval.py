@@ -94,11 +94,19 @@ def eval(
             help="Its share of the probability.", show_default=f"{Cache.share:g}", rich_help_panel=_ADAPTIVE
         ),
     ] = None,
+    cache_sharpness: Annotated[
+        float | None,
+        typer.Option(
+            help="How much more alike memories count.",
+            show_default=f"{Cache.sharpness:g}",
+            rich_help_panel=_ADAPTIVE,
+        ),
+    ] = None,
     tune: Annotated[
         bool,
         typer.Option(
             "--tune",
-            help="Find the rate and the share on the model's held-out part.",
+            help="Find rate, share and sharpness on the model's held-out part.",
             rich_help_panel=_ADAPTIVE,
         ),
     ] = False,
@@ -126,13 +134,17 @@ def eval(
     learning = recalling = None
     if adapt or adapt_rate is not None:
         learning = Adaptation() if adapt_rate is None else Adaptation(adapt_rate)
-    if cache or cache_size is not None or cache_share is not None:
+    if cache or (cache_size, cache_share, cache_sharpness) != (None, None, None):
         recalling = Cache(
             size=Cache.size if cache_size is None else cache_size,
+            sharpness=Cache.sharpness if cache_sharpness is None else cache_sharpness,
             share=Cache.share if cache_share is None else cache_share,
         )
-    if tune and (adapt_rate, cache_share) != (None, None):
-        raise ConfigError("--tune is to find what --adapt-rate or --cache-share say", hint="leave them out")
+    if tune and (adapt_rate, cache_share, cache_sharpness) != (None, None, None):
+        raise ConfigError(
+            "--tune is to find what --adapt-rate, --cache-share and --cache-sharpness say",
+            hint="leave them out",
+        )
     asked = scoring.Asked(part.value, reset, by, streams, unseen_types, learning, recalling, tune)
     note, reading = terminal.notes(quiet), corpora.read_config(context.params)
     names: Sequence[str | None] = model or [os.environ.get("RNNCLI_MODEL")]

@@ -48,7 +48,7 @@ def ngram(
     """
     from rnncli.cli.beside import add_ngram, import_arpa
     from rnncli.cli.device import pick_device
-    from rnncli.cli.scoring import own_part, scored_part
+    from rnncli.cli.scoring import beside_network, own_part, scored_part
     from rnncli.console import score_view, terminal
     from rnncli.errors import ConfigError
     from rnncli.storage.arpa import write_arpa
@@ -70,7 +70,7 @@ def ngram(
         assert kept is not None
         write_arpa(arpa, kept[0], folder.tokenizer())
     name, part = own_part(folder, "valid")
-    score = scored_part(folder, network, part, weighed_on_it=True)
+    score = scored_part(network, part, beside_network(folder, weighed_on_it=True))
     if json:
         terminal.print_json({"model": folder.path.name, "text": name, **score.record()})
     else:

@@ -55,8 +55,9 @@ def rescore(
         typer.Option(metavar="FILE", help="What was said: utt the words.", rich_help_panel=_TUNING),
     ] = None,
     unit: Annotated[
-        ErrorUnit, typer.Option(help="What errors are counted in.", rich_help_panel=_TUNING)
-    ] = ErrorUnit.word,
+        ErrorUnit | None,
+        typer.Option(help="What errors are counted in.", show_default="word", rich_help_panel=_TUNING),
+    ] = None,
     format: Annotated[
         ListFormat, typer.Option(help="kaldi: names like utt-1 and costs; nbest: log10 in order.")
     ] = ListFormat.kaldi,
@@ -84,7 +85,7 @@ def rescore(
     from rnncli.storage.model_dir import ModelDir
 
     note = terminal.notes(quiet)
-    tuning = rescoring.Tuning.asked(dev, dev_scores or [], reference, unit.value, weights)
+    tuning = rescoring.Tuning.asked(dev, dev_scores or [], reference, unit and unit.value, weights)
     folder = ModelDir.find(model)
     note(f"model {folder.path}")
     scorer = rescoring.Rescorer(

@@ -10,6 +10,7 @@ import torch
 
 from rnncli.cli.writing import write
 from rnncli.errors import ConfigError
+from rnncli.inference.likelihood import LINES_SORTED
 from rnncli.inference.rescoring import errors_of_best, taken, tune, word_errors
 from rnncli.inference.surprisal import LineScorer
 from rnncli.storage.model_dir import ModelDir
@@ -19,8 +20,6 @@ from rnncli.text.nbest import LN10, ListFormat, NBest, parse_list, parse_referen
 from rnncli.text.reading import read
 
 Reals = npt.NDArray[np.float64]
-
-_AT_ONCE = 8192
 
 
 @dataclass(frozen=True)
@@ -34,10 +33,15 @@ class Tuning:
 
     @classmethod
     def asked(
-        cls, dev: str | None, scores: Sequence[str], reference: str | None, unit: str, weights: str | None
+        cls,
+        dev: str | None,
+        scores: Sequence[str],
+        reference: str | None,
+        unit: str | None,
+        weights: str | None,
     ) -> Self | None:
         """None where nothing of it is; raises ConfigError where a part is missing, or weights are named."""
-        if dev is None and reference is None and not scores:
+        if dev is None and reference is None and not scores and unit is None:
             return None
         if dev is None or reference is None:
             raise ConfigError(
@@ -45,7 +49,7 @@ class Tuning:
             )
         if weights is not None:
             raise ConfigError("both --weights and --dev are given", hint="--dev is to find the weights")
-        return cls(dev, tuple(scores), reference, unit)
+        return cls(dev, tuple(scores), reference, unit or "word")
 
 
 @dataclass(frozen=True)
@@ -79,8 +83,8 @@ class Rescorer:
         texts = hypotheses.texts
         own = [
             line.nats
-            for first in range(0, len(texts), _AT_ONCE)
-            for line in self._scorer.score(texts[first : first + _AT_ONCE])
+            for first in range(0, len(texts), LINES_SORTED)
+            for line in self._scorer.score(texts[first : first + LINES_SORTED])
         ]
         words = np.array([len(text.split()) for text in texts], np.float64)
         return Features(hypotheses, np.stack([*given, np.array(own), words], axis=1))

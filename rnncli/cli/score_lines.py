@@ -14,6 +14,7 @@ from rnncli.console.surprisal_page import page
 from rnncli.errors import ConfigError, CorpusError
 from rnncli.inference import formats, surprisal
 from rnncli.inference.formats import Format, Units
+from rnncli.inference.likelihood import LINES_SORTED
 from rnncli.inference.surprisal import LineScorer, ScoredLine
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.runs import load_model
@@ -24,8 +25,6 @@ from rnncli.text.reading import CharacterStream
 from rnncli.text.sources import expand, readable_name
 from rnncli.text.tokenizers import Tokenizer
 
-# As many as are sorted by length together; a pipe that gives fewer is answered at once.
-_LINES_AT_ONCE = 8192
 # What each format can show, its own way first.
 _UNITS = {
     "tsv": ("token", "word", "character", "line"),
@@ -167,7 +166,7 @@ def batches(source: str, reading: ReadConfig) -> Iterator[list[str]]:
     with opened(source) as file:
         for text in CharacterStream(file, reading, as_it_comes=True):
             *lines, held = (held + text).split("\n")
-            for first in range(0, len(lines), _LINES_AT_ONCE):
-                yield lines[first : first + _LINES_AT_ONCE]
+            for first in range(0, len(lines), LINES_SORTED):  # fewer are answered at once
+                yield lines[first : first + LINES_SORTED]
     if held:
         yield [held]

@@ -26,11 +26,11 @@ from rnncli.text.lines import line_starts
 from rnncli.text.reading import Text
 from rnncli.text.segments import encode_segments
 from rnncli.text.store import Part
-from rnncli.text.tokenizers import decode, line_end
+from rnncli.text.tokenizers import Tokenizer, decode, line_end
 
 _DESCRIBED = {"valid": "held-out part", "test": "test part"}
 
-Beside = tuple[Ngram, Mixture | None] | None
+_Beside = tuple[Ngram, Mixture | None] | None
 
 
 @dataclass(frozen=True)
@@ -71,21 +71,23 @@ def evaluated(
     else:
         name, part = own_part(folder, asked.part, asked.reset)
     weighed_on_it = not given and asked.part == "valid"
+    if asked.unseen_types and part.unknown_id is None:
+        raise ConfigError("nothing is unknown to this model", hint="leave out --unseen-types")
     if asked.learns and part.line_starts is not None:
         raise ConfigError(
             "where memory is emptied there is nothing to adapt along",
             hint="leave out --adapt and --cache, or add --reset never",
         )
-    beside = _beside(folder, weighed_on_it)
+    beside = beside_network(folder, weighed_on_it)
     if beside is None:
         note(f"does it beat an n-gram? rnncli ngram {folder.path.name} puts one beside it")
-    evaluation = scored_part(folder, network, part, weighed_on_it, asked.streams)
+    evaluation = scored_part(network, part, beside, asked.streams)
     return name, replace(
         evaluation,
         unseen_types=asked.unseen_types,
         by=asked.by,
-        shares=_broken_down(folder, network, part, beside, asked.by) if asked.by else (),
-        adaptive=_adaptive(folder, network, part, beside, asked) if asked.learns else None,
+        shares=_broken_down(folder, network, part, beside, asked) if asked.by else (),
+        adaptive=_adaptive(folder, network, part, beside, asked, weighed_on_it) if asked.learns else None,
     )
 
 
@@ -138,11 +140,25 @@ def own_part(folder: ModelDir, name: str, reset: Reset | None = None) -> tuple[s
     part = store.parts[name]
     if not part.tokens:
         raise CorpusError(f"{store.name} has no {_DESCRIBED[name]}", hint="train with --test-fraction 0.1")
-    if reset not in (None, _own_reset(folder)):
-        text = decode(store.tokenizer, part.ids[0 : part.tokens].tolist())
-        ids, starts = encode_segments(store.tokenizer, [text], reset)
-        part = replace(part, ids=ids, line_starts=starts)
+    if reset == "never":
+        part = replace(part, line_starts=None)
+    elif reset == "line":
+        part = replace(part, line_starts=line_starts(part.ids[0 : part.tokens], part.line_end))
+    elif reset == "sentence":
+        part = _by_sentence(store.tokenizer, part)
     return f"{_DESCRIBED[name]} of {store.name}", part
+
+
+def _by_sentence(tokenizer: Tokenizer, part: Part) -> Part:
+    """Cut anew from its text; raises ConfigError where the unknown words in it cannot be written as text."""
+    ids, starts = encode_segments(
+        tokenizer, [decode(tokenizer, part.ids[0 : part.tokens].tolist())], "sentence"
+    )
+    if np.count_nonzero(ids == part.unknown_id) != part.oov_tokens:
+        raise ConfigError(
+            "the unknown words of this part are lost, and with them its sentences", hint="name the text"
+        )
+    return replace(part, ids=ids, line_starts=starts)
 
 
 def _own_reset(folder: ModelDir) -> Reset:
@@ -150,26 +166,22 @@ def _own_reset(folder: ModelDir) -> Reset:
 
 
 def scored_part(
-    folder: ModelDir, network: LanguageModel, part: Part, weighed_on_it: bool, streams: int | None = None
+    network: LanguageModel, part: Part, beside: _Beside, streams: int | None = None
 ) -> Evaluation:
-    """The network's score, or, where the folder has an n-gram, both and their mixture.
-
-    `weighed_on_it` says that the weights of the mixture were fitted on this very part.
-    """
-    beside = _beside(folder, weighed_on_it)
+    """The network's score, or, with an n-gram beside it, both and their mixture."""
     found = evaluate(network, part, streams) if beside is None else compare(network, *beside, part, streams)
     return found if streams is None else replace(found, split=split(network, part, streams))
 
 
 def _broken_down(
-    folder: ModelDir, network: LanguageModel, part: Part, beside: Beside, by: By
+    folder: ModelDir, network: LanguageModel, part: Part, beside: _Beside, asked: Asked
 ) -> tuple[Share, ...]:
     """Where the nats of the model as a whole are, by what was asked for."""
     ids = part.ids[0 : part.tokens]
-    nats = token_nats(network, beside, part)
-    if by == "position":
+    nats = token_nats(network, beside, part, asked.streams)
+    if asked.by == "position":
         return by_position(nats, part.line_starts)
-    if by == "frequency":
+    if asked.by == "frequency":
         train = folder.corpus().train.ids
         return by_frequency(
             nats, ids, np.bincount(train[0 : len(train)], minlength=network.config.vocab_size)
@@ -177,23 +189,36 @@ def _broken_down(
     return by_line(nats, ids, line_starts(ids, part.line_end), folder.tokenizer())
 
 
-def _beside(folder: ModelDir, weighed_on_it: bool) -> Beside:
+def beside_network(folder: ModelDir, weighed_on_it: bool) -> _Beside:
     """The n-gram and the weights that may be used: none where they were fitted on what is to be scored."""
     kept = folder.ngram()
     return None if kept is None else (kept[0], None if weighed_on_it else kept[1])
 
 
-def _adaptive(folder: ModelDir, network: LanguageModel, part: Part, beside: Beside, asked: Asked) -> Adaptive:
+def _adaptive(
+    folder: ModelDir,
+    network: LanguageModel,
+    part: Part,
+    beside: _Beside,
+    asked: Asked,
+    weighed_on_it: bool,
+) -> Adaptive:
     """The score of network, n-gram if there is one, and cache, learning as they go."""
     train, adaptation, cache = folder.corpus().train.ids, asked.adaptation, asked.cache
     if asked.tune:
         _, valid = own_part(folder, "valid", "never")
-        adaptation, cache = tuned(network, train, _beside(folder, True), adaptation, cache, valid)
+        # On the part that the weights of the mixture were fitted on: they are fitted anew on either half.
+        unweighed = None if beside is None else (beside[0], None)
+        adaptation, cache = tuned(network, train, unweighed, adaptation, cache, valid)
     score = adaptive_score(network, train, beside, adaptation, cache, part)
     parts = [
         "network" if adaptation is None else f"network adapting at rate {adaptation.rate:g}",
         None if beside is None else f"{beside[0].order}-gram",
-        None if cache is None else f"cache of {cache.size:,} tokens with {100 * cache.share:.3g}%",
+        None
+        if cache is None
+        else f"cache of {cache.size:,} tokens with {100 * cache.share:.3g}%, sharpness {cache.sharpness:g}",
     ]
     how = ", ".join(part for part in parts if part is not None)
-    return Adaptive(score, f"{how}; tuned on the held-out part" if asked.tune else how)
+    if asked.tune:
+        how += "; tuned on this very text" if weighed_on_it else "; tuned on the held-out part"
+    return Adaptive(score, how)

@@ -21,11 +21,13 @@ from rnncli.storage.model_dir import ModelDir
 from rnncli.text import reading
 from rnncli.text.config import ReadConfig, Unit
 from rnncli.text.sources import STDIN
-from rnncli.text.tokenizers import Ids, Tokenizer
+from rnncli.text.tokenizers import Ids, Tokenizer, line_end
 
 _SAMPLE_TOKENS = {"char": 160, "byte": 160, "word": 32, "subword": 48}
 _SAMPLE_LINES = 5
 _SHOWN_EVERY_SECONDS = 0.02
+# So many texts are written together, and no more than have so many logits.
+_MOST_LANES, _MOST_LOGITS = 256, 2**22
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,11 @@ def stream(
     unseen = corpora.describe_unseen(tokenizer, prompt)
     if unseen:
         note(f"the prompt has symbols that the model has never seen, read as <unk>: {unseen}")
-    if unit == "line" and wanted.limits.lines is not None:
-        raise ConfigError("a text of this model is one line", hint="use --number instead of --lines")
+    if wanted.limits.lines is not None:
+        if unit == "line":
+            raise ConfigError("a text of this model is one line", hint="use --number instead of --lines")
+        if line_end(tokenizer) is None:
+            raise ConfigError("the model knows no line ends", hint="use --length instead of --lines")
     ids = context(tokenizer, unit, prompt)
     if wanted.most_probable is not None:
         probable = most_probable_texts(predictor, tokenizer, ids, "line", wanted.limits.tokens)
@@ -89,19 +94,25 @@ def stream(
             write(_json(line, prompt) if wanted.as_json else prompt + line.text + "\n")
         return
     limits = replace(wanted.limits, lines=1) if unit == "line" else wanted.limits
-    writer = Writer(predictor, ids, wanted.sampling, seed, wanted.texts, forbidden(tokenizer))
+    at_once = max(1, min(_MOST_LANES, _MOST_LOGITS // tokenizer.vocab_size))
 
     def new_text() -> GrowingText:
         return GrowingText(tokenizer, ids.tolist(), limits)
 
+    def written() -> Iterator[Written]:
+        for first in range(0, wanted.texts, at_once):
+            lanes = range(first, min(first + at_once, wanted.texts))
+            writer = Writer(predictor, ids, wanted.sampling, seed, lanes, forbidden(tokenizer))
+            yield from write_texts(writer, lanes, new_text)
+
     if wanted.as_json:
-        for written in write_texts(writer, new_text):
-            write(_json(written, prompt, seed=seed))
+        for text in written():
+            write(_json(text, prompt, seed=seed))
     elif wanted.texts > 1:
-        for written in write_texts(writer, new_text):
-            text = prompt + written.text
-            write(text if text.endswith("\n") else text + "\n")
+        for text in written():
+            write((prompt + text.text).removesuffix("\n") + "\n")
     else:
+        writer = Writer(predictor, ids, wanted.sampling, seed, range(1), forbidden(tokenizer))
         _stream_one(prompt, stream_text(writer, new_text()))
 
 
@@ -116,10 +127,11 @@ def _stream_one(prompt: str, pieces: Iterator[str]) -> None:
         for piece in pieces:
             held.append(piece)
             if time.monotonic() - shown >= _SHOWN_EVERY_SECONDS:
-                write("".join(held))
-                held.clear()
+                now = "".join(held)
+                held.clear()  # first: what is shown when Ctrl-C comes is not shown again
+                write(now)
                 shown = time.monotonic()
-    finally:  # Ctrl-C ends the text, and what was drawn is shown
+    finally:
         write("".join(held))
         if sys.stdout.isatty():
             write("\n")
@@ -129,8 +141,8 @@ def sample(predictor: Predictor, tokenizer: Tokenizer, unit: Unit, seed: int) ->
     """A few lines of what the model writes by now."""
     ids, samples = context(tokenizer, unit, ""), _SAMPLE_LINES if unit == "line" else 1
     limits = Limits(_SAMPLE_TOKENS[tokenizer.level], 1 if unit == "line" else None)
-    writer = Writer(predictor, ids, SamplingConfig(), seed, samples, forbidden(tokenizer))
-    texts = write_texts(writer, lambda: GrowingText(tokenizer, ids.tolist(), limits))
+    writer = Writer(predictor, ids, SamplingConfig(), seed, range(samples), forbidden(tokenizer))
+    texts = write_texts(writer, range(samples), lambda: GrowingText(tokenizer, ids.tolist(), limits))
     return "".join(written.text for written in texts)
 
 

@@ -19,10 +19,11 @@ def show(name: str, evaluation: Evaluation) -> None:
     """All static figures of a text; what was asked besides, and last, apart, figures of another kind."""
     console = stdout_console()
     console.print(Text(one_line(name), style="bold"))
-    console.print(_sizes(evaluation.score))
     several = len(evaluation.columns) > 1
+    alike = len({(column.score.tokens, column.score.oov_tokens) for column in evaluation.columns}) == 1
+    console.print(_sizes(evaluation.score, alike))
     titles = [column.name for column in evaluation.columns] if several else None
-    console.print(_figures(evaluation.columns, titles, evaluation.unseen_types))
+    console.print(_figures(evaluation.columns, titles, evaluation.unseen_types, alike))
     for difference in evaluation.differences:
         console.print(Text(_sentence(difference)))
     if evaluation.split is not None:
@@ -62,14 +63,18 @@ def _show_adaptive(adaptive: Adaptive) -> None:
     console = stdout_console()
     console.print(Text(f"adaptive: {adaptive.how}", style="bold"))
     console.print(Text("it learns from the text that it scores: never compare with static figures"))
-    console.print(_figures((Measured("", adaptive.score, None, None),), None, None))
+    console.print(_figures((Measured("", adaptive.score, None, None),), None, None, alike=True))
 
 
-def _sizes(score: Score) -> Table:
+def _sizes(score: Score, alike: bool) -> Table:
+    """Of the text; its tokens too where all models have the same."""
     table = _table(1)
-    known = f"{score.oov_tokens:,} of them <unk>, {score.oov_rate:.2%}" if score.oov_tokens else "all known"
+    if alike:
+        known = (
+            f"{score.oov_tokens:,} of them <unk>, {score.oov_rate:.2%}" if score.oov_tokens else "all known"
+        )
+        table.add_row("tokens", f"{score.tokens:,}", known)
     for label, value, unit in (
-        ("tokens", score.tokens, known),
         ("words", score.words, f"between white space, and {score.line_ends:,} line ends"),
         ("characters", score.characters, "code points"),
         ("bytes", score.bytes, "of UTF-8"),
@@ -78,12 +83,17 @@ def _sizes(score: Score) -> Table:
     return table
 
 
-def _figures(columns: tuple[Measured, ...], titles: list[str] | None, unseen_types: int | None) -> Table:
+def _figures(
+    columns: tuple[Measured, ...], titles: list[str] | None, unseen_types: int | None, alike: bool
+) -> Table:
     """A row a figure, of those that the text has, a column a model."""
     table = _table(len(columns))
     if titles:
         table.add_row("", *(Text(title, style="bold") for title in titles), "")
     scores = [column.score for column in columns]
+    if not alike:
+        table.add_row("tokens", *(f"{score.tokens:,}" for score in scores), "")
+        table.add_row("", *(f"{score.oov_rate:.2%}" for score in scores), "of them <unk>")
     table.add_row("total", *(f"{score.nats:,.1f}" for score in scores), "nats")
     table.add_row("loss", *(f"{score.nats_per_token:.4f}" for score in scores), "nats per token")
     if any(column.low is not None for column in columns):

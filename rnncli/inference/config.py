@@ -75,5 +75,10 @@ class Cache:
     def __post_init__(self) -> None:
         if not 0 < self.size <= 1_000_000:
             raise ConfigError(f"cache-size is {self.size}", hint="it is a number of tokens, for example 2000")
+        if not 0.0 < self.sharpness <= 1000.0:
+            raise ConfigError(
+                f"cache-sharpness is {self.sharpness}",
+                hint="it is more than 0 and at most 1000, for example 0.3",
+            )
         if not 0.0 < self.share < 1.0:
             raise ConfigError(f"cache-share is {self.share}", hint="it is more than 0 and less than 1")

@@ -59,7 +59,7 @@ def split(model: LanguageModel, text: Part, streams: int) -> Split | None:
     None where it is exact: a short text is not split, and lines never are.
     """
     lanes = lanes_for(min(text.tokens, BLOCK_TOKENS), streams)
-    if text.line_starts is not None or (lanes == 1 and text.tokens <= BLOCK_TOKENS):
+    if text.line_starts is not None or lanes == 1:
         return None
     return Split(lanes, WARM_UP, split_gap(model, text.ids, lanes))
 

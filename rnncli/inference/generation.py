@@ -1,6 +1,7 @@
 """Tokens drawn one after another from a model, in one lane or in many. Shapes: B lanes, V symbols.
 
-Lane k of a seed draws from a generator of its own, so that its text is the same whatever lanes are beside it.
+Lane k of a seed draws from a generator of its own, so that its text is the same whatever lanes are beside it,
+but for the rounding of products of other sizes, which may turn a draw that is at the border of two tokens.
 """
 
 from collections.abc import Sequence
@@ -26,25 +27,21 @@ class Writer:
         prompt: Ids,
         config: SamplingConfig,
         seed: int,
-        lanes: int = 1,
+        lanes: range = range(1),
         forbidden: Sequence[int] = (),
     ) -> None:
         self._predictor, self._config, vocab_size = predictor, config, predictor.config.vocab_size
         logs, memory = predictor.begin(prompt)
-        together = np.zeros(lanes, np.intp)
+        together = np.zeros(len(lanes), np.intp)
         self._logs, self._memory = logs[together], predictor.lanes(memory, together)
         self._drawn: Tokens | None = None
         # What is never drawn: added to the logarithms, it takes them out.
         self._forbidden = forbid(np.zeros((1, vocab_size)), forbidden)
-        self._rngs = [np.random.default_rng([seed, lane]) for lane in range(lanes)]
-        self._uniforms = np.zeros((lanes, 0))
-        self._seen = np.zeros((lanes, vocab_size), np.bool_)
+        self._rngs = [np.random.default_rng([seed, lane]) for lane in lanes]
+        self._uniforms = np.zeros((len(lanes), 0))
+        self._seen = np.zeros((len(lanes), vocab_size), np.bool_)
         self._seen[:, prompt] = True
-        self._runs = [_Runs(config.no_repeat_ngram, prompt.tolist()) for _ in range(lanes)]
-
-    @property
-    def lanes(self) -> int:
-        return len(self._rngs)
+        self._runs = [_Runs(config.no_repeat_ngram, prompt.tolist()) for _ in lanes]
 
     def step(self) -> tuple[Tokens, npt.NDArray[np.float64]]:
         """A token for every lane (B,), and -ln p of each under the model, before any filter (B,)."""

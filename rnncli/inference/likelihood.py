@@ -45,7 +45,7 @@ _TOLERANCE = 1e-5
 # At most so many places where split_gap looks.
 _PLACES = 16
 # Lines that are scored side by side, and among how many those of like length are looked for.
-_LINES_AT_ONCE, _LINES_SORTED = 256, 8192
+_LINES_AT_ONCE, LINES_SORTED = 256, 8192
 _MOST_LINE_TOKENS = 2**20
 # Logits held at once, as floats: they should stay in the cache and never fill the memory.
 _MOST_LOGITS = 2**22
@@ -123,10 +123,10 @@ def split_gap(model: LanguageModel, ids: Ids | Shards, lanes: int) -> float:
     borders = blocks * (lanes_for(min(len(ids), BLOCK_TOKENS), lanes) - 1)
     if not borders:
         return 0.0
-    apart = len(ids) // (min(borders, _PLACES) + 1)
-    places = [apart * (1 + place) for place in range(min(borders, _PLACES))]
+    long = min(4 * WARM_UP, len(ids) - WARM_UP - 1)
+    places = np.linspace(long + 1, len(ids) - WARM_UP, min(borders, _PLACES)).astype(np.int64).tolist()
     nats = []
-    for before in (min(WARM_UP, apart - 1), min(4 * WARM_UP, apart - 1)):
+    for before in (min(WARM_UP, long), long):
         texts = np.stack([ids[place - before - 1 : place + WARM_UP] for place in places]).astype(np.int64)
         rows = torch.from_numpy(texts).to(model.device)
         state = _read(model, rows[:, :before], model.initial_state(len(rows)), WINDOW)
@@ -151,8 +151,8 @@ def line_measures(
     together.
     """
     wanted = np.arange(len(line_starts)) if lines is None else lines
-    for first in range(0, len(wanted), _LINES_SORTED):
-        begins, lengths = line_bounds(ids, line_starts, wanted[first : first + _LINES_SORTED])
+    for first in range(0, len(wanted), LINES_SORTED):
+        begins, lengths = line_bounds(ids, line_starts, wanted[first : first + LINES_SORTED])
         places = np.cumsum(lengths) - lengths
         block = None
         order = np.argsort(-lengths, kind="stable")

@@ -117,12 +117,16 @@ def mixture_sums(
     return block_sums(nats(), text, cuts, 3)
 
 
-def token_nats(model: LanguageModel, beside: tuple[Ngram, Mixture | None] | None, text: Part) -> Reals:
+def token_nats(
+    model: LanguageModel, beside: tuple[Ngram, Mixture | None] | None, text: Part, streams: int | None = None
+) -> Reals:
     """-ln p of each token (N,) under the whole model: the network, or its mixture with what is beside it."""
     if beside is None:
-        return np.concatenate(list(network_measures(model, text, nats_alone)))[:, 0].astype(np.float64)
+        return np.concatenate(list(network_measures(model, text, nats_alone, streams)))[:, 0].astype(
+            np.float64
+        )
     ngram, mixed = beside
-    measures = _joined(_measures(model, ngram, text))
+    measures = _joined(_measures(model, ngram, text, streams))
     return _cross_fitted(measures) if mixed is None else mixed.nats(*measures)
 
 

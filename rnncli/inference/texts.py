@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rnncli.errors import ConfigError
 from rnncli.inference.generation import Writer
 from rnncli.inference.prediction import Predictor
 from rnncli.inference.search import most_probable
@@ -20,6 +21,10 @@ class Limits:
     lines: int | None = None
     stops: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        if "" in self.stops:
+            raise ConfigError("a stop is empty", hint="give at least a character")
+
 
 def stream_text(writer: Writer, text: "GrowingText") -> Iterator[str]:
     """The text of a writer's only lane, as soon as it is known to belong to it."""
@@ -29,15 +34,15 @@ def stream_text(writer: Writer, text: "GrowingText") -> Iterator[str]:
     yield text.end()
 
 
-def write_texts(writer: Writer, new_text: Callable[[], "GrowingText"]) -> Iterator[Written]:
-    """The texts of all lanes in their order, each as soon as it and those before it have ended."""
-    texts = [new_text() for _ in range(writer.lanes)]
+def write_texts(writer: Writer, lanes: range, new_text: Callable[[], "GrowingText"]) -> Iterator[Written]:
+    """The texts of a writer's lanes in their order, each as soon as it and those before it have ended."""
+    texts = [new_text() for _ in lanes]
     numbers, said = np.arange(len(texts)), 0
     done: dict[int, Written] = {}
     while said < len(texts):
         goes_on = np.array([texts[number].finish_reason is None for number in numbers.tolist()], np.bool_)
         for number in numbers[~goes_on].tolist():
-            done[number] = texts[number].written(number)
+            done[number] = texts[number].written(lanes[number])
         while said in done:
             yield done.pop(said)
             said += 1

@@ -2,7 +2,8 @@
 
 Every layer maps inputs (B, T, E) and its LayerState to outputs (B, T, D) and the state after T. A
 LayerState is a tuple of tensors (B, D): h for rnn and gru, h and c for lstm. To add a cell, write
-its layer, name it in LAYERS, and give model/config.py its name and number of gates.
+its layer, name it in LAYERS, give model/config.py its name and number of gates, and model/stepper.py
+what it does in one step.
 """
 
 from collections.abc import Callable

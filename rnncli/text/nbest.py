@@ -52,16 +52,16 @@ def parse_list(text: Text, form: ListFormat) -> NBest:
         raise CorpusError(f"{text.name} has no hypotheses", hint="write: utt-1 the words")
     owners = names
     if form == "kaldi":
-        owners = [name.rpartition("-")[0] for name in names]
-        seen = set[str]()
-        for name, owner in zip(names, owners, strict=True):
-            if not owner or name in seen:
-                what = "twice" if owner else 'without a "-1" at the end of its name'
+        _refuse_twice(names, text.name)
+        owners = []
+        for name in names:
+            owner, _, number = name.rpartition("-")
+            if not owner or not number.isdecimal():
                 raise CorpusError(
-                    f"{text.name} has {name} {what}",
+                    f'{text.name} has {name} without a "-1" at the end of its name',
                     hint="a hypothesis is named utt-1; --format nbest is for lists of: utt the words",
                 )
-            seen.add(name)
+            owners.append(owner)
     numbers = {owner: number for number, owner in enumerate(dict.fromkeys(owners))}
     utterance = np.array([numbers[owner] for owner in owners], np.int64)
     return NBest(tuple(names), tuple(texts), tuple(numbers), utterance)
@@ -78,6 +78,7 @@ def parse_scores(text: Text, form: ListFormat, hypotheses: NBest) -> Reals:
             )
         return -LN10 * np.array(values)
     names, rest = named_lines(_lines(text), 0, text.name)
+    _refuse_twice(names, text.name)
     costs = {
         name: _number(value, number, text.name)
         for number, (name, value) in enumerate(zip(names, rest, strict=True), 1)
@@ -93,6 +94,7 @@ def parse_scores(text: Text, form: ListFormat, hypotheses: NBest) -> Reals:
 def parse_references(text: Text, hypotheses: NBest) -> list[str]:
     """What was really said in each utterance (U,); raises CorpusError unless all are known, and no others."""
     names, texts = named_lines(_lines(text), 0, text.name)
+    _refuse_twice(names, text.name)
     said = dict(zip(names, texts, strict=True))
     for missing in (name for name in hypotheses.utterances if name not in said):
         raise CorpusError(f"{text.name} does not say what {missing} is", hint="write: utt the words")
@@ -106,11 +108,19 @@ def _lines(text: Text) -> list[str]:
     return text.content.removesuffix("\n").split("\n") if text.content else []
 
 
+def _refuse_twice(names: Sequence[str], source: str) -> None:
+    seen = set[str]()
+    for name in names:
+        if name in seen:
+            raise CorpusError(f"{source} has {name} twice", hint="every name stands for one line")
+        seen.add(name)
+
+
 def _number(value: str, number: int, source: str) -> float:
     try:
         found = float(value)
     except ValueError:
         found = math.nan
-    if math.isnan(found):
-        raise CorpusError(f"line {number:,} of {source} has no score: {value!r}", hint="give a number")
+    if not math.isfinite(found):
+        raise CorpusError(f"line {number:,} of {source} has no score: {value!r}", hint="give a finite number")
     return found

@@ -43,6 +43,11 @@ def test_models_with_other_tokenizers_are_compared_by_character(models: Command,
     assert len({model["tokens"] for model in record["models"]}) == 3
     assert len(record["differences"]) == 2
     assert len({gap["better"] for gap in record["differences"]}) == 1
+    shown = models("eval", rhyme, "-m", "a", "-m", "w").out
+    row = next(line for line in shown.splitlines() if line.startswith("tokens"))
+    assert [number.replace(",", "") for number in row.split()[1:]] == [
+        str(model["tokens"]) for model in record["models"][:2]
+    ]
 
 
 def test_an_ngram_counts_for_its_model(models: Command, rhyme: Path) -> None:
@@ -122,6 +127,21 @@ def test_unknown_words_are_left_out_or_shared_and_counted(models: Command, own_f
     assert "<unk> shared by 1,000 types" in shown
 
 
+def test_what_is_unknown_stays_so_where_memory_is_emptied(rnncli: Command, own_folder: Path) -> None:
+    """Words by a pattern: <unk> in a text would be three of them."""
+    (own_folder / "words.txt").write_text(
+        "a cat sat. a cat ran. a dog sat.\n" * 20 + "a zebra sat. a cat ran.\n" * 4
+    )
+    settings = ("--level", "word", "--pattern", r"\w+", "--valid-fraction", "0.15", *TINY)
+    assert rnncli("train", "words.txt", "--name", "p", *settings).code == 0
+    never, line = (rnncli("eval", "--reset", rule, "--json").json for rule in ("never", "line"))
+    assert never["oov_tokens"] == line["oov_tokens"] == 4
+    assert never["tokens"] == line["tokens"]
+    ran = rnncli("eval", "--reset", "sentence")
+    assert ran.code == 1
+    assert "its sentences" in ran.err
+
+
 def test_streams_say_that_they_are_not_exact(models: Command, own_folder: Path, rhyme: Path) -> None:
     (own_folder / "long.txt").write_text(rhyme.read_text() * 3)
     exact = models("eval", "long.txt", "-m", "b", "--json").json
@@ -137,12 +157,16 @@ def test_streams_say_that_they_are_not_exact(models: Command, own_folder: Path, 
 def test_the_settings_of_learning_are_found_on_the_held_out_part(models: Command, rhyme: Path) -> None:
     record = models("eval", rhyme, "-m", "a", "--adapt", "--cache", "--tune", "--json").json
     assert record["adaptive"]["how"].endswith("; tuned on the held-out part")
+    assert "sharpness" in record["adaptive"]["how"]
+    own = models("eval", "-m", "a", "--cache", "--tune", "--json").json["adaptive"]["how"]
+    assert own.endswith("; tuned on this very text")
     fixed = models("eval", rhyme, "-m", "a", "--adapt", "--cache", "--json").json
     assert record["adaptive"]["nats"] < fixed["adaptive"]["nats"]
     assert record["nats"] == fixed["nats"]
     for arguments, named in (
         (("--tune",), "there is nothing to tune"),
         (("--tune", "--adapt-rate", "0.1"), "--tune is to find what --adapt-rate"),
+        (("--cache-sharpness", "0"), "cache-sharpness is 0.0"),
     ):
         ran = models("eval", "-m", "a", *arguments)
         assert ran.code == 1

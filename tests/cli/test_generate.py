@@ -76,3 +76,16 @@ def test_a_device_that_is_not_there_is_refused(model: Command) -> None:
     ran = model("generate", "--device", "abacus")
     assert ran.code == 1
     assert "device is 'abacus'" in ran.err
+
+
+def test_an_empty_stop_is_refused_and_so_are_lines_of_a_model_that_knows_none(
+    model: Command, own_folder: Path
+) -> None:
+    ran = model("generate", "--stop", "")
+    assert (ran.code, ran.out) == (1, "")
+    assert "a stop is empty" in ran.err
+    (own_folder / "one.txt").write_text("abcd" * 300)
+    assert model("train", "one.txt", "--name", "one", *TINY).code == 0
+    ran = model("generate", "-m", "one", "--lines", "2")
+    assert ran.code == 1
+    assert "knows no line ends" in ran.err

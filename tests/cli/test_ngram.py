@@ -74,7 +74,10 @@ def test_adaptive_figures_stand_apart(trained: Command) -> None:
     assert {key: value for key, value in record.items() if key != "adaptive"} == static
     assert record["adaptive"]["tokens"] == static["tokens"]
     assert record["adaptive"]["nats"] != static["nats"]
-    assert record["adaptive"]["how"] == "network adapting at rate 0.0003, cache of 100 tokens with 10%"
+    assert (
+        record["adaptive"]["how"]
+        == "network adapting at rate 0.0003, cache of 100 tokens with 10%, sharpness 0.3"
+    )
     shown = trained("eval", "--cache").out
     assert shown.startswith(trained("eval").out)
     assert "adaptive: network, cache of 2,000 tokens" in shown

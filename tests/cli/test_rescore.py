@@ -85,6 +85,7 @@ def test_a_list_in_the_form_of_rnnlm_keeps_its_order(model: Command, own_folder:
     [
         (("--weights", "1,2"), "weights is '1,2', and there are 3 things to weigh"),
         (("--weights", "1,x,2"), "weights is '1,x,2'"),
+        (("--unit", "character"), "weights are tuned on a list and what was said"),
         (("--dev", "list.txt"), "weights are tuned on a list and what was said"),
         (("--dev", "list.txt", "--reference", "said.txt"), "there are 0 --dev-scores and 1 --scores"),
         (("--dev", "list.txt", "--reference", "said.txt", "--weights", "1"), "both --weights and --dev"),

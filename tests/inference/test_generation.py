@@ -21,7 +21,7 @@ def written(
     model: LanguageModel, prompt: Ids, seed: int = 1, forbidden: tuple[int, ...] = (), **settings: float
 ) -> list[int]:
     sampling = SamplingConfig(**{"temperature": 1.0, **settings})  # type: ignore[arg-type]
-    return drawn(Writer(Predictor(stepper(model), None), prompt, sampling, seed, 1, forbidden), 30)
+    return drawn(Writer(Predictor(stepper(model), None), prompt, sampling, seed, range(1), forbidden), 30)
 
 
 def drawn(writer: Writer, length: int) -> list[int]:
@@ -76,7 +76,7 @@ def test_a_lane_writes_the_same_whatever_lanes_are_beside_it(engine: type[TorchE
     model, prompt = tiny_model(), np.array([3, 1], np.uint8)
     texts: dict[int, list[list[int]]] = {}
     for lanes in (1, 3, 6):
-        writer = Writer(Predictor(engine(model), None), prompt, SamplingConfig(), 5, lanes)
+        writer = Writer(Predictor(engine(model), None), prompt, SamplingConfig(), 5, range(lanes))
         texts[lanes], numbers = [[] for _ in range(lanes)], np.arange(lanes)
         for step in range(100):
             tokens, _ = writer.step()
@@ -95,7 +95,7 @@ def test_a_lane_writes_the_same_whatever_lanes_are_beside_it(engine: type[TorchE
 def test_nats_are_those_of_the_model_before_any_filter() -> None:
     model, prompt = tiny_model(), np.array([3], np.uint8)
     narrow = SamplingConfig(temperature=0.5, top_k=3)
-    writer = Writer(Predictor(stepper(model), None), prompt, narrow, 1, 2, (4,))
+    writer = Writer(Predictor(stepper(model), None), prompt, narrow, 1, range(2), (4,))
     steps = [writer.step() for _ in range(20)]
     for lane in range(2):
         tokens = torch.tensor([[model.config.start, 3, *(int(step[0][lane]) for step in steps)]])

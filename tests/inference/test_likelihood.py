@@ -102,6 +102,8 @@ def test_streams_of_a_network_that_forgets_nothing_are_off_by_about_what_they_sa
     assert split != pytest.approx(exact, rel=1e-4)
     assert gap > 1e-5
     assert 0.1 < abs(split - exact) / len(ids) / gap < 100.0
+    assert split_gap(model, ids[:1536], 3) > 1e-6, "the third lane lacks a third of its history"
+    assert split_gap(model, ids[:1024], 2) == 0.0, "the second lane has read all of the first"
 
 
 @pytest.mark.parametrize("tokens", [700, 5000, 9000, 10**6])

@@ -85,7 +85,7 @@ def test_batches_and_groups_change_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     ids, starts = lines_of(*MIXED)
     expected = alone(model, ids, starts)
     monkeypatch.setattr(likelihood, "_LINES_AT_ONCE", 3)
-    monkeypatch.setattr(likelihood, "_LINES_SORTED", 5)
+    monkeypatch.setattr(likelihood, "LINES_SORTED", 5)
     monkeypatch.setattr(likelihood, "_MOST_LINE_TOKENS", 100)
     found = scored(model, ids, starts)
     np.testing.assert_allclose([found[n] for n in range(len(MIXED))], expected, rtol=1e-5)

@@ -38,7 +38,7 @@ TRAIN, VALID = cyclic_ids(4_000, 1), cyclic_ids(1_500, 2)
 def test_the_network_and_the_ngram_say_what_they_say_alone(
     lines: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(likelihood, "_LINES_SORTED", 16)  # several blocks
+    monkeypatch.setattr(likelihood, "LINES_SORTED", 16)  # several blocks
     monkeypatch.setattr(likelihood, "_LINES_AT_ONCE", 5)
     model = tiny_model()
     starts = line_starts(VALID, END) if lines else None
@@ -94,7 +94,9 @@ def test_a_generated_token_comes_from_the_mixture() -> None:
     model, ngram = tiny_model(), fit_ngram(part_of(TRAIN), 3, V)
     greedy = SamplingConfig(temperature=0.0)
     believing = Mixture(np.zeros(0), np.full((1, 1), 1e-6))
-    writer = Writer(Predictor(stepper(model), (ngram, believing)), np.array([3, 4], np.uint8), greedy, 0, 2)
+    writer = Writer(
+        Predictor(stepper(model), (ngram, believing)), np.array([3, 4], np.uint8), greedy, 0, range(2)
+    )
     drawn = [writer.step() for _ in range(8)]
     for lane in range(2):
         assert [int(tokens[lane]) for tokens, _ in drawn] == [5, 6, 7, 8, 9, 10, 0, 1]

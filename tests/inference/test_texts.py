@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from rnncli.errors import ConfigError
 from rnncli.inference.config import SamplingConfig
 from rnncli.inference.generation import Writer
 from rnncli.inference.prediction import Predictor
@@ -55,7 +56,7 @@ def test_a_text_of_no_length_is_empty() -> None:
     assert (written.number, written.text, written.tokens, written.finish_reason) == (3, "", 0, "length")
 
 
-def writer(lanes: int) -> Writer:
+def writer(lanes: range) -> Writer:
     model = tiny_model(vocab_size=6, cell="gru")
     predictor, prompt = Predictor(stepper(model), None), np.array([1], np.uint8)
     return Writer(predictor, prompt, SamplingConfig(temperature=1.0), 3, lanes, (0,))
@@ -67,9 +68,9 @@ def writer(lanes: int) -> Writer:
     ids=str,
 )
 def test_texts_come_in_their_order_and_each_as_if_it_were_alone(limits: Limits) -> None:
-    texts = list(write_texts(writer(9), lambda: GrowingText(LETTERS, (), limits)))
+    texts = list(write_texts(writer(range(9)), range(9), lambda: GrowingText(LETTERS, (), limits)))
     assert [text.number for text in texts] == list(range(9))
-    alone = "".join(stream_text(writer(1), GrowingText(LETTERS, (), limits)))
+    alone = "".join(stream_text(writer(range(1)), GrowingText(LETTERS, (), limits)))
     assert texts[0].text == alone
     for text in texts:
         if text.finish_reason == "length":
@@ -81,3 +82,17 @@ def test_texts_come_in_their_order_and_each_as_if_it_were_alone(limits: Limits) 
         assert text.nats > 0.0
     if limits.tokens == 60:
         assert len({text.tokens for text in texts}) > 2, "they end at different times"
+
+
+def test_texts_of_later_lanes_are_those_that_all_together_would_have() -> None:
+    limits = Limits(60, lines=2)
+    whole, later = (
+        list(write_texts(writer(lanes), lanes, lambda: GrowingText(LETTERS, (), limits)))
+        for lanes in (range(9), range(4, 7))
+    )
+    assert [(text.number, text.text) for text in later] == [(text.number, text.text) for text in whole[4:7]]
+
+
+def test_an_empty_stop_is_refused() -> None:
+    with pytest.raises(ConfigError, match="a stop is empty"):
+        Limits(9, stops=("a", ""))

@@ -1,7 +1,5 @@
 """Lists, scores and references of speech tools: every hypothesis keeps its name and its place."""
 
-import math
-
 import pytest
 
 from rnncli.errors import CorpusError
@@ -35,9 +33,9 @@ def test_a_plain_list_names_the_utterance_every_time() -> None:
 
 def test_costs_are_found_by_name_in_any_order() -> None:
     costs = parse_scores(
-        text("a-1 3\nb-x-10 -1e3\nb-x-1\t0.5\nother-1 9\nb-x-2 inf\n"), "kaldi", hypotheses()
+        text("a-1 3\nb-x-10 -1e3\nb-x-1\t0.5\nother-1 9\nb-x-2 1e10\n"), "kaldi", hypotheses()
     )
-    assert costs.tolist() == [0.5, math.inf, 3.0, -1000.0]
+    assert costs.tolist() == [0.5, 1e10, 3.0, -1000.0]
 
 
 def test_logarithms_in_order_become_costs_in_nats() -> None:
@@ -56,6 +54,7 @@ def test_references_are_found_by_name() -> None:
         ("a-1 x\n\na-2 y\n", "kaldi", "line 2 of a.txt has no name"),
         ("a-1 x\nb y\n", "kaldi", 'a.txt has b without a "-1" at the end of its name'),
         ("a-1 x\na-1 y\n", "kaldi", "a.txt has a-1 twice"),
+        ("a-one x\na-two y\n", "kaldi", "a.txt has a-one without"),
         (" \n", "nbest", "line 1 of a.txt has no name"),
     ],
 )
@@ -72,6 +71,8 @@ def test_a_list_that_is_none_is_refused(content: str, form: ListFormat, message:
         ("b-x-1 one\n", "kaldi", "line 1 of a.txt has no score: 'one'"),
         ("b-x-1\n", "kaldi", "line 1 of a.txt has no score: ''"),
         ("b-x-1 nan\n", "kaldi", "line 1 of a.txt has no score: 'nan'"),
+        ("b-x-1 -inf\n", "kaldi", "line 1 of a.txt has no score: '-inf'"),
+        ("b-x-1 1\nb-x-1 2\n", "kaldi", "a.txt has b-x-1 twice"),
         ("1\n2\n", "nbest", "a.txt has 2 scores for 4 hypotheses"),
     ],
 )
@@ -83,7 +84,11 @@ def test_a_hypothesis_without_a_score_is_named(content: str, form: ListFormat, m
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("a x\n", "a.txt does not say what b-x is"), ("a x\nb-x y\nc z\n", "the list has no hypothesis of c")],
+    [
+        ("a x\n", "a.txt does not say what b-x is"),
+        ("a x\nb-x y\nc z\n", "the list has no hypothesis of c"),
+        ("a x\na y\n", "a twice"),
+    ],
 )
 def test_lists_and_references_are_of_the_same_utterances(content: str, message: str) -> None:
     with pytest.raises(CorpusError) as error:
