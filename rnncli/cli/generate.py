@@ -29,6 +29,8 @@ def generate(
     length: Annotated[
         int, typer.Option("--length", "-l", min=0, help="Most tokens of a text.", rich_help_panel=_ENDING)
     ] = 500,
+    unique: Annotated[bool, typer.Option("--unique", help="No text twice.")] = False,
+    novel: Annotated[bool, typer.Option("--novel", help="No line that the training text has.")] = False,
     enumerate: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Not drawn: the N most probable lines, in their order."),
@@ -84,8 +86,9 @@ def generate(
 
     Example: rnncli generate --prompt "Once" --length 500 --temperature 0.8 --seed 1
     """
-    from rnncli.cli import writing
+    from rnncli.cli import generating, writing
     from rnncli.console import terminal
+    from rnncli.errors import ConfigError
     from rnncli.inference.texts import Limits
     from rnncli.storage.model_dir import ModelDir
 
@@ -93,11 +96,18 @@ def generate(
         temperature, top_k, top_p, min_p, typical_p, repetition_penalty, no_repeat_ngram
     )
     limits = Limits(length, lines, tuple(stop or ()))
-    wanted = writing.Wanted(sampling, limits, number, format == "jsonl", enumerate)
+    wanted = generating.Wanted(sampling, limits, number, unique, novel, format == "jsonl")
+    plain = generating.Wanted(SamplingConfig(), Limits(length), as_json=wanted.as_json)
+    if enumerate and (wanted != plain or seed is not None):
+        raise ConfigError(
+            "--enumerate draws nothing", hint="beside it are --prompt, --length and --format alone"
+        )
     note = terminal.notes(quiet)
     folder = ModelDir.find(model)
     seed = writing.fresh_seed() if seed is None else seed
     note(f"model {folder.path}" + ("" if enumerate else f", seed {seed}"))
-    predictor = writing.predictor(folder, device)
-    begin, tokenizer, unit = writing.read_prompt(prompt), folder.tokenizer(), folder.record().unit
-    writing.stream(predictor, tokenizer, unit, begin, wanted, seed, note)
+    begin, predictor = writing.read_prompt(prompt), writing.predictor(folder, device)
+    if enumerate:
+        generating.enumerate_lines(folder, predictor, begin, enumerate, length, wanted.as_json, note)
+    else:
+        generating.draw_texts(folder, predictor, begin, wanted, seed, note)

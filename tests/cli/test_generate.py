@@ -89,3 +89,58 @@ def test_an_empty_stop_is_refused_and_so_are_lines_of_a_model_that_knows_none(
     ran = model("generate", "-m", "one", "--lines", "2")
     assert ran.code == 1
     assert "knows no line ends" in ran.err
+
+
+@pytest.fixture
+def names(rnncli: Command, own_folder: Path) -> Command:
+    """A model of short lines, made of so few letters that it often writes what it has read."""
+    lines = [a + b + c for a in "ab" for b in "abc" for c in ("", "a", "b", "cc")]
+    (own_folder / "names.txt").write_text("\n".join(line for line in lines if line != "abcc") + "\n")
+    settings = [setting if setting != "6" else "60" for setting in TINY]
+    assert rnncli("train", "names.txt", "--name", "n", "--unit", "line", *settings).code == 0
+    return rnncli
+
+
+def test_no_text_comes_twice_where_that_is_asked(names: Command) -> None:
+    plain = names("generate", "-n", "40", "--seed", "1").out.splitlines()
+    unique = names("generate", "-n", "40", "--seed", "1", "--unique").out.splitlines()
+    assert len(set(plain)) < 40
+    assert len(set(unique)) == len(unique) == 40
+    assert unique[: len(set(plain[:5]))] == list(dict.fromkeys(plain[:5])), "the first of the same texts"
+
+
+def test_novel_lines_are_none_of_the_training_text(names: Command, own_folder: Path) -> None:
+    known = set((own_folder / "names.txt").read_text().splitlines())
+    assert known & set(names("generate", "-n", "60", "--seed", "1").out.splitlines())
+    ran = names("generate", "-n", "30", "--seed", "1", "--novel", "--unique", "--prompt", "a")
+    novel = ran.out.splitlines()
+    assert len(set(novel)) == 30
+    assert not set(novel) & (known - held_out(names))
+
+
+def held_out(names: Command) -> set[str]:
+    """The lines of the held-out part: the model has not learned from them."""
+    return {row["label"] for row in names("eval", "--by", "line", "--json").json["by_line"]}
+
+
+def test_where_there_is_nothing_more_to_find_it_says_so(names: Command) -> None:
+    ran = names("generate", "-n", "5", "--unique", "--temperature", "0")
+    assert len(ran.out.splitlines()) == 1
+    assert "1 of 5 texts were found among 500" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--novel",), "a novel text is a line"),
+        (("--enumerate", "3", "--top-k", "5"), "--enumerate draws nothing"),
+        (("--enumerate", "3", "-n", "2"), "--enumerate draws nothing"),
+        (("--enumerate", "3", "--seed", "2"), "--enumerate draws nothing"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(
+    model: Command, options: tuple[str, ...], message: str
+) -> None:
+    ran = model("generate", *options)
+    assert ran.code == 1
+    assert message in ran.err

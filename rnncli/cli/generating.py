@@ -1,0 +1,144 @@
+"""The work of `rnncli generate`: texts drawn, kept or passed over, and written as they end."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from itertools import count, islice
+
+from rnncli.cli import corpora, writing
+from rnncli.cli.writing import write
+from rnncli.errors import ConfigError
+from rnncli.inference.config import SamplingConfig
+from rnncli.inference.generation import Writer
+from rnncli.inference.prediction import Predictor
+from rnncli.inference.texts import GrowingText, Limits, most_probable_texts, stream_text, write_texts
+from rnncli.reports import Written
+from rnncli.storage.model_dir import ModelDir
+from rnncli.text.lines import line_starts
+from rnncli.text.tokenizers import Tokenizer, line_end
+
+# So many texts are written together, and no more than have so many logits.
+_MOST_LANES, _MOST_LOGITS = 256, 2**22
+# After so many texts for each that is wanted, no more are expected to be unique or novel.
+_MOST_TRIES = 100
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How many texts, how they are drawn, where they end and which of them are kept; text or an object each.
+
+    `unique`: none twice; `novel`: no line that the training part has.
+    """
+
+    sampling: SamplingConfig
+    limits: Limits
+    texts: int = 1
+    unique: bool = False
+    novel: bool = False
+    as_json: bool = False
+
+
+def draw_texts(
+    folder: ModelDir,
+    predictor: Predictor,
+    prompt: str,
+    wanted: Wanted,
+    seed: int,
+    note: Callable[[str], None],
+) -> None:
+    """Write texts to stdout that begin with the prompt: one as it comes into being, several as they end.
+
+    Those of a model of lines end with their line; raises ConfigError where others are asked for.
+    """
+    tokenizer, unit = folder.tokenizer(), folder.record().unit
+    _name_unseen(tokenizer, prompt, note)
+    limits = _limits(tokenizer, unit == "line", wanted)
+    ids = writing.context(tokenizer, unit, prompt)
+
+    def new_text() -> GrowingText:
+        return GrowingText(tokenizer, ids.tolist(), limits)
+
+    def writer(lanes: range) -> Writer:
+        return Writer(predictor, ids, wanted.sampling, seed, lanes, writing.forbidden(tokenizer))
+
+    if wanted.texts == 1 and not (wanted.as_json or wanted.unique or wanted.novel):
+        writing.stream(prompt, stream_text(writer(range(1)), new_text()))
+        return
+    at_once = max(1, min(_MOST_LANES, wanted.texts, _MOST_LOGITS // tokenizer.vocab_size))
+
+    def drawn() -> Iterator[Written]:
+        for first in count(0, at_once):
+            yield from write_texts(writer(lanes := range(first, first + at_once)), lanes, new_text)
+
+    tries = islice(drawn(), wanted.texts * (_MOST_TRIES if wanted.unique or wanted.novel else 1))
+    kept = 0
+    for text in islice(_kept(folder, tokenizer, tries, prompt, wanted), wanted.texts):
+        kept += 1
+        whole = (prompt + text.text).removesuffix("\n") + "\n"
+        write(_json(text, prompt, seed=seed) if wanted.as_json else whole)
+    if kept < wanted.texts:
+        note(f"{kept:,} of {wanted.texts:,} texts were found among {wanted.texts * _MOST_TRIES:,}")
+
+
+def enumerate_lines(
+    folder: ModelDir,
+    predictor: Predictor,
+    prompt: str,
+    number: int,
+    length: int,
+    as_json: bool,
+    note: Callable[[str], None],
+) -> None:
+    """Write the most probable lines that begin with the prompt to stdout, in their order."""
+    tokenizer = folder.tokenizer()
+    _name_unseen(tokenizer, prompt, note)
+    ids = writing.context(tokenizer, folder.record().unit, prompt)
+    for line in islice(most_probable_texts(predictor, tokenizer, ids, "line", length), number):
+        write(_json(line, prompt) if as_json else prompt + line.text + "\n")
+
+
+def _name_unseen(tokenizer: Tokenizer, prompt: str, note: Callable[[str], None]) -> None:
+    unseen = corpora.describe_unseen(tokenizer, prompt)
+    if unseen:
+        note(f"the prompt has symbols that the model has never seen, read as <unk>: {unseen}")
+
+
+def _limits(tokenizer: Tokenizer, of_lines: bool, wanted: Wanted) -> Limits:
+    lines = wanted.limits.lines
+    if of_lines and lines is not None:
+        raise ConfigError("a text of this model is one line", hint="use --number instead of --lines")
+    if lines is not None and line_end(tokenizer) is None:
+        raise ConfigError("the model knows no line ends", hint="use --length instead of --lines")
+    if wanted.novel and not (of_lines or lines == 1):
+        raise ConfigError("a novel text is a line that was not there", hint="add --lines 1")
+    return replace(wanted.limits, lines=1) if of_lines else wanted.limits
+
+
+def _kept(
+    folder: ModelDir, tokenizer: Tokenizer, texts: Iterator[Written], prompt: str, wanted: Wanted
+) -> Iterator[Written]:
+    """Those that are neither there before them, nor in the training part, where that is asked."""
+    said, known = set[str](), _training_lines(folder) if wanted.novel else set[bytes]()
+    for text in texts:
+        if wanted.unique and text.text in said:
+            continue
+        said.add(text.text)
+        if not wanted.novel or _line(tokenizer, prompt + text.text) not in known:
+            yield text
+
+
+def _training_lines(folder: ModelDir) -> set[bytes]:
+    """The ids of each line that the model has learned from, as bytes, without its end."""
+    train = folder.corpus().train
+    ids = train.ids[0 : train.tokens]
+    starts = line_starts(ids, train.line_end).tolist()
+    ends = [*(start - 1 for start in starts[1:]), len(ids) - (len(ids) > 0 and ids[-1] == train.line_end)]
+    return {ids[start:end].tobytes() for start, end in zip(starts, ends, strict=True)}
+
+
+def _line(tokenizer: Tokenizer, text: str) -> bytes:
+    return tokenizer.encode(text.removesuffix("\n")).tobytes()
+
+
+def _json(written: Written, prompt: str, **more: int) -> str:
+    return json.dumps({**asdict(written), "prompt": prompt, **more}, ensure_ascii=False) + "\n"
