@@ -31,6 +31,10 @@ def generate(
     ] = 500,
     unique: Annotated[bool, typer.Option("--unique", help="No text twice.")] = False,
     novel: Annotated[bool, typer.Option("--novel", help="No line that the training text has.")] = False,
+    interactive: Annotated[
+        bool,
+        typer.Option("--interactive", "-i", help="In turns: a line of yours, a text of the model's."),
+    ] = False,
     enumerate: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Not drawn: the N most probable lines, in their order."),
@@ -87,8 +91,10 @@ def generate(
     Example: rnncli generate --prompt "Once" --length 500 --temperature 0.8 --seed 1
     """
     from rnncli.cli import generating, writing
+    from rnncli.cli.interactive import converse
     from rnncli.console import terminal
     from rnncli.errors import ConfigError
+    from rnncli.inference.conversation import Conversation
     from rnncli.inference.texts import Limits
     from rnncli.storage.model_dir import ModelDir
 
@@ -102,12 +108,17 @@ def generate(
         raise ConfigError(
             "--enumerate draws nothing", hint="beside it are --prompt, --length and --format alone"
         )
+    if interactive and (wanted != generating.Wanted(sampling, limits) or enumerate or prompt):
+        raise ConfigError("--interactive writes one text after another", hint="say the prompt there")
     note = terminal.notes(quiet)
     folder = ModelDir.find(model)
     seed = writing.fresh_seed() if seed is None else seed
     note(f"model {folder.path}" + ("" if enumerate else f", seed {seed}"))
     begin, predictor = writing.read_prompt(prompt), writing.predictor(folder, device)
-    if enumerate:
+    if interactive:
+        tokenizer, by_line = folder.tokenizer(), folder.record().unit == "line"
+        converse(Conversation(predictor, tokenizer, by_line, sampling, limits, seed), note)
+    elif enumerate:
         generating.enumerate_lines(folder, predictor, begin, enumerate, length, wanted.as_json, note)
     else:
         generating.draw_texts(folder, predictor, begin, wanted, seed, note)

@@ -58,8 +58,10 @@ def draw_texts(
     def new_text() -> GrowingText:
         return GrowingText(tokenizer, ids.tolist(), limits)
 
+    begin, never = predictor.begin(ids), writing.forbidden(tokenizer)
+
     def writer(lanes: range) -> Writer:
-        return Writer(predictor, ids, wanted.sampling, seed, lanes, writing.forbidden(tokenizer))
+        return Writer(predictor, begin, ids, wanted.sampling, seed, lanes, never)
 
     if wanted.texts == 1 and not (wanted.as_json or wanted.unique or wanted.novel):
         writing.stream(prompt, stream_text(writer(range(1)), new_text()))

@@ -49,7 +49,7 @@ def predictor(folder: ModelDir, device: str) -> Predictor:
 
 
 def stream(prompt: str, pieces: Iterator[str]) -> None:
-    """Pieces as they come, but no more often than an eye can follow."""
+    """Pieces after a prompt as they come, but no more often than an eye can follow."""
     held, shown = [prompt], 0.0
     try:
         for piece in pieces:
@@ -69,8 +69,9 @@ def sample(predictor: Predictor, tokenizer: Tokenizer, unit: Unit, seed: int) ->
     """A few lines of what the model writes by now."""
     ids, samples = context(tokenizer, unit, ""), _SAMPLE_LINES if unit == "line" else 1
     limits = Limits(_SAMPLE_TOKENS[tokenizer.level], 1 if unit == "line" else None)
-    writer = Writer(predictor, ids, SamplingConfig(), seed, range(samples), forbidden(tokenizer))
-    texts = write_texts(writer, range(samples), lambda: GrowingText(tokenizer, ids.tolist(), limits))
+    begin, lanes = predictor.begin(ids), range(samples)
+    writer = Writer(predictor, begin, ids, SamplingConfig(), seed, lanes, forbidden(tokenizer))
+    texts = write_texts(writer, lanes, lambda: GrowingText(tokenizer, ids.tolist(), limits))
     return "".join(written.text for written in texts)
 
 

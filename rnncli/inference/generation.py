@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rnncli.inference.config import SamplingConfig
-from rnncli.inference.prediction import Predictor
+from rnncli.inference.prediction import Place, Predictor
 from rnncli.inference.sampling import Logits, Tokens, draw, filtered, forbid, penalize
 from rnncli.text.tokenizers import Ids
 
@@ -19,21 +19,22 @@ _AT_ONCE = 64
 
 
 class Writer:
-    """Lanes that all begin with "text begins" and a prompt; a step draws a token for each that goes on."""
+    """Lanes that all go on from one place in a text; a step draws a token for each."""
 
     def __init__(
         self,
         predictor: Predictor,
+        begin: Place,
         prompt: Ids,
         config: SamplingConfig,
         seed: int,
         lanes: range = range(1),
         forbidden: Sequence[int] = (),
     ) -> None:
+        """`prompt` (N,) has led to `begin`, which is in one lane: what is not to be repeated is in it."""
         self._predictor, self._config, vocab_size = predictor, config, predictor.config.vocab_size
-        logs, memory = predictor.begin(prompt)
         together = np.zeros(len(lanes), np.intp)
-        self._logs, self._memory = logs[together], predictor.lanes(memory, together)
+        self._logs, self._memory = begin.logs[together], predictor.lanes(begin.memory, together)
         self._drawn: Tokens | None = None
         # What is never drawn: added to the logarithms, it takes them out.
         self._forbidden = forbid(np.zeros((1, vocab_size)), forbidden)
@@ -45,11 +46,17 @@ class Writer:
 
     def step(self) -> tuple[Tokens, npt.NDArray[np.float64]]:
         """A token for every lane (B,), and -ln p of each under the model, before any filter (B,)."""
-        if self._drawn is not None:
-            self._logs, self._memory = self._predictor.step(self._drawn, self._memory)
+        self.place()
         tokens = self._chosen(self._logs)
         self._remember(tokens)
         return tokens, -self._logs[np.arange(len(tokens)), tokens]
+
+    def place(self) -> Place:
+        """After all that was drawn."""
+        if self._drawn is not None:
+            self._logs, self._memory = self._predictor.step(self._drawn, self._memory)
+            self._drawn = None
+        return Place(self._logs, self._memory)
 
     def keep(self, lanes: npt.NDArray[np.bool_]) -> None:
         """Go on with these lanes alone."""

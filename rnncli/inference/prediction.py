@@ -40,6 +40,13 @@ class Memory(NamedTuple):
     ends: list[Ends]
 
 
+class Place(NamedTuple):
+    """Somewhere in a text, in every lane: ln p of what follows (B, V), and the memory of what was read."""
+
+    logs: Logits
+    memory: Memory
+
+
 class Predictor:
     """ln p of every token: of the network, or of its mixture with the n-gram beside it."""
 
@@ -48,21 +55,28 @@ class Predictor:
         self._engine = engine
         self._beside = None if beside is None else (NgramStream(beside[0]), beside[1])
 
-    def begin(self, prompt: npt.NDArray[np.integer]) -> tuple[Logits, Memory]:
-        """After "text begins" and the ids of a prompt (N,): ln p of what follows (1, V), in one lane."""
-        begun = np.concatenate([[self.config.start], prompt]).astype(np.int64)
-        logits, state = self._engine.read(begun, self._engine.initial_state(1))
-        ends = [] if self._beside is None else [self._beside[0].read(begun)]
-        return self._logs(logits, ends), Memory(state, ends)
+    def begin(self, prompt: npt.NDArray[np.integer]) -> Place:
+        """After "text begins" and the ids of a prompt (N,), in one lane."""
+        nothing = Memory(self._engine.initial_state(1), [] if self._beside is None else [()])
+        return self.read(np.concatenate([[self.config.start], prompt]), nothing)
 
-    def step(self, tokens: npt.NDArray[np.int64], memory: Memory) -> tuple[Logits, Memory]:
-        """A token of every lane (B,) -> ln p of what follows it (B, V), and the memory after it."""
+    def read(self, tokens: npt.NDArray[np.integer], memory: Memory) -> Place:
+        """After some ids (N,), N > 0, in one lane."""
+        logits, state = self._engine.read(tokens.astype(np.int64), memory.state)
+        ends = memory.ends
+        if self._beside is not None:
+            for token in tokens.tolist():
+                ends = [self._beside[0].after(ends[0], token)]
+        return Place(self._logs(logits, ends), Memory(state, ends))
+
+    def step(self, tokens: npt.NDArray[np.int64], memory: Memory) -> Place:
+        """After a token of every lane (B,)."""
         logits, state = self._engine.step(tokens, memory.state)
         ends: list[Ends] = []
         if self._beside is not None:
             pairs = zip(memory.ends, tokens.tolist(), strict=True)
             ends = [self._beside[0].after(own, token) for own, token in pairs]
-        return self._logs(logits, ends), Memory(state, ends)
+        return Place(self._logs(logits, ends), Memory(state, ends))
 
     def lanes(self, memory: Memory, chosen: npt.NDArray[np.intp]) -> Memory:
         """The memory of some lanes, in their order; one may be there several times."""

@@ -144,3 +144,14 @@ def test_options_that_would_do_nothing_are_refused(
     ran = model("generate", *options)
     assert ran.code == 1
     assert message in ran.err
+
+
+def test_turns_are_taken_through_a_pipe(model: Command) -> None:
+    given = "the ra\n/again\n/length 3\n/again\n/nonsense\n/temp x\n/temp -1\n/quit\nnot said\n"
+    ran = model("generate", "--interactive", "--length", "5", "--temperature", "0", stdin=given.encode())
+    assert ran.code == 0
+    answer = ran.out[:6]
+    assert ran.out == 2 * answer + answer[:3] + "\n"
+    for named in ("/again", "/temp needs a number, not 'x'", "temperature is -1.0"):
+        assert named in ran.err
+    assert model("generate", "-i", "-n", "2").code == 1

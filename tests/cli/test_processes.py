@@ -101,6 +101,25 @@ def test_ctrl_c_before_there_is_anything_to_save_leaves_nothing(
     assert nothing_is_left()
 
 
+def test_ctrl_c_stops_a_text_and_not_the_conversation(rhyme: Path) -> None:
+    assert run("train", rhyme, "--name", "x", *TINY).returncode == 0
+    talking = subprocess.Popen(
+        [*COMMAND, "generate", "-i", "--length", "100000000", "-q"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=ENVIRONMENT,
+    )
+    assert talking.stdin is not None
+    assert talking.stdout is not None
+    talking.stdin.write(b"the\n")
+    talking.stdin.flush()
+    assert talking.stdout.read(50)
+    talking.send_signal(signal.SIGINT)
+    rest, _ = talking.communicate(b"/length 4\n/forget\nrain\n/quit\n", timeout=60)
+    assert talking.returncode == 0
+    assert rest.endswith(b"\n")
+
+
 def test_a_pipe_that_closes_early_ends_generate_quietly(rhyme: Path) -> None:
     assert run("train", rhyme, "--name", "x", *TINY).returncode == 0
     writing = subprocess.Popen(

@@ -1,6 +1,7 @@
 """Tokens one after another: the seed, the prompt, the lanes, what is forbidden."""
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 
 from rnncli.inference.config import SamplingConfig
 from rnncli.inference.generation import Writer
-from rnncli.inference.prediction import Predictor
+from rnncli.inference.prediction import Engine, Predictor
 from rnncli.inference.torch_engine import TorchEngine
 from rnncli.model.language_model import LanguageModel
 from rnncli.text.tokenizers import Ids
@@ -17,11 +18,16 @@ from tests.conftest import stepper, tiny_model
 NOTHING = np.array([], np.uint8)
 
 
+def writer_of(engine: Engine[Any], prompt: Ids, *settings: Any) -> Writer:
+    predictor = Predictor(engine, None)
+    return Writer(predictor, predictor.begin(prompt), prompt, *settings)
+
+
 def written(
     model: LanguageModel, prompt: Ids, seed: int = 1, forbidden: tuple[int, ...] = (), **settings: float
 ) -> list[int]:
     sampling = SamplingConfig(**{"temperature": 1.0, **settings})  # type: ignore[arg-type]
-    return drawn(Writer(Predictor(stepper(model), None), prompt, sampling, seed, range(1), forbidden), 30)
+    return drawn(writer_of(stepper(model), prompt, sampling, seed, range(1), forbidden), 30)
 
 
 def drawn(writer: Writer, length: int) -> list[int]:
@@ -64,7 +70,7 @@ def test_torch_writes_the_same_on_its_devices() -> None:
     for members in (1, 2):
         model = tiny_model(members=members)
         texts = [
-            drawn(Writer(Predictor(engine, None), long, SamplingConfig(), 2), 50)
+            drawn(writer_of(engine, long, SamplingConfig(), 2), 50)
             for engine in (stepper(model), TorchEngine(model))
         ]
         assert texts[0] == texts[1]
@@ -76,7 +82,7 @@ def test_a_lane_writes_the_same_whatever_lanes_are_beside_it(engine: type[TorchE
     model, prompt = tiny_model(), np.array([3, 1], np.uint8)
     texts: dict[int, list[list[int]]] = {}
     for lanes in (1, 3, 6):
-        writer = Writer(Predictor(engine(model), None), prompt, SamplingConfig(), 5, range(lanes))
+        writer = writer_of(engine(model), prompt, SamplingConfig(), 5, range(lanes))
         texts[lanes], numbers = [[] for _ in range(lanes)], np.arange(lanes)
         for step in range(100):
             tokens, _ = writer.step()
@@ -95,7 +101,7 @@ def test_a_lane_writes_the_same_whatever_lanes_are_beside_it(engine: type[TorchE
 def test_nats_are_those_of_the_model_before_any_filter() -> None:
     model, prompt = tiny_model(), np.array([3], np.uint8)
     narrow = SamplingConfig(temperature=0.5, top_k=3)
-    writer = Writer(Predictor(stepper(model), None), prompt, narrow, 1, range(2), (4,))
+    writer = writer_of(stepper(model), prompt, narrow, 1, range(2), (4,))
     steps = [writer.step() for _ in range(20)]
     for lane in range(2):
         tokens = torch.tensor([[model.config.start, 3, *(int(step[0][lane]) for step in steps)]])

@@ -94,9 +94,8 @@ def test_a_generated_token_comes_from_the_mixture() -> None:
     model, ngram = tiny_model(), fit_ngram(part_of(TRAIN), 3, V)
     greedy = SamplingConfig(temperature=0.0)
     believing = Mixture(np.zeros(0), np.full((1, 1), 1e-6))
-    writer = Writer(
-        Predictor(stepper(model), (ngram, believing)), np.array([3, 4], np.uint8), greedy, 0, range(2)
-    )
+    predictor, prompt = Predictor(stepper(model), (ngram, believing)), np.array([3, 4], np.uint8)
+    writer = Writer(predictor, predictor.begin(prompt), prompt, greedy, 0, range(2))
     drawn = [writer.step() for _ in range(8)]
     for lane in range(2):
         assert [int(tokens[lane]) for tokens, _ in drawn] == [5, 6, 7, 8, 9, 10, 0, 1]

@@ -59,7 +59,7 @@ def test_a_text_of_no_length_is_empty() -> None:
 def writer(lanes: range) -> Writer:
     model = tiny_model(vocab_size=6, cell="gru")
     predictor, prompt = Predictor(stepper(model), None), np.array([1], np.uint8)
-    return Writer(predictor, prompt, SamplingConfig(temperature=1.0), 3, lanes, (0,))
+    return Writer(predictor, predictor.begin(prompt), prompt, SamplingConfig(temperature=1.0), 3, lanes, (0,))
 
 
 @pytest.mark.parametrize(
