@@ -337,6 +337,35 @@ class Written:
 
 
 @dataclass(frozen=True)
+class Copied:
+    """A run of characters that stands in the training text too: where in the sample, and where there."""
+
+    text: str
+    length: int
+    sample_start: int
+    source_start: int
+    source_line: int
+
+
+@dataclass(frozen=True)
+class Copies:
+    """How much of a sample is in runs of `least` characters and more that the training text has.
+
+    `usual_share` is that of the held-out part, None where there is none.
+    """
+
+    name: str
+    characters: int
+    least: int
+    share: float
+    usual_share: float | None
+    longest: tuple[Copied, ...]
+
+    def record(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
 class Saved:
     """A run that can be used and resumed, at `path`; `interrupted` where its budget is not used up."""
 

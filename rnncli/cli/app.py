@@ -9,7 +9,7 @@ from typing import Annotated, Never
 import typer
 
 from rnncli import __version__
-from rnncli.cli import complete, eval, generate, info, ngram, rescore, score, tokenize, train
+from rnncli.cli import complete, eval, generate, info, memorized, ngram, rescore, score, tokenize, train
 from rnncli.console import terminal
 from rnncli.errors import RnncliError
 
@@ -29,6 +29,7 @@ for command in (
     rescore.rescore,
     generate.generate,
     complete.complete,
+    memorized.memorized,
     info.info,
 ):
     app.command()(command)

@@ -87,18 +87,18 @@ class GrowingText:
         self._line_end = line_end(tokenizer)
         self._parts: list[str] = []
         self._held = ""
-        self._tokens = self._lines = 0
+        self.tokens = self._lines = 0
         self._nats = 0.0
 
     def push(self, token: int, nats: float) -> str:
         """A token and -ln p of it -> what is now known to belong to the text."""
-        self._tokens += 1
+        self.tokens += 1
         self._nats += nats
         if token == self._line_end:
             self._lines += 1
         if self._lines and self._lines == self._limits.lines:
             self.finish_reason = "lines"
-        elif self._tokens == self._limits.tokens:
+        elif self.tokens == self._limits.tokens:
             self.finish_reason = "length"
         return self._grown(self._decoder.push(token))
 
@@ -115,7 +115,7 @@ class GrowingText:
         """All of it, of a text that has ended."""
         self.end()
         assert self.finish_reason is not None
-        return Written(number, "".join(self._parts), self._tokens, self._nats, self.finish_reason)
+        return Written(number, "".join(self._parts), self.tokens, self._nats, self.finish_reason)
 
     def _grown(self, piece: str) -> str:
         if not self._limits.stops:

@@ -11,7 +11,18 @@ import pytest
 
 from tests.cli.conftest import TINY, nothing_is_left
 
-COMMANDS = ["tokenize", "train", "ngram", "eval", "score", "rescore", "generate", "complete", "info"]
+COMMANDS = [
+    "tokenize",
+    "train",
+    "ngram",
+    "eval",
+    "score",
+    "rescore",
+    "generate",
+    "complete",
+    "memorized",
+    "info",
+]
 COMMAND = [sys.executable, "-m", "rnncli"]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "80"}
 

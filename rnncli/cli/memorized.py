@@ -1,0 +1,58 @@
+"""`rnncli memorized`: how much of a text is copied from what the model has learned from."""
+
+from typing import Annotated
+
+import typer
+
+from rnncli.cli import options
+
+
+def memorized(
+    context: typer.Context,
+    text: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[TEXT...|-]",
+            help=f"Texts to look at: {options.TEXTS}. Without any, the model writes one.",
+        ),
+    ] = None,
+    model: options.Model = None,
+    least: Annotated[
+        int,
+        typer.Option(min=4, max=1000, metavar="N", help="Characters that make a run count as copied."),
+    ] = 20,
+    length: Annotated[
+        int, typer.Option("--length", "-l", min=1, help="Tokens that the model writes.")
+    ] = 10_000,
+    seed: Annotated[int, typer.Option(min=0, help="Of what it writes.")] = 0,
+    encoding: options.Encoding = None,
+    errors: options.Errors = None,
+    newlines: options.Newlines = None,
+    device: options.WritingDevice = "auto",
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    config: options.Settings = None,
+) -> None:
+    """Say how much of a text stands in the training text, and where.
+
+    Beside it the same of the held-out part, which nobody copied: what is
+    usual in such texts.
+
+    Example: rnncli memorized --model novel
+    """
+    from rnncli.cli import copying, corpora
+    from rnncli.console import copies_view, terminal
+    from rnncli.storage.model_dir import ModelDir
+
+    note = terminal.notes(quiet)
+    folder = ModelDir.find(model)
+    note(f"model {folder.path}")
+    if text:
+        name, sample = copying.named(text, corpora.read_config(context.params))
+    else:
+        name, sample = copying.written(folder, device, length, seed)
+    found = copying.compared(folder, name, sample, least)
+    if json:
+        terminal.print_json({"model": folder.path.name, **found.record()})
+    else:
+        copies_view.show_copies(found)

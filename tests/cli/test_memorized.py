@@ -1,0 +1,35 @@
+"""How much of a text is copied from what the model has learned from."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import TINY, Command
+
+
+def test_what_was_copied_is_found_with_its_line(rnncli: Command, rhyme: Path, own_folder: Path) -> None:
+    assert rnncli("train", rhyme, "--name", "m", *TINY).code == 0
+    line = rhyme.read_text().splitlines()[1]
+    (own_folder / "new.txt").write_text("0123456789" + line + "0123456789\x1b[2J")
+    record = rnncli("memorized", "new.txt", "--json").json
+    (run,) = record["longest"]
+    assert (run["text"], run["source_line"], run["sample_start"]) == (line, 2, 10)
+    assert record["share"] == pytest.approx(len(line) / record["characters"])
+    assert record["usual_share"] > 0.9, "a rhyme that comes again and again"
+    shown = rnncli("memorized", "new.txt").out
+    assert line in shown
+    assert "\x1b" not in shown
+    nothing = rnncli("memorized", "new.txt", "--least", "100", "--json").json
+    assert (nothing["share"], nothing["longest"]) == (0.0, [])
+
+
+@pytest.mark.parametrize("unit", ["stream", "line"])
+def test_without_a_text_the_model_writes_one(rnncli: Command, rhyme: Path, unit: str) -> None:
+    assert rnncli("train", rhyme, "--name", "m", "--unit", unit, *TINY).code == 0
+    record = rnncli("memorized", "--length", "400", "--least", "4", "--json").json
+    assert record["name"] == "400 tokens written by m"
+    assert record["characters"] == 400
+    assert rnncli("memorized", "--length", "400", "--least", "4", "--json").json == record
+    ran = rnncli("memorized", "-", stdin=b"")
+    assert ran.code == 1
+    assert "nothing to look at" in ran.err
