@@ -39,6 +39,10 @@ def generate(
         int | None,
         typer.Option(min=1, metavar="N", help="Not drawn: the N most probable lines, in their order."),
     ] = None,
+    beam: Annotated[
+        int | None,
+        typer.Option(min=1, max=4096, metavar="N", help="Not drawn: the best that a beam of N finds."),
+    ] = None,
     lines: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Lines of a text.", rich_help_panel=_ENDING)
     ] = None,
@@ -104,21 +108,25 @@ def generate(
     limits = Limits(length, lines, tuple(stop or ()))
     wanted = generating.Wanted(sampling, limits, number, unique, novel, format == "jsonl")
     plain = generating.Wanted(SamplingConfig(), Limits(length), as_json=wanted.as_json)
-    if enumerate and (wanted != plain or seed is not None):
+    searched = enumerate is not None or beam is not None
+    if searched and (wanted != plain or seed is not None or (enumerate and beam)):
         raise ConfigError(
-            "--enumerate draws nothing", hint="beside it are --prompt, --length and --format alone"
+            "--enumerate and --beam draw nothing",
+            hint="beside either are --prompt, --length and --format alone",
         )
-    if interactive and (wanted != generating.Wanted(sampling, limits) or enumerate or prompt):
+    if interactive and (wanted != generating.Wanted(sampling, limits) or searched or prompt):
         raise ConfigError("--interactive writes one text after another", hint="say the prompt there")
     note = terminal.notes(quiet)
     folder = ModelDir.find(model)
     seed = writing.fresh_seed() if seed is None else seed
-    note(f"model {folder.path}" + ("" if enumerate else f", seed {seed}"))
+    note(f"model {folder.path}" + ("" if searched else f", seed {seed}"))
     begin, predictor = writing.read_prompt(prompt), writing.predictor(folder, device)
     if interactive:
         tokenizer, by_line = folder.tokenizer(), folder.record().unit == "line"
         converse(Conversation(predictor, tokenizer, by_line, sampling, limits, seed), note)
     elif enumerate:
         generating.enumerate_lines(folder, predictor, begin, enumerate, length, wanted.as_json, note)
+    elif beam:
+        generating.write_best(folder, predictor, begin, beam, length, wanted.as_json, note)
     else:
         generating.draw_texts(folder, predictor, begin, wanted, seed, note)

@@ -11,6 +11,7 @@ from rnncli.errors import ConfigError
 from rnncli.inference.config import SamplingConfig
 from rnncli.inference.generation import Writer
 from rnncli.inference.prediction import Predictor
+from rnncli.inference.search import beam_search
 from rnncli.inference.texts import GrowingText, Limits, most_probable_texts, stream_text, write_texts
 from rnncli.reports import Written
 from rnncli.storage.model_dir import ModelDir
@@ -97,6 +98,28 @@ def enumerate_lines(
     ids = writing.context(tokenizer, folder.record().unit, prompt)
     for line in islice(most_probable_texts(predictor, tokenizer, ids, "line", length), number):
         write(_json(line, prompt) if as_json else prompt + line.text + "\n")
+
+
+def write_best(
+    folder: ModelDir,
+    predictor: Predictor,
+    prompt: str,
+    width: int,
+    length: int,
+    as_json: bool,
+    note: Callable[[str], None],
+) -> None:
+    """Write the text that beam search finds to stdout: so many tokens, or a line of a model of lines."""
+    tokenizer, unit, end = folder.tokenizer(), folder.record().unit, line_end(folder.tokenizer())
+    _name_unseen(tokenizer, prompt, note)
+    ids = writing.context(tokenizer, unit, prompt)
+    ends = () if unit == "stream" or end is None else (end,)
+    tokens, nats = beam_search(predictor, ids, width, length, ends, writing.forbidden(tokenizer))
+    decoder = tokenizer.decoder(ids.tolist())
+    text = "".join(decoder.push(token) for token in tokens) + decoder.finish()
+    reason = "length" if len(tokens) == length else "lines"
+    best = Written(0, text, len(tokens), nats, reason)
+    write(_json(best, prompt) if as_json else (prompt + text).removesuffix("\n") + "\n")
 
 
 def _name_unseen(tokenizer: Tokenizer, prompt: str, note: Callable[[str], None]) -> None:

@@ -106,3 +106,40 @@ def _together(
     for one in chosen:
         groups.setdefault(id(one[1].memory), []).append(one)
     return list(groups.values())
+
+
+def beam_search(
+    predictor: Predictor,
+    prompt: Ids,
+    width: int,
+    length: int,
+    ends: Sequence[int] = (),
+    forbidden: Sequence[int] = (),
+) -> tuple[tuple[int, ...], float]:
+    """A probable continuation of the prompt (N,), up to one of `ends` or to `length` ids, and -ln p.
+
+    Of all continuations of the `width` that were the most probable a token before, as many are kept
+    (Lowerre 1976). With a width of 1 it is what always taking the likeliest token gives.
+    """
+    place = predictor.begin(prompt)
+    costs, texts = np.zeros(1), np.zeros((1, 0), np.int64)
+    best: tuple[float, tuple[int, ...]] | None = None
+    for _ in range(length):
+        totals = costs[:, None] - place.logs
+        totals[:, list(forbidden)] = np.inf
+        order = np.argsort(totals, axis=None, kind="stable")[:width]
+        order = order[np.isfinite(totals.ravel()[order])]
+        lanes, tokens = np.divmod(order, totals.shape[1])
+        costs, texts = totals.ravel()[order], np.column_stack([texts[lanes], tokens])
+        ended = np.isin(tokens, list(ends))
+        for cost, text in zip(costs[ended].tolist(), texts[ended].tolist(), strict=True):
+            if best is None or cost < best[0]:
+                best = cost, tuple(text)
+        costs, texts, lanes, tokens = costs[~ended], texts[~ended], lanes[~ended], tokens[~ended]
+        # What goes on only gets less probable.
+        if not len(costs) or (best is not None and best[0] <= costs[0]):
+            break
+        place = predictor.step(tokens, predictor.lanes(place.memory, lanes))
+    if len(costs) and (best is None or costs[0] < best[0]):
+        best = float(costs[0]), tuple(texts[0].tolist())
+    return (best[1], best[0]) if best is not None else ((), 0.0)

@@ -133,9 +133,11 @@ def test_where_there_is_nothing_more_to_find_it_says_so(names: Command) -> None:
     ("options", "message"),
     [
         (("--novel",), "a novel text is a line"),
-        (("--enumerate", "3", "--top-k", "5"), "--enumerate draws nothing"),
-        (("--enumerate", "3", "-n", "2"), "--enumerate draws nothing"),
-        (("--enumerate", "3", "--seed", "2"), "--enumerate draws nothing"),
+        (("--enumerate", "3", "--top-k", "5"), "--enumerate and --beam draw nothing"),
+        (("--enumerate", "3", "-n", "2"), "--enumerate and --beam draw nothing"),
+        (("--enumerate", "3", "--seed", "2"), "--enumerate and --beam draw nothing"),
+        (("--enumerate", "3", "--beam", "2"), "--enumerate and --beam draw nothing"),
+        (("--interactive", "--beam", "2"), "--interactive writes one text after another"),
     ],
 )
 def test_options_that_would_do_nothing_are_refused(
@@ -155,3 +157,14 @@ def test_turns_are_taken_through_a_pipe(model: Command) -> None:
     for named in ("/again", "/temp needs a number, not 'x'", "temperature is -1.0"):
         assert named in ran.err
     assert model("generate", "-i", "-n", "2").code == 1
+
+
+def test_a_wider_beam_finds_a_text_that_is_no_less_probable(model: Command, names: Command) -> None:
+    begun = ("generate", "-m", "m", "--length", "30", "--format", "jsonl", "--beam")
+    narrow, wide = (model(*begun, width).json for width in (1, 8))
+    assert wide["nats"] <= narrow["nats"] + 1e-4
+    greedy = model("generate", "-m", "m", "--temperature", "0", "--length", "30").out
+    assert narrow["text"] == greedy
+    line = names("generate", "-m", "n", "--beam", "50", "--prompt", "a").out
+    probable = names("generate", "-m", "n", "--enumerate", "1", "--prompt", "a").out
+    assert line == probable

@@ -8,7 +8,7 @@ import pytest
 from rnncli.inference import search
 from rnncli.inference.mixing import fit_ngram
 from rnncli.inference.prediction import Predictor
-from rnncli.inference.search import most_probable
+from rnncli.inference.search import beam_search, most_probable
 from rnncli.model.mixture import Mixture
 from tests.conftest import part_of, stepper, tiny_model
 
@@ -63,3 +63,31 @@ def test_a_search_that_must_forget_goes_on_with_the_cheapest(monkeypatch: pytest
     exact = [tokens for tokens, _ in islice(most_probable(model, PROMPT, (END,)), 20)]
     monkeypatch.setattr(search, "_MOST_OPEN", 60)
     assert [tokens for tokens, _ in islice(most_probable(model, PROMPT, (END,)), 5)] == exact[:5]
+
+
+@pytest.mark.parametrize("with_ngram", [False, True])
+def test_a_beam_that_holds_everything_finds_the_most_probable(with_ngram: bool) -> None:
+    model = predictor(with_ngram)
+    every = [
+        (cost(model, tokens, ()), tokens)
+        for length in range(1, 5)
+        for tokens in product(range(V), repeat=length)
+        if END not in tokens[:-1] and (length == 4 or tokens[-1] == END)
+    ]
+    expected = min(every)
+    tokens, nats = beam_search(model, PROMPT, V**4, 4, (END,))
+    assert (nats, tokens) == (pytest.approx(expected[0], rel=1e-5), expected[1])
+    wide = beam_search(model, PROMPT, 3, 12)[1]
+    assert wide <= beam_search(model, PROMPT, 1, 12)[1] + 1e-5, "no worse than the likeliest token every time"
+
+
+def test_a_beam_of_one_takes_the_likeliest_token_every_time() -> None:
+    model = predictor(False)
+    place, greedy = model.begin(PROMPT), list[int]()
+    for _ in range(12):
+        greedy.append(int(place.logs[0, 1:].argmax()) + 1)
+        place = model.step(np.array(greedy[-1:]), place.memory)
+    tokens, nats = beam_search(model, PROMPT, 1, 12, forbidden=(0,))
+    assert list(tokens) == greedy
+    assert nats == pytest.approx(cost(model, tokens, ()), rel=1e-5)
+    assert beam_search(model, PROMPT, 4, 0) == ((), 0.0)
