@@ -23,12 +23,13 @@ def complete(
     model: options.Model = None,
     unit: Annotated[
         CompletedUnit | None,
-        typer.Option(help="How far.", show_default="word where the model knows blanks, else token"),
+        typer.Option(help="How far.", show_default="word where its text sets words apart, else token"),
     ] = None,
     number: Annotated[int, typer.Option("--number", "-n", min=1, help="How many.")] = 10,
     length: Annotated[
-        int, typer.Option("--length", "-l", min=1, help="Most tokens of a word or line.")
-    ] = 200,
+        int | None,
+        typer.Option("--length", "-l", min=1, help="Most tokens of a word or line.", show_default="200"),
+    ] = None,
     device: options.WritingDevice = "auto",
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -43,19 +44,24 @@ def complete(
     from dataclasses import asdict
     from itertools import islice
 
-    from rnncli.cli import writing
+    from rnncli.cli import generating, writing
     from rnncli.console import completion_view, terminal
+    from rnncli.errors import ConfigError
     from rnncli.inference.texts import most_probable_texts
     from rnncli.storage.model_dir import ModelDir
 
     folder = ModelDir.find(model)
-    terminal.notes(quiet)(f"model {folder.path}")
-    tokenizer, begin = folder.tokenizer(), writing.read_prompt(prompt)
-    spaced = tokenizer.level == "word" or not tokenizer.unseen(" ")
-    shown = ("word" if spaced else "token") if unit is None else unit.value
+    note, tokenizer = terminal.notes(quiet), folder.tokenizer()
+    note(f"model {folder.path}")
+    # A line that is piped in has an end which nobody means.
+    begin = writing.begun(tokenizer, writing.read_prompt(prompt).removesuffix("\n"))
+    generating.name_unseen(tokenizer, begin, note)
+    shown = generating.usual_unit(folder, tokenizer) if unit is None else unit.value
+    if shown == "token" and length is not None:
+        raise ConfigError("a token has no length", hint="leave out --length, or use --unit word")
     ids = writing.context(tokenizer, folder.record().unit, begin)
     predictor = writing.predictor(folder, device)
-    found = list(islice(most_probable_texts(predictor, tokenizer, ids, shown, length), number))
+    found = list(islice(most_probable_texts(predictor, tokenizer, ids, shown, length or 200), number))
     if json:
         terminal.print_json({"prompt": begin, "unit": shown, "completions": [asdict(text) for text in found]})
     else:

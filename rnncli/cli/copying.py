@@ -1,8 +1,6 @@
 """The work of `rnncli memorized`: a sample, and what of it stands in the training part."""
 
-from bisect import bisect_right
 from collections.abc import Sequence
-from itertools import accumulate
 
 from rnncli.cli import writing
 from rnncli.errors import CorpusError
@@ -12,12 +10,15 @@ from rnncli.inference.texts import GrowingText, Limits, stream_text
 from rnncli.reports import Copied, Copies
 from rnncli.storage.model_dir import ModelDir
 from rnncli.text.config import ReadConfig
-from rnncli.text.copies import copied_runs
+from rnncli.text.copies import Source
 from rnncli.text.reading import read
-from rnncli.text.store import Part
-from rnncli.text.tokenizers import Tokenizer, decode
+from rnncli.text.tokenizers import Ids, Tokenizer
 
 _SHOWN_RUNS = 10
+# Noncharacters (Unicode 23.7), which no text has: what is unknown is never the same here and there.
+_UNKNOWN_THERE, _UNKNOWN_HERE = "\ufdd0", "\ufdd1"
+# As often as the model thinks: below 1 it would write what is probable, and so copy, more often.
+_SAMPLING = SamplingConfig(temperature=1.0)
 
 
 def named(given: Sequence[str], config: ReadConfig) -> tuple[str, str]:
@@ -34,7 +35,7 @@ def written(folder: ModelDir, device: str, length: int, seed: int) -> tuple[str,
     lines, tokens = 1 if unit == "line" else None, 0
     while tokens < length:
         lane = len(parts)
-        writer = Writer(predictor, begin, ids, SamplingConfig(), seed, range(lane, lane + 1), never)
+        writer = Writer(predictor, begin, ids, _SAMPLING, seed, range(lane, lane + 1), never)
         text = GrowingText(tokenizer, ids.tolist(), Limits(length - tokens, lines))
         parts.append("".join(stream_text(writer, text)))
         tokens += text.tokens
@@ -49,11 +50,13 @@ def compared(folder: ModelDir, name: str, sample: str, least: int) -> Copies:
     if not sample:
         raise CorpusError(f"{name} has nothing to look at", hint="give a text with characters in it")
     store = folder.corpus()
-    source = _text(store.tokenizer, store.train, store.train.tokens)
-    runs = copied_runs(sample, source, least)
-    usual = _text(store.tokenizer, store.valid, min(store.valid.tokens, len(sample)))
-    usual_runs = copied_runs(usual, source, least)
-    line_ends = list(accumulate(len(line) for line in source.splitlines(keepends=True)))
+    text = _text(store.tokenizer, store.train.ids[0 : store.train.tokens], _UNKNOWN_THERE)
+    source = Source(text, least)
+    ids = store.valid.ids[0 : min(store.valid.tokens, len(sample))]
+    usual = _text(store.tokenizer, ids, _UNKNOWN_HERE)[: len(sample)]
+    # As the model reads it: blanks between words, and what it does not know.
+    sample = _text(store.tokenizer, store.tokenizer.encode(sample), _UNKNOWN_HERE)
+    runs, usual_runs = source.runs(sample), source.runs(usual)
     longest = sorted(runs, key=lambda run: -run.length)[:_SHOWN_RUNS]
     return Copies(
         name=name,
@@ -67,12 +70,17 @@ def compared(folder: ModelDir, name: str, sample: str, least: int) -> Copies:
                 run.length,
                 run.start,
                 run.source,
-                bisect_right(line_ends, run.source) + 1,
+                text.count("\n", 0, run.source) + 1,
             )
             for run in longest
         ),
     )
 
 
-def _text(tokenizer: Tokenizer, part: Part, tokens: int) -> str:
-    return decode(tokenizer, part.ids[0:tokens].tolist())
+def _text(tokenizer: Tokenizer, ids: Ids, unknown: str) -> str:
+    """What some ids (N,) stand for, with a mark of ours for what is unknown: nothing was copied there."""
+    decoder, parts = tokenizer.decoder(), list[str]()
+    for token in ids.tolist():
+        piece = decoder.push(token)
+        parts.append(unknown if token == tokenizer.unknown_id else piece)
+    return "".join(parts) + decoder.finish()

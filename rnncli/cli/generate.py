@@ -115,7 +115,10 @@ def generate(
             hint="beside either are --prompt, --length and --format alone",
         )
     if interactive and (wanted != generating.Wanted(sampling, limits) or searched or prompt):
-        raise ConfigError("--interactive writes one text after another", hint="say the prompt there")
+        raise ConfigError(
+            "--interactive writes one text after another",
+            hint="beside it are --length, --lines, --stop and how tokens are drawn; say the prompt there",
+        )
     note = terminal.notes(quiet)
     folder = ModelDir.find(model)
     seed = writing.fresh_seed() if seed is None else seed
@@ -123,7 +126,8 @@ def generate(
     begin, predictor = writing.read_prompt(prompt), writing.predictor(folder, device)
     if interactive:
         tokenizer, by_line = folder.tokenizer(), folder.record().unit == "line"
-        converse(Conversation(predictor, tokenizer, by_line, sampling, limits, seed), note)
+        limits = generating.limits_of(tokenizer, by_line, wanted)
+        converse(Conversation(predictor, tokenizer, by_line, sampling, limits, seed), tokenizer, note)
     elif enumerate:
         generating.enumerate_lines(folder, predictor, begin, enumerate, length, wanted.as_json, note)
     elif beam:

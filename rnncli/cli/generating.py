@@ -3,11 +3,11 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
-from itertools import count, islice
+from itertools import islice
 
 from rnncli.cli import corpora, writing
 from rnncli.cli.writing import write
-from rnncli.errors import ConfigError
+from rnncli.errors import ConfigError, CorpusError
 from rnncli.inference.config import SamplingConfig
 from rnncli.inference.generation import Writer
 from rnncli.inference.prediction import Predictor
@@ -15,13 +15,16 @@ from rnncli.inference.search import beam_search
 from rnncli.inference.texts import GrowingText, Limits, most_probable_texts, stream_text, write_texts
 from rnncli.reports import Written
 from rnncli.storage.model_dir import ModelDir
+from rnncli.text.guessing import spaces_are_scarce
 from rnncli.text.lines import line_starts
-from rnncli.text.tokenizers import Tokenizer, line_end
+from rnncli.text.tokenizers import Tokenizer, decode, line_end
 
 # So many texts are written together, and no more than have so many logits.
 _MOST_LANES, _MOST_LOGITS = 256, 2**22
 # After so many texts for each that is wanted, no more are expected to be unique or novel.
 _MOST_TRIES = 100
+# Of the training text, enough to tell whether blanks set its words apart.
+_SAMPLE_TOKENS = 20_000
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,9 @@ def draw_texts(
     Those of a model of lines end with their line; raises ConfigError where others are asked for.
     """
     tokenizer, unit = folder.tokenizer(), folder.record().unit
-    _name_unseen(tokenizer, prompt, note)
-    limits = _limits(tokenizer, unit == "line", wanted)
+    name_unseen(tokenizer, prompt, note)
+    limits = limits_of(tokenizer, unit == "line", wanted)
+    prompt = writing.begun(tokenizer, prompt)
     ids = writing.context(tokenizer, unit, prompt)
 
     def new_text() -> GrowingText:
@@ -68,19 +72,20 @@ def draw_texts(
         writing.stream(prompt, stream_text(writer(range(1)), new_text()))
         return
     at_once = max(1, min(_MOST_LANES, wanted.texts, _MOST_LOGITS // tokenizer.vocab_size))
+    most = wanted.texts * (_MOST_TRIES if wanted.unique or wanted.novel else 1)
 
     def drawn() -> Iterator[Written]:
-        for first in count(0, at_once):
-            yield from write_texts(writer(lanes := range(first, first + at_once)), lanes, new_text)
+        for first in range(0, most, at_once):
+            lanes = range(first, min(first + at_once, most))
+            yield from write_texts(writer(lanes), lanes, new_text)
 
-    tries = islice(drawn(), wanted.texts * (_MOST_TRIES if wanted.unique or wanted.novel else 1))
     kept = 0
-    for text in islice(_kept(folder, tokenizer, tries, prompt, wanted), wanted.texts):
+    for text in islice(_kept(folder, tokenizer, drawn(), prompt, wanted), wanted.texts):
         kept += 1
         whole = (prompt + text.text).removesuffix("\n") + "\n"
         write(_json(text, prompt, seed=seed) if wanted.as_json else whole)
     if kept < wanted.texts:
-        note(f"{kept:,} of {wanted.texts:,} texts were found among {wanted.texts * _MOST_TRIES:,}")
+        note(f"{kept:,} of {wanted.texts:,} texts were found among {most:,}")
 
 
 def enumerate_lines(
@@ -94,7 +99,8 @@ def enumerate_lines(
 ) -> None:
     """Write the most probable lines that begin with the prompt to stdout, in their order."""
     tokenizer = folder.tokenizer()
-    _name_unseen(tokenizer, prompt, note)
+    name_unseen(tokenizer, prompt, note)
+    prompt = writing.begun(tokenizer, prompt)
     ids = writing.context(tokenizer, folder.record().unit, prompt)
     for line in islice(most_probable_texts(predictor, tokenizer, ids, "line", length), number):
         write(_json(line, prompt) if as_json else prompt + line.text + "\n")
@@ -111,24 +117,37 @@ def write_best(
 ) -> None:
     """Write the text that beam search finds to stdout: so many tokens, or a line of a model of lines."""
     tokenizer, unit, end = folder.tokenizer(), folder.record().unit, line_end(folder.tokenizer())
-    _name_unseen(tokenizer, prompt, note)
+    name_unseen(tokenizer, prompt, note)
+    prompt = writing.begun(tokenizer, prompt)
     ids = writing.context(tokenizer, unit, prompt)
     ends = () if unit == "stream" or end is None else (end,)
     tokens, nats = beam_search(predictor, ids, width, length, ends, writing.forbidden(tokenizer))
     decoder = tokenizer.decoder(ids.tolist())
     text = "".join(decoder.push(token) for token in tokens) + decoder.finish()
-    reason = "length" if len(tokens) == length else "lines"
+    reason = "lines" if tokens and tokens[-1] in ends else "length"
     best = Written(0, text, len(tokens), nats, reason)
     write(_json(best, prompt) if as_json else (prompt + text).removesuffix("\n") + "\n")
 
 
-def _name_unseen(tokenizer: Tokenizer, prompt: str, note: Callable[[str], None]) -> None:
+def usual_unit(folder: ModelDir, tokenizer: Tokenizer) -> str:
+    """Words where the text that the model knows sets them apart by white space, else tokens."""
+    if tokenizer.level == "word":
+        return "word"
+    try:
+        train = folder.corpus().train
+    except CorpusError:  # the text is gone: nobody knows any more
+        return "token"
+    sample = decode(tokenizer, train.ids[0 : min(train.tokens, _SAMPLE_TOKENS)].tolist())
+    return "token" if spaces_are_scarce(sample) else "word"
+
+
+def name_unseen(tokenizer: Tokenizer, prompt: str, note: Callable[[str], None]) -> None:
     unseen = corpora.describe_unseen(tokenizer, prompt)
     if unseen:
         note(f"the prompt has symbols that the model has never seen, read as <unk>: {unseen}")
 
 
-def _limits(tokenizer: Tokenizer, of_lines: bool, wanted: Wanted) -> Limits:
+def limits_of(tokenizer: Tokenizer, of_lines: bool, wanted: Wanted) -> Limits:
     lines = wanted.limits.lines
     if of_lines and lines is not None:
         raise ConfigError("a text of this model is one line", hint="use --number instead of --lines")
@@ -148,7 +167,10 @@ def _kept(
         if wanted.unique and text.text in said:
             continue
         said.add(text.text)
-        if not wanted.novel or _line(tokenizer, prompt + text.text) not in known:
+        line = (prompt + text.text).removesuffix("\n").rpartition("\n")[2]
+        if not wanted.novel or (
+            text.finish_reason == "lines" and tokenizer.encode(line).tobytes() not in known
+        ):
             yield text
 
 
@@ -159,10 +181,6 @@ def _training_lines(folder: ModelDir) -> set[bytes]:
     starts = line_starts(ids, train.line_end).tolist()
     ends = [*(start - 1 for start in starts[1:]), len(ids) - (len(ids) > 0 and ids[-1] == train.line_end)]
     return {ids[start:end].tobytes() for start, end in zip(starts, ends, strict=True)}
-
-
-def _line(tokenizer: Tokenizer, text: str) -> bytes:
-    return tokenizer.encode(text.removesuffix("\n")).tobytes()
 
 
 def _json(written: Written, prompt: str, **more: int) -> str:

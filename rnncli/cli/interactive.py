@@ -8,8 +8,11 @@ from dataclasses import replace
 from types import FrameType
 
 from rnncli.cli import writing
-from rnncli.errors import RnncliError
+from rnncli.cli.generating import name_unseen
+from rnncli.console import terminal
+from rnncli.errors import ConfigError, GenerationError, RnncliError
 from rnncli.inference.conversation import Conversation
+from rnncli.text.tokenizers import Tokenizer
 
 _HELP = """what you write goes before what the model writes; nothing lets it go on. Besides:
 /again       another text instead of the last
@@ -18,8 +21,10 @@ _HELP = """what you write goes before what the model writes; nothing lets it go 
 /help  /quit (or Ctrl-D); Ctrl-C stops a text"""
 
 
-def converse(conversation: Conversation, note: Callable[[str], None]) -> None:
-    """Read lines from stdin and answer each, to the end of the input or /quit."""
+def converse(conversation: Conversation, tokenizer: Tokenizer, note: Callable[[str], None]) -> None:
+    """Read lines from stdin and answer each, to the end of the input or /quit; raises GenerationError."""
+    if sys.stdin is None:
+        raise GenerationError("stdin is closed", hint="say something through it")
     if sys.stdin.isatty():
         with suppress(ImportError):  # lines are edited and remembered where there is readline
             import readline  # noqa: F401
@@ -30,6 +35,7 @@ def converse(conversation: Conversation, note: Callable[[str], None]) -> None:
             return
         try:
             if not command:
+                name_unseen(tokenizer, line, note)
                 _answer(conversation, line)
             elif command == "again":
                 _answer(conversation, None)
@@ -40,9 +46,7 @@ def converse(conversation: Conversation, note: Callable[[str], None]) -> None:
             else:
                 _help(note)
         except RnncliError as error:
-            note(f"{error}; {error.hint}")
-        except ValueError:
-            note(f"/{command} needs a number, not {value!r}")
+            terminal.error(str(error), error.hint)
 
 
 def _help(note: Callable[[str], None]) -> None:
@@ -61,6 +65,8 @@ def _line() -> str | None:
                 writing.write("\n")
             except EOFError:
                 return None
+            except UnicodeDecodeError as error:
+                raise GenerationError("what was said is not valid UTF-8", hint="say it in UTF-8") from error
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -82,10 +88,14 @@ def _answer(conversation: Conversation, text: str | None) -> None:
 
 
 def _set(conversation: Conversation, name: str, value: str) -> None:
-    """Raises ValueError where it is no number, ConfigError where it is out of bounds."""
+    """Raises ConfigError where it is no number, or out of bounds."""
+    try:
+        number = float(value) if name.startswith("temp") else int(value)
+    except ValueError as error:
+        raise ConfigError(f"/{name} needs a number, not {value!r}", hint="for example /temp 0.7") from error
     if name == "length":
-        conversation.limits = replace(conversation.limits, tokens=max(int(value), 0))
+        conversation.limits = replace(conversation.limits, tokens=max(int(number), 0))
     elif name == "seed":
-        conversation.begin_seed(int(value))
+        conversation.begin_seed(int(number))
     else:
-        conversation.sampling = replace(conversation.sampling, temperature=float(value))
+        conversation.sampling = replace(conversation.sampling, temperature=number)

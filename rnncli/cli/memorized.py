@@ -22,9 +22,12 @@ def memorized(
         typer.Option(min=4, max=1000, metavar="N", help="Characters that make a run count as copied."),
     ] = 20,
     length: Annotated[
-        int, typer.Option("--length", "-l", min=1, help="Tokens that the model writes.")
-    ] = 10_000,
-    seed: Annotated[int, typer.Option(min=0, help="Of what it writes.")] = 0,
+        int | None,
+        typer.Option("--length", "-l", min=1, help="Tokens that the model writes.", show_default="10000"),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of what it writes, at temperature 1.", show_default="0")
+    ] = None,
     encoding: options.Encoding = None,
     errors: options.Errors = None,
     newlines: options.Newlines = None,
@@ -42,15 +45,18 @@ def memorized(
     """
     from rnncli.cli import copying, corpora
     from rnncli.console import copies_view, terminal
+    from rnncli.errors import ConfigError
     from rnncli.storage.model_dir import ModelDir
 
     note = terminal.notes(quiet)
     folder = ModelDir.find(model)
     note(f"model {folder.path}")
+    if text and (length, seed) != (None, None):
+        raise ConfigError("a text that is named has its own length", hint="leave out --length and --seed")
     if text:
         name, sample = copying.named(text, corpora.read_config(context.params))
     else:
-        name, sample = copying.written(folder, device, length, seed)
+        name, sample = copying.written(folder, device, length or 10_000, seed or 0)
     found = copying.compared(folder, name, sample, least)
     if json:
         terminal.print_json({"model": folder.path.name, **found.record()})

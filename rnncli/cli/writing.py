@@ -75,8 +75,18 @@ def sample(predictor: Predictor, tokenizer: Tokenizer, unit: Unit, seed: int) ->
     return "".join(written.text for written in texts)
 
 
+def begun(tokenizer: Tokenizer, prompt: str) -> str:
+    """The prompt as a text can go on from it: words that bring their own blank need none before them."""
+    brings_blanks = tokenizer.level == "word" and not len(tokenizer.encode(" "))
+    return prompt.rstrip(" ") if brings_blanks else prompt
+
+
 def context(tokenizer: Tokenizer, unit: Unit, prompt: str) -> Ids:
     """The ids to go on from: in a stream without a prompt those of a line end, so that a line begins."""
+    if unit == "line" and "\n" in prompt:
+        raise GenerationError(
+            "the prompt of a model of lines has a line end", hint="give one line without its end"
+        )
     beginning = "" if unit == "line" or tokenizer.unseen("\n") else "\n"
     return tokenizer.encode(prompt or beginning)
 

@@ -28,17 +28,12 @@ def show_completions(prompt: str, unit: str, found: Sequence[Written]) -> None:
         table.add_row(
             f"{probability:.2%}",
             Text("█" * round(_BAR * probability / most), style="cyan"),
-            Text.assemble((one_line(_joined(before, text.text)), "dim"), (_shown(text.text), "bold")),
+            Text.assemble((one_line(before), "dim"), (_shown(text.text), "bold")),
         )
     console = stdout_console()
     console.print(table)
     whole = sum(math.exp(-text.nats) for text in found)
     console.print(Text(f"{whole:.1%} of all that could follow, by {unit}", style="dim"))
-
-
-def _joined(before: str, text: str) -> str:
-    """Words bring the blank before them."""
-    return before.removesuffix(" ") if text.startswith(" ") else before
 
 
 def _shown(text: str) -> str:

@@ -22,7 +22,7 @@ def show(name: str, evaluation: Evaluation) -> None:
     several = len(evaluation.columns) > 1
     alike = len({(column.score.tokens, column.score.oov_tokens) for column in evaluation.columns}) == 1
     console.print(_sizes(evaluation.score, alike))
-    titles = [column.name for column in evaluation.columns] if several else None
+    titles = [one_line(column.name) for column in evaluation.columns] if several else None
     console.print(_figures(evaluation.columns, titles, evaluation.unseen_types, alike))
     for difference in evaluation.differences:
         console.print(Text(_sentence(difference)))

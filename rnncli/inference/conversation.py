@@ -9,7 +9,7 @@ from rnncli.inference.config import SamplingConfig
 from rnncli.inference.generation import Writer
 from rnncli.inference.prediction import Place, Predictor
 from rnncli.inference.texts import GrowingText, Limits
-from rnncli.text.tokenizers import Tokenizer, smallest_dtype
+from rnncli.text.tokenizers import Tokenizer, line_end, smallest_dtype
 
 
 class Conversation:
@@ -36,13 +36,13 @@ class Conversation:
         self._ids: list[int] = []
         self._place: Place | None = None
         self._before: tuple[Place, list[int]] | None = None
-        self._line_is_open = False
 
     def say(self, text: str) -> Iterator[str]:
-        """What the model answers to a text, which begins a new line unless it is the first."""
+        """What the model answers to a text, which begins a new line; after none it goes on as it was."""
         if self._by_line:
             self.forget()
-        ids = self._tokenizer.encode("\n" + text if self._line_is_open else text)
+        self._stopped = False
+        ids = self._tokenizer.encode(self._line(text))
         if self._place is None:
             self._place = self._predictor.begin(ids)
         elif len(ids):
@@ -55,6 +55,7 @@ class Conversation:
         """Another answer in place of the last; nothing where there was none."""
         if self._before is None:
             return iter(())
+        self._stopped = False
         self._place, self._ids = self._before[0], list(self._before[1])
         return self._answer()
 
@@ -75,14 +76,18 @@ class Conversation:
         never = () if unknown is None else (unknown,)
         writer = Writer(self._predictor, self._place, prompt, self.sampling, self._seed, lanes, never)
         text = GrowingText(self._tokenizer, self._ids, self.limits)
-        self._turn, self._stopped = self._turn + 1, False
-        said = ""
+        self._turn += 1
         while text.finish_reason is None and not self._stopped:
             tokens, nats = writer.step()
             self._ids.append(int(tokens[0]))
-            piece = text.push(int(tokens[0]), float(nats[0]))
-            said = piece or said
-            yield piece
-        last = text.end()
-        self._place, self._line_is_open = writer.place(), not (last or said).endswith("\n")
-        yield last
+            yield text.push(int(tokens[0]), float(nats[0]))
+        self._place = writer.place()
+        yield text.end()
+
+    def _line(self, text: str) -> str:
+        """With the line end before it that a text needs which is not the first, where the model knows any."""
+        end = line_end(self._tokenizer)
+        if self._by_line or end is None:
+            return text
+        begun = bool(self._ids)
+        return "\n" + text if (begun and text and self._ids[-1] != end) or not (begun or text) else text

@@ -65,8 +65,7 @@ class Predictor:
         logits, state = self._engine.read(tokens.astype(np.int64), memory.state)
         ends = memory.ends
         if self._beside is not None:
-            for token in tokens.tolist():
-                ends = [self._beside[0].after(ends[0], token)]
+            ends = [self._beside[0].read(tokens, ends[0])]
         return Place(self._logs(logits, ends), Memory(state, ends))
 
     def step(self, tokens: npt.NDArray[np.int64], memory: Memory) -> Place:

@@ -15,6 +15,7 @@ from heapq import heappop, heappush
 from itertools import count
 
 import numpy as np
+import numpy.typing as npt
 
 from rnncli.inference.prediction import Memory, Predictor
 from rnncli.inference.sampling import Logits
@@ -23,7 +24,9 @@ from rnncli.text.tokenizers import Ids
 # Open continuations that are gone on from together: one at a time would leave the processor waiting.
 _AT_ONCE = 32
 # The open ones are cut to the cheapest of so many, and what was cut off is never found.
-_MOST_OPEN = 1_000_000
+_MOST_OPEN = 200_000
+# Of what may follow so many of the likeliest are looked at.
+_MOST_FOLLOWING = 1024
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,8 @@ class _Node:
 
     nats: float
     tokens: tuple[int, ...]
-    following: list[int]
-    costs: list[float]
+    following: npt.NDArray[np.uint32]
+    costs: npt.NDArray[np.float32]
     memory: Memory
     lane: int
 
@@ -52,8 +55,11 @@ def most_probable(
     """Continuations of the prompt (N,) that one of `ends` follows, and -ln p of each with that.
 
     The most probable first, as long as there are any. None is longer than `most_tokens`: what is so long
-    counts as ended.
+    counts as ended. Exact as long as no more than 200,000 are open, and no token beyond the 1,024 likeliest
+    of its place is in one.
     """
+    if most_tokens < 1:
+        return
     out = [*ends, *forbidden]
     numbers, heap = count(), list[_Entry]()
 
@@ -63,13 +69,13 @@ def most_probable(
             heappush(heap, (nats - end, next(numbers), tokens, 0))
         costs = -logs
         costs[out] = np.inf
-        order = np.argsort(costs, kind="stable")
+        order = np.argsort(costs, kind="stable")[:_MOST_FOLLOWING]
         order = order[np.isfinite(costs[order])]
-        push(_Node(nats, tokens, order.tolist(), costs[order].tolist(), memory, lane), 0)
+        push(_Node(nats, tokens, order.astype(np.uint32), costs[order].astype(np.float32), memory, lane), 0)
 
     def push(node: _Node, rank: int) -> None:
         if rank < len(node.costs):
-            heappush(heap, (node.nats + node.costs[rank], next(numbers), node, rank))
+            heappush(heap, (node.nats + float(node.costs[rank]), next(numbers), node, rank))
 
     logs, memory = predictor.begin(prompt)
     add(0.0, (), logs[0], memory, 0)
@@ -82,7 +88,7 @@ def most_probable(
         chosen: list[tuple[float, _Node, tuple[int, ...]]] = []
         while heap and len(chosen) < _AT_ONCE and isinstance(node := heap[0][2], _Node):
             nats, _, _, rank = heappop(heap)
-            tokens = (*node.tokens, node.following[rank])
+            tokens = (*node.tokens, int(node.following[rank]))
             if len(tokens) == most_tokens:
                 heappush(heap, (nats, next(numbers), tokens, 0))
             else:
@@ -127,8 +133,9 @@ def beam_search(
     for _ in range(length):
         totals = costs[:, None] - place.logs
         totals[:, list(forbidden)] = np.inf
-        order = np.argsort(totals, axis=None, kind="stable")[:width]
+        order = np.argpartition(totals, min(width, totals.size) - 1, axis=None)[:width]
         order = order[np.isfinite(totals.ravel()[order])]
+        order = order[np.lexsort((order, totals.ravel()[order]))]
         lanes, tokens = np.divmod(order, totals.shape[1])
         costs, texts = totals.ravel()[order], np.column_stack([texts[lanes], tokens])
         ended = np.isin(tokens, list(ends))

@@ -61,18 +61,21 @@ def most_probable_texts(
     """The continuations of `ids` (N,) up to the end of the token, word or line, the most probable first.
 
     Of a token its own probability; of a word or line that of its end as well, which is not in the text.
+    Raises ConfigError where the model has no such end: then there would be no end of the search either.
     """
-    forbidden = () if tokenizer.unknown_id is None else (tokenizer.unknown_id,)
-    end = line_end(tokenizer)
+    unknown, end = tokenizer.unknown_id, line_end(tokenizer)
+    ends: list[int] = []
     if unit == "token" or (unit == "word" and tokenizer.level == "word"):
-        ends, most_tokens = [], 1
+        most_tokens = 1
     else:
         ends = word_boundaries(tokenizer) if unit == "word" else [] if end is None else [end]
-    found = most_probable(predictor, ids, ends, forbidden, most_tokens)
+        if not ends:
+            raise ConfigError(f"the model knows no end of a {unit}", hint="use --unit token")
+    found = most_probable(predictor, ids, ends, () if unknown is None else (unknown,), most_tokens)
     for number, (tokens, nats) in enumerate(found):
         decoder = tokenizer.decoder(ids.tolist())
         text = "".join(decoder.push(token) for token in tokens) + decoder.finish()
-        reason = "length" if len(tokens) == most_tokens else unit
+        reason = "length" if ends and len(tokens) == most_tokens else "lines" if unit == "line" else unit
         yield Written(number, text, len(tokens), nats, reason)
 
 

@@ -26,9 +26,10 @@ class NgramStream:
         self._found: dict[tuple[int, int], tuple[Reals, int]] = {}
         self._most = max(1, _MOST_MEMORY_BYTES // self._unigrams.nbytes)
 
-    def read(self, tokens: npt.NDArray[np.integer]) -> Ends:
-        """The ends of a text (L,)."""
-        ends: Ends = ()
+    def read(self, tokens: npt.NDArray[np.integer], ends: Ends = ()) -> Ends:
+        """The ends of a text that had `ends`, and goes on with some ids (L,): the last of them decide."""
+        if len(tokens) >= self._ngram.order:
+            ends = ()
         for token in tokens[-self._ngram.order :].tolist():
             ends = self.after(ends, token)
         return ends

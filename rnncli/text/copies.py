@@ -32,26 +32,34 @@ class Run:
     source: int
 
 
-def copied_runs(sample: str, source: str, least: int) -> list[Run]:
-    """The runs of at least so many characters (> 0), none overlapping another, from left to right.
+class Source:
+    """A text that others may have copied from, in runs of at least so many characters (> 0)."""
 
-    Each is made as long as it goes from where it begins; of places in the source that are as good, the first.
-    """
-    ours, theirs = code_points(sample), code_points(source)
-    windows, known = _numbers(ours, least), _numbers(theirs, least)
-    order = np.argsort(known, kind="stable")
-    known = known[order]
-    lows, highs = np.searchsorted(known, windows, "left"), np.searchsorted(known, windows, "right")
-    runs: list[Run] = []
-    place = 0
-    while place < len(windows):
-        places = order[lows[place] : min(highs[place], lows[place] + _MOST_PLACES)].tolist()
-        lengths = [_common(ours[place:], theirs[start:]) for start in places]
-        longest = max(lengths, default=0)
-        if longest >= least:
-            runs.append(Run(place, longest, places[lengths.index(longest)]))
-        place += longest if longest >= least else 1
-    return runs
+    def __init__(self, text: str, least: int) -> None:
+        self._points, self._least = code_points(text), least
+        known = _numbers(self._points, least)
+        self._order = np.argsort(known, kind="stable")
+        self._known = known[self._order]
+
+    def runs(self, sample: str) -> list[Run]:
+        """What of the sample is copied, no run overlapping another, from left to right.
+
+        Each is made as long as it goes from where it begins; of places that are as good the first.
+        """
+        ours = code_points(sample)
+        windows = _numbers(ours, self._least)
+        lows = np.searchsorted(self._known, windows, "left")
+        highs = np.searchsorted(self._known, windows, "right")
+        runs: list[Run] = []
+        place = 0
+        while place < len(windows):
+            places = self._order[lows[place] : min(highs[place], lows[place] + _MOST_PLACES)].tolist()
+            lengths = [_common(ours[place:], self._points[start:]) for start in places]
+            longest = max(lengths, default=0)
+            if longest >= self._least:
+                runs.append(Run(place, longest, places[lengths.index(longest)]))
+            place += longest if longest >= self._least else 1
+        return runs
 
 
 def _numbers(points: Points, width: int) -> npt.NDArray[np.uint64]:

@@ -46,7 +46,21 @@ def test_words_are_completed_where_the_model_knows_blanks(model: Command) -> Non
     shown = model("complete", "the rain ca").out
     assert "the rain came" in shown
     assert "of all that could follow, by word" in shown
-    assert model("complete", "-", stdin=b"the rain ca").out == shown
+    assert model("complete", "-", stdin=b"the rain ca\n").out == shown
+
+
+def test_a_text_without_blanks_is_completed_by_token(rnncli: Command, own_folder: Path) -> None:
+    (own_folder / "verse.txt").write_text("床前明月光疑是地上霜舉頭望明月低頭思故鄉。\n" * 40)
+    assert rnncli("train", "verse.txt", "--name", "m", *TINY).code == 0
+    ran = rnncli("complete", "床前")
+    assert "by token" in ran.out
+    (own_folder / "one.txt").write_text("abcd" * 300)
+    assert rnncli("train", "one.txt", "--name", "one", *TINY).code == 0
+    for unit in ("word", "line"):
+        ran = rnncli("complete", "ab", "-m", "one", "--unit", unit)
+        assert ran.code == 1
+        assert f"the model knows no end of a {unit}" in ran.err
+    assert "never seen" in rnncli("complete", "☃", "-m", "one").err
 
 
 def test_words_of_a_word_model_are_its_tokens(rnncli: Command, rhyme: Path) -> None:

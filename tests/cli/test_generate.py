@@ -159,12 +159,49 @@ def test_turns_are_taken_through_a_pipe(model: Command) -> None:
     assert model("generate", "-i", "-n", "2").code == 1
 
 
-def test_a_wider_beam_finds_a_text_that_is_no_less_probable(model: Command, names: Command) -> None:
-    begun = ("generate", "-m", "m", "--length", "30", "--format", "jsonl", "--beam")
-    narrow, wide = (model(*begun, width).json for width in (1, 8))
-    assert wide["nats"] <= narrow["nats"] + 1e-4
-    greedy = model("generate", "-m", "m", "--temperature", "0", "--length", "30").out
-    assert narrow["text"] == greedy
-    line = names("generate", "-m", "n", "--beam", "50", "--prompt", "a").out
-    probable = names("generate", "-m", "n", "--enumerate", "1", "--prompt", "a").out
-    assert line == probable
+def test_a_beam_of_one_takes_the_likeliest_token_every_time(model: Command) -> None:
+    begun = ("generate", "--length", "30", "--format", "jsonl", "--beam")
+    record = model(*begun, "1").json
+    assert record["text"] == model("generate", "--temperature", "0", "--length", "30").out
+    assert record["finish_reason"] == "length"
+    assert len(model(*begun, "8").json["text"]) == 30
+
+
+def test_a_beam_of_a_model_of_lines_ends_with_the_line(names: Command) -> None:
+    record = names("generate", "--beam", "50", "--prompt", "a", "--format", "jsonl").json
+    assert (record["text"].count("\n"), record["finish_reason"]) == (1, "lines")
+
+
+def test_a_model_of_lines_answers_with_a_line(names: Command) -> None:
+    out = names("generate", "-i", "--length", "3000", "--seed", "1", stdin=b"a\nb\n").out
+    assert out.count("\n") == 4, "an answer of one line, and the end of the answer, twice"
+    for arguments in (("--lines", "2", "-i"), ("--prompt", "a\nb")):
+        assert names("generate", *arguments).code == 1
+
+
+def test_a_novel_line_is_looked_up_without_the_lines_before_it(model: Command, rhyme: Path) -> None:
+    known = set(rhyme.read_text().splitlines())
+    options = (
+        "-n",
+        "12",
+        "--lines",
+        "1",
+        "--temperature",
+        "0.4",
+        "--seed",
+        "1",
+        "--prompt",
+        "more;\nthe rain",
+    )
+    lines = [line for line in model("generate", *options, "--novel").out.splitlines() if line != "more;"]
+    assert lines
+    assert not set(lines) & known
+
+
+def test_words_that_bring_their_blank_find_none_before_them(rnncli: Command, rhyme: Path) -> None:
+    assert rnncli("train", rhyme, "--name", "m", "--level", "word", *TINY).code == 0
+    texts = [
+        rnncli("generate", "--prompt", prompt, "--seed", "1").out for prompt in ("the rain", "the rain ")
+    ]
+    assert texts[0] == texts[1]
+    assert "  " not in texts[1].split("\n")[0]

@@ -33,3 +33,15 @@ def test_without_a_text_the_model_writes_one(rnncli: Command, rhyme: Path, unit:
     ran = rnncli("memorized", "-", stdin=b"")
     assert ran.code == 1
     assert "nothing to look at" in ran.err
+
+
+def test_a_text_of_words_is_compared_as_the_model_reads_it(rnncli: Command, own_folder: Path) -> None:
+    text = "a cat sat on the mat\x0cand slept,\n a dog ran to the house and barked\n" * 20
+    (own_folder / "words.txt").write_text(text + "never before seen words of this kind\n" * 2)
+    assert rnncli("train", "words.txt", "--name", "w", "--level", "word", *TINY).code == 0
+    (own_folder / "new.txt").write_text("a  dog ran\tto the house and barked zebra zebra zebra zebra zebra\n")
+    record = rnncli("memorized", "new.txt", "--json").json
+    (run,) = record["longest"]
+    assert run["text"] == "a dog ran to the house and barked"
+    assert run["source_line"] == 2
+    assert rnncli("memorized", "new.txt", "--length", "9").code == 1

@@ -20,6 +20,12 @@ def conversation(by_line: bool = False, sampling: SamplingConfig = GREEDY) -> Co
     return Conversation(Predictor(stepper(model), None), LETTERS, by_line, sampling, Limits(12), 3)
 
 
+def going_on(first: str) -> object:
+    talk = conversation()
+    assert said(talk.say("abc")) == first
+    return talk.say("")
+
+
 def said(pieces: object) -> str:
     return "".join(pieces)  # type: ignore[arg-type]
 
@@ -31,7 +37,9 @@ def test_an_answer_knows_all_that_was_said_and_answered() -> None:
     between = "" if first.endswith("\n") else "\n"
     at_once = conversation()
     assert said(at_once.say("abc" + first + between + "d")) == second
-    assert said(talk.say("")) != "", "nothing said: it goes on"
+    whole = conversation()
+    whole.limits = Limits(24)
+    assert said(whole.say("abc")) == first + said(going_on(first)), "nothing said: it goes on where it was"
 
 
 def test_an_answer_is_taken_back_with_all_it_left_behind() -> None:
@@ -75,9 +83,11 @@ def test_a_stopped_answer_is_remembered_as_far_as_it_came() -> None:
 
 def test_lines_that_know_nothing_of_one_another_are_begun_anew() -> None:
     talk = conversation(by_line=True)
+    talk.limits = Limits(50, lines=1)
     first = said(talk.say("abc"))
     said(talk.say("dd"))
     assert said(talk.say("abc")) == first
+    assert said(conversation().say("abc"))[: len(first)] == first[:12]
 
 
 def test_the_state_is_kept_within_rounding_of_one_reading() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnncli.text.copies import Run, copied_runs
+from rnncli.text.copies import Run, Source
 
 TEXTS = st.text(st.sampled_from("ab月"), max_size=60)
 
@@ -13,7 +13,7 @@ TEXTS = st.text(st.sampled_from("ab月"), max_size=60)
 def test_every_window_that_was_copied_is_in_a_run_and_every_run_was(
     sample: str, source: str, least: int
 ) -> None:
-    runs = copied_runs(sample, source, least)
+    runs = Source(source, least).runs(sample)
     inside = set[int]()
     for run in runs:
         assert run.length >= least
@@ -29,14 +29,14 @@ def test_every_window_that_was_copied_is_in_a_run_and_every_run_was(
 
 def test_the_longest_of_several_places_is_taken() -> None:
     source = "the cat sat. the cat sat down. the cat sat"
-    assert copied_runs("and the cat sat down.", source, 5) == [Run(3, 18, 12)]
+    assert Source(source, 5).runs("and the cat sat down.") == [Run(3, 18, 12)]
 
 
 @pytest.mark.parametrize("length", [63, 64, 65, 320, 5000])
 def test_long_runs_are_measured_to_the_character(length: int) -> None:
     text = "".join(chr(97 + (place * place) % 23) for place in range(length))
-    assert copied_runs(f"<{text}>", f"[{text}]", 20) == [Run(1, length, 1)]
+    assert Source(f"[{text}]", 20).runs(f"<{text}>") == [Run(1, length, 1)]
 
 
 def test_a_text_shorter_than_a_run_has_none() -> None:
-    assert copied_runs("abc", "abcabc", 4) == copied_runs("abcd", "abc", 4) == copied_runs("", "", 1) == []
+    assert Source("abcabc", 4).runs("abc") == Source("abc", 4).runs("abcd") == Source("", 1).runs("") == []
