@@ -42,7 +42,7 @@ def adaptive_measures(
     """
     learner = _Learner(model, train_ids, adaptation) if adaptation else None
     network = learner.model if learner else model
-    memory = _Memory(cache, model.device) if cache else None
+    memory = _Memory(cache, model.config.members, model.device) if cache else None
     tokens = adaptation.tokens if adaptation else _STRETCH
     state, before = network.initial_state(1), network.config.start
     for first in range(0, len(ids), tokens):
@@ -105,8 +105,9 @@ class _Learner:
 class _Memory:
     """The last outputs of the network (C, H) and the token that followed each (C,)."""
 
-    def __init__(self, config: Cache, device: torch.device) -> None:
-        self._config = config
+    def __init__(self, config: Cache, members: int, device: torch.device) -> None:
+        # Outputs of several members lie side by side: their products are means, whatever their number.
+        self._config, self._sharpness = config, config.sharpness / members
         self._keys: Tensor | None = None
         self._tokens = torch.zeros(0, dtype=torch.long, device=device)
 
@@ -115,7 +116,7 @@ class _Memory:
         old = len(self._tokens)
         keys = hidden if self._keys is None else torch.cat([self._keys, hidden])
         tokens = torch.cat([self._tokens, targets])
-        scores = self._config.sharpness * hidden @ keys.T
+        scores = self._sharpness * hidden @ keys.T
         steps = torch.arange(len(tokens), device=hidden.device)
         # The token after the output of step t is what is to be predicted from it: not yet remembered.
         scores.masked_fill_(
