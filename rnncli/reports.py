@@ -324,7 +324,7 @@ class Sampled:
 
 @dataclass(frozen=True)
 class Written:
-    """A text that was drawn or found, and what ended it: length, lines, stop; of one token or word, that.
+    """A text that was drawn or found, and what ended it: length, lines, stop, match, token or word.
 
     `tokens` and `nats` are of all that was drawn, the tokens of a stop that is not in the text among them.
     """

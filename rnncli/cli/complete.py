@@ -54,12 +54,11 @@ def complete(
     note, tokenizer = terminal.notes(quiet), folder.tokenizer()
     note(f"model {folder.path}")
     # A line that is piped in has an end which nobody means.
-    begin = writing.begun(tokenizer, writing.read_prompt(prompt).removesuffix("\n"))
-    generating.name_unseen(tokenizer, begin, note)
+    begin = writing.read_prompt(prompt).removesuffix("\n")
+    begin, ids = generating.begun(tokenizer, folder.record().unit, begin, note)
     shown = generating.usual_unit(folder, tokenizer) if unit is None else unit.value
     if shown == "token" and length is not None:
         raise ConfigError("a token has no length", hint="leave out --length, or use --unit word")
-    ids = writing.context(tokenizer, folder.record().unit, begin)
     predictor = writing.predictor(folder, device)
     found = list(islice(most_probable_texts(predictor, tokenizer, ids, shown, length or 200), number))
     if json:

@@ -50,6 +50,22 @@ def generate(
         list[str] | None,
         typer.Option(metavar="STRING", help="End before it; several may be given.", rich_help_panel=_ENDING),
     ] = None,
+    match: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REGEX",
+            help="What is written after the prompt matches it as a whole.",
+            rich_help_panel=_ENDING,
+        ),
+    ] = None,
+    template: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEMPLATE",
+            help='As --match: "Dear {}, I am {\\d+}." is filled in.',
+            rich_help_panel=_ENDING,
+        ),
+    ] = None,
     temperature: Annotated[
         float,
         typer.Option(
@@ -86,6 +102,9 @@ def generate(
     format: Annotated[
         TextFormat, typer.Option(help="jsonl: an object a text, with nats and why it ended.")
     ] = TextFormat.text,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Bytes that are no UTF-8 as the model writes them, for pipes.")
+    ] = False,
     device: options.WritingDevice = "auto",
     quiet: options.Quiet = False,
     config: options.Settings = None,
@@ -101,12 +120,16 @@ def generate(
     from rnncli.inference.conversation import Conversation
     from rnncli.inference.texts import Limits
     from rnncli.storage.model_dir import ModelDir
+    from rnncli.text.regex import template_pattern
 
     sampling = SamplingConfig(
         temperature, top_k, top_p, min_p, typical_p, repetition_penalty, no_repeat_ngram
     )
     limits = Limits(length, lines, tuple(stop or ()))
-    wanted = generating.Wanted(sampling, limits, number, unique, novel, format == "jsonl")
+    if match is not None and template is not None:
+        raise ConfigError("a --template is a --match already", hint="give one of them")
+    pattern = match if template is None else template_pattern(template)
+    wanted = generating.Wanted(sampling, limits, number, unique, novel, format == "jsonl", pattern, raw)
     plain = generating.Wanted(SamplingConfig(), Limits(length), as_json=wanted.as_json)
     searched = enumerate is not None or beam is not None
     if searched and (wanted != plain or seed is not None or (enumerate and beam)):
@@ -119,6 +142,7 @@ def generate(
             "--interactive writes one text after another",
             hint="beside it are --length, --lines, --stop and how tokens are drawn; say the prompt there",
         )
+    generating.check(wanted)
     note = terminal.notes(quiet)
     folder = ModelDir.find(model)
     seed = writing.fresh_seed() if seed is None else seed

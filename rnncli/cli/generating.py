@@ -1,6 +1,7 @@
 """The work of `rnncli generate`: texts drawn, kept or passed over, and written as they end."""
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
@@ -9,20 +10,24 @@ from rnncli.cli import corpora, writing
 from rnncli.cli.writing import write
 from rnncli.errors import ConfigError, CorpusError
 from rnncli.inference.config import SamplingConfig
-from rnncli.inference.generation import Writer
+from rnncli.inference.generation import Match, Writer
 from rnncli.inference.prediction import Predictor
 from rnncli.inference.search import beam_search
 from rnncli.inference.texts import GrowingText, Limits, most_probable_texts, stream_text, write_texts
 from rnncli.reports import Written
 from rnncli.storage.model_dir import ModelDir
+from rnncli.text.config import Unit
+from rnncli.text.constraint import Constraint
 from rnncli.text.guessing import spaces_are_scarce
-from rnncli.text.lines import line_starts
-from rnncli.text.tokenizers import Tokenizer, decode, line_end
+from rnncli.text.known_lines import KnownLines
+from rnncli.text.tokenizers import Ids, LoneBytes, Tokenizer, decode, line_end
 
 # So many texts are written together, and no more than have so many logits.
 _MOST_LANES, _MOST_LOGITS = 256, 2**22
 # After so many texts for each that is wanted, no more are expected to be unique or novel.
 _MOST_TRIES = 100
+# Of a prompt. What is further back has faded from the memory, and reading it all could take minutes.
+_MOST_READ = 10_000
 # Of the training text, enough to tell whether blanks set its words apart.
 _SAMPLE_TOKENS = 20_000
 
@@ -31,7 +36,8 @@ _SAMPLE_TOKENS = 20_000
 class Wanted:
     """How many texts, how they are drawn, where they end and which of them are kept; text or an object each.
 
-    `unique`: none twice; `novel`: no line that the training part has.
+    `unique`: none twice; `novel`: no line that the training part has. `pattern` is what they match after the
+    prompt; `raw` leaves bytes that are no UTF-8 as they are.
     """
 
     sampling: SamplingConfig
@@ -40,6 +46,20 @@ class Wanted:
     unique: bool = False
     novel: bool = False
     as_json: bool = False
+    pattern: str | None = None
+    raw: bool = False
+
+
+def check(wanted: Wanted) -> None:
+    """Raises ConfigError for what does not go together."""
+    if wanted.pattern is not None and (wanted.limits.lines or wanted.limits.stops):
+        raise ConfigError("--match and --template say where a text ends", hint="leave out --lines and --stop")
+    if wanted.raw and (wanted.texts > 1 or wanted.as_json):
+        raise ConfigError("--raw writes one text as it is", hint="leave out --number and --format jsonl")
+    if wanted.raw and sys.stdout.isatty():
+        raise ConfigError(
+            "--raw would send whatever the model writes to the terminal", hint="use it with a pipe or a file"
+        )
 
 
 def draw_texts(
@@ -55,18 +75,24 @@ def draw_texts(
     Those of a model of lines end with their line; raises ConfigError where others are asked for.
     """
     tokenizer, unit = folder.tokenizer(), folder.record().unit
-    name_unseen(tokenizer, prompt, note)
     limits = limits_of(tokenizer, unit == "line", wanted)
-    prompt = writing.begun(tokenizer, prompt)
-    ids = writing.context(tokenizer, unit, prompt)
+    given, (prompt, ids) = prompt, begun(tokenizer, unit, prompt, note)
+    if wanted.pattern is not None:
+        # Of a model of lines the line end is none of a text: it ends where that comes.
+        never = () if unit == "stream" or (end := line_end(tokenizer)) is None else (end,)
+        begins = given != prompt or prompt == "" or prompt.endswith("\n")
+        constraint = Constraint(wanted.pattern, tokenizer, never)
+        match = Match(constraint, constraint.begin(begins, limits.tokens), limits.tokens)
+        limits = replace(limits, lines=None, match=match)
 
     def new_text() -> GrowingText:
-        return GrowingText(tokenizer, ids.tolist(), limits)
+        lone_bytes: LoneBytes = "surrogateescape" if wanted.raw else "replace"
+        return GrowingText(tokenizer, ids.tolist(), limits, lone_bytes)
 
-    begin, never = predictor.begin(ids), writing.forbidden(tokenizer)
+    begin, unknown = predictor.begin(ids), writing.forbidden(tokenizer)
 
     def writer(lanes: range) -> Writer:
-        return Writer(predictor, begin, ids, wanted.sampling, seed, lanes, never)
+        return Writer(predictor, begin, ids, wanted.sampling, seed, lanes, unknown, limits.match)
 
     if wanted.texts == 1 and not (wanted.as_json or wanted.unique or wanted.novel):
         writing.stream(prompt, stream_text(writer(range(1)), new_text()))
@@ -99,9 +125,7 @@ def enumerate_lines(
 ) -> None:
     """Write the most probable lines that begin with the prompt to stdout, in their order."""
     tokenizer = folder.tokenizer()
-    name_unseen(tokenizer, prompt, note)
-    prompt = writing.begun(tokenizer, prompt)
-    ids = writing.context(tokenizer, folder.record().unit, prompt)
+    prompt, ids = begun(tokenizer, folder.record().unit, prompt, note)
     for line in islice(most_probable_texts(predictor, tokenizer, ids, "line", length), number):
         write(_json(line, prompt) if as_json else prompt + line.text + "\n")
 
@@ -117,9 +141,7 @@ def write_best(
 ) -> None:
     """Write the text that beam search finds to stdout: so many tokens, or a line of a model of lines."""
     tokenizer, unit, end = folder.tokenizer(), folder.record().unit, line_end(folder.tokenizer())
-    name_unseen(tokenizer, prompt, note)
-    prompt = writing.begun(tokenizer, prompt)
-    ids = writing.context(tokenizer, unit, prompt)
+    prompt, ids = begun(tokenizer, unit, prompt, note)
     ends = () if unit == "stream" or end is None else (end,)
     tokens, nats = beam_search(predictor, ids, width, length, ends, writing.forbidden(tokenizer))
     decoder = tokenizer.decoder(ids.tolist())
@@ -141,6 +163,16 @@ def usual_unit(folder: ModelDir, tokenizer: Tokenizer) -> str:
     return "token" if spaces_are_scarce(sample) else "word"
 
 
+def begun(tokenizer: Tokenizer, unit: Unit, prompt: str, note: Callable[[str], None]) -> tuple[str, Ids]:
+    """The prompt as a text goes on from it, and the ids that are read of it; says what is not."""
+    name_unseen(tokenizer, prompt, note)
+    prompt = writing.without_blank(tokenizer, prompt)
+    ids = writing.context(tokenizer, unit, prompt)
+    if len(ids) > _MOST_READ:
+        note(f"of the {len(ids):,} tokens of the prompt the last {_MOST_READ:,} are read")
+    return prompt, ids[-_MOST_READ:]
+
+
 def name_unseen(tokenizer: Tokenizer, prompt: str, note: Callable[[str], None]) -> None:
     unseen = corpora.describe_unseen(tokenizer, prompt)
     if unseen:
@@ -153,7 +185,7 @@ def limits_of(tokenizer: Tokenizer, of_lines: bool, wanted: Wanted) -> Limits:
         raise ConfigError("a text of this model is one line", hint="use --number instead of --lines")
     if lines is not None and line_end(tokenizer) is None:
         raise ConfigError("the model knows no line ends", hint="use --length instead of --lines")
-    if wanted.novel and not (of_lines or lines == 1):
+    if wanted.novel and not (of_lines or lines == 1 or wanted.pattern is not None):
         raise ConfigError("a novel text is a line that was not there", hint="add --lines 1")
     return replace(wanted.limits, lines=1) if of_lines else wanted.limits
 
@@ -162,25 +194,24 @@ def _kept(
     folder: ModelDir, tokenizer: Tokenizer, texts: Iterator[Written], prompt: str, wanted: Wanted
 ) -> Iterator[Written]:
     """Those that are neither there before them, nor in the training part, where that is asked."""
-    said, known = set[str](), _training_lines(folder) if wanted.novel else set[bytes]()
+    said, known = set[str](), _known_lines(folder) if wanted.novel else None
     for text in texts:
         if wanted.unique and text.text in said:
             continue
         said.add(text.text)
         line = (prompt + text.text).removesuffix("\n").rpartition("\n")[2]
-        if not wanted.novel or (
-            text.finish_reason == "lines" and tokenizer.encode(line).tobytes() not in known
-        ):
+        whole = text.finish_reason in ("lines", "match")
+        if known is None or (whole and tokenizer.encode(line) not in known):
             yield text
 
 
-def _training_lines(folder: ModelDir) -> set[bytes]:
-    """The ids of each line that the model has learned from, as bytes, without its end."""
+def _known_lines(folder: ModelDir) -> KnownLines:
+    """The lines that the model has learned from: kept with it, or else those of its text."""
+    kept = folder.known_lines()
+    if kept is not None:
+        return kept
     train = folder.corpus().train
-    ids = train.ids[0 : train.tokens]
-    starts = line_starts(ids, train.line_end).tolist()
-    ends = [*(start - 1 for start in starts[1:]), len(ids) - (len(ids) > 0 and ids[-1] == train.line_end)]
-    return {ids[start:end].tobytes() for start, end in zip(starts, ends, strict=True)}
+    return KnownLines.of(train.ids, train.line_end)
 
 
 def _json(written: Written, prompt: str, **more: int) -> str:

@@ -75,7 +75,7 @@ def sample(predictor: Predictor, tokenizer: Tokenizer, unit: Unit, seed: int) ->
     return "".join(written.text for written in texts)
 
 
-def begun(tokenizer: Tokenizer, prompt: str) -> str:
+def without_blank(tokenizer: Tokenizer, prompt: str) -> str:
     """The prompt as a text can go on from it: words that bring their own blank need none before them."""
     brings_blanks = tokenizer.level == "word" and not len(tokenizer.encode(" "))
     return prompt.rstrip(" ") if brings_blanks else prompt
@@ -97,10 +97,10 @@ def forbidden(tokenizer: Tokenizer) -> tuple[int, ...]:
 
 
 def write(text: str) -> None:
-    """Shown safely on a terminal; byte for byte in UTF-8 anywhere else."""
+    """Shown safely on a terminal; byte for byte in UTF-8 anywhere else, and what is no UTF-8 as it is."""
     if sys.stdout.isatty():
         sys.stdout.write(visible(text))
         sys.stdout.flush()
     else:
-        sys.stdout.buffer.write(text.encode("utf-8"))
+        sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
         sys.stdout.buffer.flush()

@@ -5,6 +5,7 @@ but for the rounding of products of other sizes, which may turn a draw that is a
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +13,19 @@ import numpy.typing as npt
 from rnncli.inference.config import SamplingConfig
 from rnncli.inference.prediction import Place, Predictor
 from rnncli.inference.sampling import Logits, Tokens, draw, filtered, forbid, penalize
+from rnncli.text.constraint import Constraint
 from rnncli.text.tokenizers import Ids
 
 # Random numbers are drawn so many at a time.
 _AT_ONCE = 64
+
+
+class Match(NamedTuple):
+    """Texts of at most so many tokens are to match, from the state in which they begin."""
+
+    constraint: Constraint
+    begins: int
+    tokens: int
 
 
 class Writer:
@@ -30,6 +40,7 @@ class Writer:
         seed: int,
         lanes: range = range(1),
         forbidden: Sequence[int] = (),
+        match: Match | None = None,
     ) -> None:
         """`prompt` (N,) has led to `begin`, which is in one lane: what is not to be repeated is in it."""
         self._predictor, self._config, vocab_size = predictor, config, predictor.config.vocab_size
@@ -38,6 +49,8 @@ class Writer:
         self._drawn: Tokens | None = None
         # What is never drawn: added to the logarithms, it takes them out.
         self._forbidden = forbid(np.zeros((1, vocab_size)), forbidden)
+        self._match, self._written = match, 0
+        self._states = np.full(len(lanes), match.begins if match else 0)
         self._rngs = [np.random.default_rng([seed, lane]) for lane in lanes]
         self._uniforms = np.zeros((len(lanes), 0))
         self._seen = np.zeros((len(lanes), vocab_size), np.bool_)
@@ -63,7 +76,7 @@ class Writer:
         chosen = np.flatnonzero(lanes)
         self._memory = self._predictor.lanes(self._memory, chosen)
         self._logs, self._seen = self._logs[chosen], self._seen[chosen]
-        self._uniforms = self._uniforms[chosen]
+        self._uniforms, self._states = self._uniforms[chosen], self._states[chosen]
         self._rngs = [self._rngs[lane] for lane in chosen]
         self._runs = [self._runs[lane] for lane in chosen]
         if self._drawn is not None:
@@ -72,6 +85,9 @@ class Writer:
     def _chosen(self, logs: Logits) -> Tokens:
         config = self._config
         allowed = penalize(logs + self._forbidden, self._seen, config.repetition_penalty)
+        if self._match is not None:
+            left = self._match.tokens - self._written
+            allowed[~self._match.constraint.allowed(self._states, left)] = -np.inf
         if config.no_repeat_ngram:
             lanes = enumerate(self._runs)
             allowed = np.concatenate([forbid(allowed[lane, None], runs.again()) for lane, runs in lanes])
@@ -84,6 +100,9 @@ class Writer:
 
     def _remember(self, tokens: Tokens) -> None:
         self._drawn = tokens
+        if self._match is not None:
+            self._written += 1
+            self._states = self._match.constraint.after(self._states, tokens)
         if self._config.repetition_penalty != 1.0:
             self._seen[np.arange(len(tokens)), tokens] = True
         if self._config.no_repeat_ngram:

@@ -6,20 +6,25 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnncli.errors import ConfigError
-from rnncli.inference.generation import Writer
+from rnncli.inference.generation import Match, Writer
 from rnncli.inference.prediction import Predictor
 from rnncli.inference.search import most_probable
 from rnncli.reports import Written
-from rnncli.text.tokenizers import Ids, Tokenizer, line_end, word_boundaries
+from rnncli.text.regex import DEAD
+from rnncli.text.tokenizers import Ids, LoneBytes, Tokenizer, line_end, word_boundaries
 
 
 @dataclass(frozen=True)
 class Limits:
-    """A text ends after so many `tokens`, after a number of `lines`, or before one of the `stops`."""
+    """A text ends after so many `tokens`, after a number of `lines`, or before one of the `stops`.
+
+    Or where it matches: then what cannot belong to it ends it.
+    """
 
     tokens: int
     lines: int | None = None
     stops: tuple[str, ...] = ()
+    match: Match | None = None
 
     def __post_init__(self) -> None:
         if "" in self.stops:
@@ -82,27 +87,41 @@ def most_probable_texts(
 class GrowingText:
     """One text and how it ends: a character that is not whole yet, or could begin a stop, is held back."""
 
-    def __init__(self, tokenizer: Tokenizer, context: Iterable[int], limits: Limits) -> None:
-        """`context` are the ids before it."""
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        context: Iterable[int],
+        limits: Limits,
+        lone_bytes: LoneBytes = "replace",
+    ) -> None:
+        """`context` are the ids before it; `lone_bytes` are as in Tokenizer.decoder."""
         self.finish_reason: str | None = None if limits.tokens > 0 else "length"
-        self._decoder = tokenizer.decoder(context)
+        self._decoder = tokenizer.decoder(context, lone_bytes)
         self._limits = limits
         self._line_end = line_end(tokenizer)
         self._parts: list[str] = []
         self._held = ""
         self.tokens = self._lines = 0
         self._nats = 0.0
+        self._state = limits.match.begins if limits.match else 0
+        self._end_match()
 
     def push(self, token: int, nats: float) -> str:
         """A token and -ln p of it -> what is now known to belong to the text."""
         self.tokens += 1
         self._nats += nats
+        if self._limits.match is not None:
+            self._state = int(self._limits.match.constraint.after(self._state, token))
+            if self._state == DEAD:
+                self.finish_reason = "match"
+                return ""
         if token == self._line_end:
             self._lines += 1
         if self._lines and self._lines == self._limits.lines:
             self.finish_reason = "lines"
         elif self.tokens == self._limits.tokens:
             self.finish_reason = "length"
+        self._end_match()
         return self._grown(self._decoder.push(token))
 
     def end(self) -> str:
@@ -119,6 +138,12 @@ class GrowingText:
         self.end()
         assert self.finish_reason is not None
         return Written(number, "".join(self._parts), self.tokens, self._nats, self.finish_reason)
+
+    def _end_match(self) -> None:
+        """Where a text that matches cannot go on."""
+        match = self._limits.match
+        if match is not None and match.constraint.over(self._state, match.tokens - self.tokens):
+            self.finish_reason = "match"
 
     def _grown(self, piece: str) -> str:
         if not self._limits.stops:

@@ -4,6 +4,7 @@ models/NAME/
     config.json           what the model is, how it is trained, where its text is, how far it came
     tokenizer.json        or tokenizer.model
     model.safetensors     the best weights, with their score and hash in its metadata
+    lines.safetensors     which lines the training text has, where they are not too many
     ngram.safetensors     the traditional model beside the network, where there is one
     corpus.tok/           the tokenized text, unless it came as a token store of its own
     metrics.jsonl         a line a report
@@ -32,12 +33,14 @@ from rnncli.storage.card import model_card
 from rnncli.storage.ngram_file import read_ngram, write_ngram
 from rnncli.storage.record import MODELS, Record, checked_name, now, read_record
 from rnncli.storage.safe_load import DAMAGED, read_config, read_file
+from rnncli.text import known_lines
+from rnncli.text.known_lines import KnownLines
 from rnncli.text.store import TokenStore, load_tokenizer, tokenizer_file
 from rnncli.text.tokenizers import Tokenizer, fingerprint
 from rnncli.training.config import TrainConfig
 
 _CONFIG, _WEIGHTS, _METRICS, _CARD = "config.json", "model.safetensors", "metrics.jsonl", "README.md"
-_NGRAM = "ngram.safetensors"
+_NGRAM, _LINES = "ngram.safetensors", "lines.safetensors"
 _CORPUS, _CHECKPOINTS = "corpus.tok", "checkpoints"
 
 
@@ -201,6 +204,16 @@ class ModelDir:
         path = self.path / _NGRAM
         return read_ngram(path, self.record().model.vocab_size) if path.exists() else None
 
+    def known_lines(self) -> KnownLines | None:
+        """The lines that the model has learned from; None where they were too many. Raises ModelError."""
+        path = self.path / _LINES
+        if not path.exists():
+            return None
+        arrays, _ = read_arrays(path)
+        numbers = arrays.get("numbers", np.zeros(0, np.uint64))
+        check_arrays(path, arrays, {"numbers": (np.dtype(np.uint64), (numbers.size,))})
+        return KnownLines(numbers)
+
     def describe(self) -> dict[str, Any]:
         """All that the folder says of the model, as plain values; raises ModelError."""
         record, best = self.record(), self.weights()
@@ -294,5 +307,9 @@ class Draft:
             ngram_order=ngram_order,
         )
         (self.partial / tokenizer_file(corpus.tokenizer)).write_bytes(corpus.tokenizer.to_bytes())
+        if corpus.train.tokens <= known_lines.MOST_TOKENS:
+            lines = KnownLines.of(corpus.train.ids, corpus.train.line_end)
+            if len(lines.numbers) <= known_lines.MOST_LINES:
+                write_arrays(self.partial / _LINES, {"numbers": lines.numbers}, {})
         (self.partial / _CHECKPOINTS).mkdir()
         ModelDir(self.partial)._write_record(record)

@@ -17,7 +17,7 @@ import sentencepiece
 
 from rnncli.errors import TokenizerError
 from rnncli.text.config import Level, SubwordKind
-from rnncli.text.tokenizers import Decoder, Ids, smallest_dtype, utf8, utf8_decoder
+from rnncli.text.tokenizers import Decoder, Ids, LoneBytes, smallest_dtype, utf8, utf8_decoder
 
 _BLANK = "\N{LOWER ONE EIGHTH BLOCK}"
 # sentencepiece learns nothing from a line with one of its own marks, and takes NUL for an error.
@@ -129,8 +129,8 @@ class SubwordTokenizer:
             known.clear()
         return ids
 
-    def decoder(self, context: Iterable[int] = ()) -> Decoder:
-        return utf8_decoder(self._bytes.__getitem__, context)
+    def decoder(self, context: Iterable[int] = (), lone_bytes: LoneBytes = "replace") -> Decoder:
+        return utf8_decoder(self._bytes.__getitem__, context, lone_bytes)
 
     def symbol(self, token: int) -> str:
         try:

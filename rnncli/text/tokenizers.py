@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import chain, pairwise
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,8 @@ from rnncli.text.counting import code_points
 
 Ids = npt.NDArray[np.unsignedinteger[Any]]
 Push = Callable[[int], str]
+# What becomes of bytes that are no UTF-8, by Python's names.
+LoneBytes = Literal["replace", "surrogateescape"]
 
 UNKNOWN = "<unk>"
 END_OF_LINE = "<eos>"
@@ -43,8 +45,12 @@ class Tokenizer(Protocol):
     def encode(self, text: str) -> Ids:
         """text -> ids (N,) in the smallest unsigned type that holds V."""
 
-    def decoder(self, context: Iterable[int] = ()) -> "Decoder":
-        """A streaming decoder that goes on after the ids of `context`."""
+    def decoder(self, context: Iterable[int] = (), lone_bytes: LoneBytes = "replace") -> "Decoder":
+        """A streaming decoder that goes on after the ids of `context`.
+
+        Bytes that are no UTF-8 come out as U+FFFD, or, by "surrogateescape", as what stands for each in
+        PEP 383.
+        """
 
     def symbol(self, token: int) -> str:
         """One id as people may read it; a lone byte of a longer character as <0xE4>."""
@@ -68,6 +74,15 @@ def decode(tokenizer: Tokenizer, ids: Iterable[int]) -> str:
     """ids (N,) -> text; bytes that are not UTF-8 come out as U+FFFD."""
     decoder = tokenizer.decoder()
     return "".join(decoder.push(int(token)) for token in ids) + decoder.finish()
+
+
+def spelled(tokenizer: Tokenizer, context: Iterable[int]) -> list[str]:
+    """What each token (V) writes after the ids of `context`; bytes that are no character as in PEP 383."""
+    before, spellings = list(context), list[str]()
+    for token in range(tokenizer.vocab_size):
+        decoder = tokenizer.decoder(before, "surrogateescape")
+        spellings.append(decoder.push(token) + decoder.finish())
+    return spellings
 
 
 def line_end(tokenizer: Tokenizer) -> int | None:
@@ -122,7 +137,7 @@ class CharTokenizer:
             return np.frombuffer(text.encode("ascii").translate(self._ascii), np.uint8)
         return self._table[code_points(text)]
 
-    def decoder(self, context: Iterable[int] = ()) -> Decoder:  # noqa: ARG002 - no id depends on another
+    def decoder(self, context: Iterable[int] = (), lone_bytes: LoneBytes = "replace") -> Decoder:  # noqa: ARG002 - no id depends on another
         return Decoder(self._shown.__getitem__)
 
     def symbol(self, token: int) -> str:
@@ -146,8 +161,8 @@ class ByteTokenizer:
     def encode(self, text: str) -> Ids:
         return np.frombuffer(utf8(text), np.uint8)
 
-    def decoder(self, context: Iterable[int] = ()) -> Decoder:
-        return utf8_decoder(lambda token: bytes([token]), context)
+    def decoder(self, context: Iterable[int] = (), lone_bytes: LoneBytes = "replace") -> Decoder:
+        return utf8_decoder(lambda token: bytes([token]), context, lone_bytes)
 
     def symbol(self, token: int) -> str:
         return chr(token) if token < 128 else f"<0x{token:02X}>"
@@ -212,7 +227,7 @@ class WordTokenizer:
             ids.extend([find(word, 0) for word in words])
         return np.array(ids, smallest_dtype(self.vocab_size))
 
-    def decoder(self, context: Iterable[int] = ()) -> Decoder:
+    def decoder(self, context: Iterable[int] = (), lone_bytes: LoneBytes = "replace") -> Decoder:  # noqa: ARG002 - all are text
         between = " " if self.pattern is None else ""
         last = END_OF_LINE
 
@@ -279,9 +294,9 @@ def utf8(text: str) -> bytes:
         ) from error
 
 
-def utf8_decoder(bytes_of: Callable[[int], bytes], context: Iterable[int]) -> Decoder:
+def utf8_decoder(bytes_of: Callable[[int], bytes], context: Iterable[int], lone_bytes: LoneBytes) -> Decoder:
     """Ids that stand for bytes: characters come out when their last byte has come in."""
-    incremental = codecs.getincrementaldecoder("utf-8")("replace")
+    incremental = codecs.getincrementaldecoder("utf-8")(lone_bytes)
     for token in context:
         incremental.decode(bytes_of(token))
     return Decoder(

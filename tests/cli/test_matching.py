@@ -1,0 +1,125 @@
+"""`--match`, `--template`, `--raw`, and the lines that a model keeps in mind, through the command line."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import TINY, Command
+
+LONGER = [setting if setting != "6" else "60" for setting in TINY]
+
+
+@pytest.fixture
+def model(rnncli: Command, rhyme: Path) -> Command:
+    assert rnncli("train", rhyme, "--name", "m", *LONGER).code == 0
+    return rnncli
+
+
+@pytest.mark.parametrize("level", ["char", "byte", "word", "subword"])
+def test_every_text_matches_at_every_level(rnncli: Command, rhyme: Path, level: str) -> None:
+    assert rnncli("train", rhyme, "--name", "m", "--level", level, *LONGER).code == 0
+    pattern = r"the \w+( \w+){0,3}(;\n.+)?"
+    ran = rnncli("generate", "--match", pattern, "-n", "9", "--length", "50", "--format", "jsonl")
+    records = [json.loads(line) for line in ran.out.splitlines()]
+    assert len(records) == 9
+    assert all(re.fullmatch(pattern, record["text"]) for record in records), records
+    assert {record["finish_reason"] for record in records} <= {"match", "length"}
+    begun = rnncli("generate", "--match", r" ?\w+", "--prompt", "the rain", "--seed", "1").out
+    assert re.fullmatch(r"the rain ?\w+", begun.removesuffix("\n"))
+
+
+def test_words_after_a_blank_match_without_another(rnncli: Command, rhyme: Path) -> None:
+    assert rnncli("train", rhyme, "--name", "m", "--level", "word", *LONGER).code == 0
+    out = rnncli("generate", "--match", r"[a-z]+", "--prompt", "the rain ", "--seed", "1").out
+    assert re.fullmatch(r"the rain [a-z]+", out.removesuffix("\n"))
+
+
+def test_one_text_and_many_are_those_of_the_seed(model: Command) -> None:
+    given = ("generate", "--match", "[a-z ]{3,}", "--length", "30", "--seed", "5")
+    many = model(*given, "-n", "6").out.splitlines()
+    assert model(*given).out == many[0]
+    assert len(set(many)) > 3
+    greedy = {model(*given[:-2], "--temperature", "0", "--seed", seed).out for seed in "12"}
+    assert len(greedy) == 1
+    assert re.fullmatch("[a-z ]{3,}", greedy.pop())
+
+
+def test_a_template_is_filled_by_the_model(model: Command) -> None:
+    out = model("generate", "--template", "the {}; more {(rain|sun)}.", "-n", "5", "--seed", "1").out
+    assert len(out.splitlines()) == 5
+    assert all(re.fullmatch(r"the [^;\n]+; more (rain|sun)\.", line) for line in out.splitlines())
+
+
+def test_a_line_that_matches_ends_with_its_line(rnncli: Command, rhyme: Path) -> None:
+    assert rnncli("train", rhyme, "--name", "m", "--unit", "line", *LONGER).code == 0
+    lines = rnncli("generate", "--match", r"[a-z\n]*", "-n", "8", "--length", "20").out
+    assert all(re.fullmatch("[a-z]*", line) for line in lines.splitlines())
+    novel = rnncli("generate", "--match", "[a-z]{2}", "-n", "5", "--novel", "--unique").out.splitlines()
+    assert len(set(novel)) == 5
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--match", "(a"), "(a cannot be matched"),
+        (("--match", r"(a)\1"), "an automaton cannot do"),
+        (("--match", "汉字"), "it knows no 汉, 字"),
+        (("--match", "[a-z]{20}", "--length", "10"), "use --length 20"),
+        (("--match", "a", "--template", "b"), "is a --match already"),
+        (("--match", "a", "--lines", "2"), "say where a text ends"),
+        (("--template", "a", "--stop", "x"), "say where a text ends"),
+        (("--template", "a{"), "nothing closes"),
+        (("--match", "a", "--beam", "2"), "draw nothing"),
+        (("--match", "a", "--interactive"), "one text after another"),
+        (("--raw", "-n", "2"), "--raw writes one text"),
+        (("--raw", "--format", "jsonl"), "--raw writes one text"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_what_cannot_be_done_is_one_error(model: Command, options: tuple[str, ...], message: str) -> None:
+    ran = model("generate", *options)
+    assert (ran.code, ran.out) == (1, "")
+    assert message in ran.err
+    assert ran.err.count("error: ") == 1
+
+
+def test_an_empty_match_is_an_empty_text(model: Command) -> None:
+    record = model("generate", "--match", "", "--format", "jsonl").json
+    assert (record["text"], record["tokens"], record["finish_reason"]) == ("", 0, "match")
+
+
+def test_raw_bytes_are_those_that_the_model_writes(
+    rnncli: Command, own_folder: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    (own_folder / "poem.txt").write_text("床前明月光，疑是地上霜。\n" * 40, encoding="utf-8")
+    assert rnncli("train", "poem.txt", "--name", "m", "--level", "byte", *TINY).code == 0
+    given = ("generate", "--length", "60", "--seed", "1", "--temperature", "2")
+    shown = rnncli(*given).out
+    assert "\ufffd" in shown
+    with pytest.raises(UnicodeDecodeError) as caught:
+        rnncli(*given, "--raw")
+    raw = caught.value.object
+    assert len(raw) == 60
+    assert raw.decode("utf-8", "replace") == shown
+
+
+def test_what_is_novel_is_known_without_the_training_text(model: Command) -> None:
+    given = ("generate", "-n", "12", "--lines", "1", "--temperature", "0.4", "--seed", "1", "--novel")
+    before = model(*given).out
+    assert before
+    shutil.rmtree("models/m/corpus.tok")
+    assert model(*given).out == before
+    Path("models/m/lines.safetensors").unlink()
+    ran = model(*given)
+    assert ran.code == 1
+    assert "hint: " in ran.err
+
+
+def test_without_its_lines_a_model_looks_them_up_in_its_text(model: Command) -> None:
+    given = ("generate", "-n", "12", "--lines", "1", "--temperature", "0.4", "--seed", "1", "--novel")
+    before = model(*given).out
+    Path("models/m/lines.safetensors").unlink()
+    assert model(*given).out == before
