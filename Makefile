@@ -1,10 +1,11 @@
 # make demo: train on a real text for about a minute, evaluate, write.   make test: every check.
+# make faults: the long campaigns of tests/faults, which make test runs in a short form.
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO_TEXT := data/python-manual.txt
 DEMO := $(BIN)/rnncli
 
-.PHONY: demo test clean
+.PHONY: demo test faults clean
 .DELETE_ON_ERROR:
 
 demo: .venv/installed $(DEMO_TEXT)
@@ -18,6 +19,9 @@ test: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+faults: .venv/installed-dev
+	RNNCLI_FAULTS=long $(BIN)/pytest tests/faults
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("rnncli needs Python 3.11 or newer: make PYTHON=python3.11") if sys.version_info < (3, 11) else None'

@@ -10,6 +10,8 @@ from rnncli.errors import StorageError
 
 # Names that begin like this are leftovers of an interrupted write and are never read.
 PARTIAL = ".partial-"
+# Who writes in a folder says so in a file of this name.
+LOCK = "lock"
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -29,6 +31,14 @@ def write_file(path: Path, content: bytes) -> None:
     except OSError as error:
         with suppress(OSError):  # where the disk is full, what was written so far must not stay
             partial.unlink(missing_ok=True)
+        raise _cannot_write(path, error) from error
+
+
+def remove_file(path: Path) -> None:
+    """Unlink a file that may be gone already; raises StorageError."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
         raise _cannot_write(path, error) from error
 
 
@@ -61,7 +71,7 @@ def _lock(partial: Path, path: Path) -> int:
     """Nobody else fills the folder until the descriptor is closed, by whatever end of this process."""
     import fcntl  # noqa: PLC0415 - not everywhere
 
-    descriptor = os.open(partial, os.O_RDONLY)
+    descriptor, who = os.open(partial, os.O_RDONLY), ""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.path.samestat(os.fstat(descriptor), partial.stat()):
@@ -70,7 +80,11 @@ def _lock(partial: Path, path: Path) -> int:
     except (BlockingIOError, FileNotFoundError):
         pass
     os.close(descriptor)
-    raise StorageError(f"{path} is being made by another process", hint="wait for it, or choose another name")
+    with suppress(OSError):
+        who = (partial / LOCK).read_text(encoding="utf-8", errors="replace").strip()
+    raise StorageError(
+        f"{path} is being made by {who or 'another process'}", hint="wait for it, or choose another name"
+    )
 
 
 def _empty(folder: Path) -> None:

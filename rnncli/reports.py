@@ -323,6 +323,13 @@ class Sampled:
 
 
 @dataclass(frozen=True)
+class Savepoint:
+    """Steps made; so long after the last save the caller may want another."""
+
+    step: int
+
+
+@dataclass(frozen=True)
 class Written:
     """A text that was drawn or found, and what ended it: length, lines, stop, match, token or word.
 

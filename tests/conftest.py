@@ -12,6 +12,7 @@ import torch
 from rnncli.model.config import ModelConfig
 from rnncli.model.language_model import LanguageModel
 from rnncli.model.stepper import Stepper
+from rnncli.storage.manifest import Manifest
 from rnncli.text.counting import TextCounts
 from rnncli.text.store import Part
 
@@ -62,6 +63,12 @@ def part_of(
 def stepper(model: LanguageModel) -> Stepper:
     """The same in numpy."""
     return Stepper(model.config, {name: tensor.numpy() for name, tensor in model.state_dict().items()})
+
+
+def signed(folder: Path) -> Path:
+    """A model folder whose manifest says that what lies there is what was written."""
+    Manifest.of(folder).write(folder)
+    return folder
 
 
 class Eager:

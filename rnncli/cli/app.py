@@ -1,15 +1,26 @@
 """The `rnncli` command: its subcommands, and the edge where foreseen errors become two lines."""
 
 import os
-import signal
 import sys
-from types import FrameType
-from typing import Annotated, Never
+from typing import Annotated
 
 import typer
 
 from rnncli import __version__
-from rnncli.cli import complete, eval, generate, info, memorized, ngram, rescore, score, tokenize, train
+from rnncli.cli import (
+    complete,
+    eval,
+    generate,
+    info,
+    memorized,
+    ngram,
+    rescore,
+    score,
+    tokenize,
+    train,
+    verify,
+)
+from rnncli.cli.stopping import leave_on_signals
 from rnncli.console import terminal
 from rnncli.errors import RnncliError
 
@@ -31,6 +42,7 @@ for command in (
     complete.complete,
     memorized.memorized,
     info.info,
+    verify.verify,
 ):
     app.command()(command)
 
@@ -55,11 +67,8 @@ def rnncli(
 
 
 def main() -> None:
-    """Run the command line. Exit codes: 0 done, 1 a foreseen error, 2 wrong usage, 130 and 143 stopped."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _leave)
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that has enough ends us quietly
+    """Run the command line. Exit codes: 0 done, 1 foreseen error, 2 wrong usage, 128 + number of a signal."""
+    leave_on_signals()
     try:
         app()
     except RnncliError as error:
@@ -67,7 +76,3 @@ def main() -> None:
             raise
         terminal.error(str(error), error.hint)
         sys.exit(1)
-
-
-def _leave(number: int, frame: FrameType | None) -> Never:
-    raise SystemExit(128 + number)

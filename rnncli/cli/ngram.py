@@ -52,6 +52,7 @@ def ngram(
     from rnncli.console import score_view, terminal
     from rnncli.errors import ConfigError
     from rnncli.storage.arpa import write_arpa
+    from rnncli.storage.lock import held
     from rnncli.storage.model_dir import ModelDir
     from rnncli.storage.runs import load_model
 
@@ -61,10 +62,11 @@ def ngram(
     folder = ModelDir.find(model)
     note(f"model {folder.path}")
     network = load_model(folder, pick_device(device))
-    if from_arpa is None:
-        add_ngram(folder, network, order, note)
-    else:
-        import_arpa(folder, network, from_arpa, note)
+    with held(folder.path):
+        if from_arpa is None:
+            add_ngram(folder, network, order, note)
+        else:
+            import_arpa(folder, network, from_arpa, note)
     if arpa is not None:
         kept = folder.ngram()
         assert kept is not None

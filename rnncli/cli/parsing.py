@@ -30,6 +30,21 @@ def seconds(text: str) -> Amount:
     return _amount(text, _seconds)
 
 
+@dataclass(frozen=True)
+class Interval:
+    """So many steps, or so many seconds."""
+
+    steps: int | None = None
+    seconds: float | None = None
+
+
+def interval(text: str) -> Interval:
+    """ "200" -> steps; "30s", "5m" -> seconds."""
+    if text.strip().isdecimal():
+        return Interval(steps=int(count(text.strip()).value))
+    return Interval(seconds=_seconds(text))
+
+
 def count(text: str) -> Amount:
     """ "2000" or "+2000" -> a whole number."""
     return _amount(text, lambda number: _number(number, r"[0-9]{1,15}", "a whole number such as 2000"))

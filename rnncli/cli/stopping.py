@@ -1,38 +1,73 @@
-"""Ctrl-C and friends while there is something to save: the first asks, the second insists."""
+"""Signals: what each does before there is anything to save, and while there is."""
 
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
+from typing import Any, Never
+
+# Those that end us; the last where the terminal is closed.
+_STOPPING = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 @dataclass
-class StopRequest:
-    """`signal` is the number of the signal that asked to stop, 0 while none has."""
+class Requests:
+    """`signal` is the number of the one that asked to stop, 0 while none has; `save`: one asked to save."""
 
     signal: int = 0
+    save: bool = False
+
+
+def leave_on_signals() -> None:
+    """Until there is something to save, leave at once; what asks for a save has no meaning yet (SIGUSR1).
+
+    A signal that our parent has us ignore, as nohup does, stays ignored.
+    """
+
+    def leave(number: int, frame: FrameType | None) -> Never:
+        raise SystemExit(128 + number)
+
+    for number in _known(*_STOPPING):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, leave)
+    for number in _known("SIGUSR1"):
+        signal.signal(number, signal.SIG_IGN)
+    for number in _known("SIGPIPE"):
+        signal.signal(number, signal.SIG_DFL)  # a reader that has enough ends us quietly
 
 
 @contextmanager
-def stop_requests() -> Iterator[StopRequest]:
-    """SIGINT and SIGTERM are noted instead of obeyed; the second one leaves at once.
+def noted_requests() -> Iterator[Requests]:
+    """What asks to stop is noted instead of obeyed, and a second time leaves at once; SIGUSR1 asks to save.
 
     A reader of our output that goes away (SIGPIPE) must not end a training either.
     """
-    request = StopRequest()
+    requests = Requests()
 
-    def note(number: int, frame: FrameType | None) -> None:
-        if request.signal:
+    def stop(number: int, frame: FrameType | None) -> None:
+        if requests.signal:
             raise SystemExit(128 + number)
-        request.signal = number
+        requests.signal = number
 
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    before = {number: signal.signal(number, note) for number in numbers}
-    if hasattr(signal, "SIGPIPE"):
-        before[signal.SIGPIPE] = signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    def save(number: int, frame: FrameType | None) -> None:
+        requests.save = True
+
+    handlers = dict.fromkeys(_known(*_STOPPING), stop) | dict.fromkeys(_known("SIGUSR1"), save)
+    before: dict[signal.Signals, Any] = {
+        number: signal.signal(number, handler)
+        for number, handler in handlers.items()
+        if number == getattr(signal, "SIGUSR1", None) or signal.getsignal(number) != signal.SIG_IGN
+    }
+    for number in _known("SIGPIPE"):
+        before[number] = signal.signal(number, signal.SIG_IGN)
     try:
-        yield request
+        yield requests
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _known(*names: str) -> list[signal.Signals]:
+    """Those that this system has."""
+    return [getattr(signal, name) for name in names if hasattr(signal, name)]

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from rnncli.cli import options
-from rnncli.cli.parsing import Amount, count, passes, seconds
+from rnncli.cli.parsing import Amount, Interval, count, interval, passes, seconds
 from rnncli.model.config import ModelConfig
 from rnncli.training.config import DEFAULT_SECONDS, TrainConfig
 
@@ -77,6 +77,16 @@ def train(
         int | None,
         _option("Validations in a row that may bring nothing better.", _BUDGET, "none", metavar="N"),
     ] = None,
+    save_every: Annotated[
+        Interval | None,
+        _option(
+            "A checkpoint so often, besides one at every validation.",
+            _BUDGET,
+            f"{TrainConfig.save_seconds / 60:g}m" if TrainConfig.save_seconds else "none",
+            parser=interval,
+            metavar="STEPS|TIME",
+        ),
+    ] = None,
     cell: Annotated[str | None, _option("Recurrent cell.", _MODEL, metavar="rnn|lstm|gru")] = None,
     nonlinearity: Annotated[
         str | None, _option("Of --cell rnn.", _MODEL, ModelConfig.nonlinearity, metavar="tanh|relu")
@@ -146,18 +156,24 @@ def train(
             training_session.follow(where, ranks)
             return
         if resume is not None:
-            session = training_session.resume(resume, budget, where, view)
+            ready = training_session.resumed(resume, budget, where, view)
         else:
             totals = {unit: None if amount is None else amount.value for unit, amount in budget.items()}
             totals["steps"] = None if steps is None else round(steps.value)
-            settings = {**context.params, **totals}
+            saving = {f"save_{unit}": value for unit, value in vars(save_every or Interval()).items()}
+            settings = {**context.params, **totals, **saving}
             source = training_session.Source(tuple(corpus or ()), settings, from_model)
-            session = training_session.begin(source, name, where, view, began)
-        outcome = training_session.carry_out(session, view, ranks)
-    if json:
-        terminal.print_json(training_view.outcome_record(outcome.saved, session.planned, outcome.score))
-    else:
-        typer.echo(outcome.saved.path)
+            ready = training_session.begun(source, name, where, view, began)
+        with ready as session:
+            outcome = training_session.carry_out(session, view, ranks)
+    try:
+        if json:
+            terminal.print_json(training_view.outcome_record(outcome.saved, session.planned, outcome.score))
+        else:
+            typer.echo(outcome.saved.path)
+    except OSError:
+        if not outcome.signal:  # else the terminal is gone, and that is why we stopped
+            raise
     if outcome.signal:
         raise SystemExit(128 + outcome.signal)
 

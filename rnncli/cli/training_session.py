@@ -1,7 +1,7 @@
 """From the options of `rnncli train` to a model in models/: begin or resume, then carry out."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from rnncli.cli.beside import add_ngram
 from rnncli.cli.device import memory_bytes
 from rnncli.cli.fine_tuning import Ancestor
 from rnncli.cli.parsing import Amount
-from rnncli.cli.stopping import stop_requests
+from rnncli.cli.stopping import noted_requests
 from rnncli.console.training_view import View
 from rnncli.errors import ConfigError, StorageError, TrainingError
 from rnncli.inference.evaluation import estimate
@@ -26,8 +26,9 @@ from rnncli.model.config import ModelConfig
 from rnncli.model.language_model import LanguageModel
 from rnncli.model.ngram import check_order
 from rnncli.model.stepper import Stepper
-from rnncli.reports import Evaluated, Noted, Planned, Sampled, Saved, Score, Stepped
-from rnncli.storage.checkpoint import as_arrays
+from rnncli.reports import Evaluated, Noted, Planned, Sampled, Saved, Savepoint, Score, Stepped
+from rnncli.storage.checkpoint import as_arrays, packed_run
+from rnncli.storage.lock import held
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.record import free_name
 from rnncli.storage.runs import as_weights, load_model, load_run, save_run
@@ -77,8 +78,21 @@ class Outcome:
     signal: int
 
 
-def begin(source: Source, name: str | None, device: torch.device, view: View, began: float) -> Session:
-    """Read, plan, and write the record of the run; `began` is when its time started to count."""
+@contextmanager
+def begun(
+    source: Source, name: str | None, device: torch.device, view: View, began: float
+) -> Iterator[Session]:
+    """Read, plan, and write the run before its first step; its folder is ours to the end of the block.
+
+    `began` is when its time started to count.
+    """
+    with ExitStack() as stack:
+        yield _begin(stack, source, name, device, view, began)
+
+
+def _begin(
+    stack: ExitStack, source: Source, name: str | None, device: torch.device, view: View, began: float
+) -> Session:
     ancestor = None if source.ancestor is None else Ancestor.find(source.ancestor)
     wishes = Wishes.of(ancestor.wishes(source.settings) if ancestor else source.settings)
     text_settings = ancestor.text_settings(source.settings) if ancestor else source.settings
@@ -90,6 +104,7 @@ def begin(source: Source, name: str | None, device: torch.device, view: View, be
         view.show(Noted(message))
 
     with ModelDir.new(name or free_name(corpora.title(source.paths))) as draft:
+        stack.enter_context(held(draft.partial))
         measure = partial(_measure, device)
 
         def this_machine() -> machine.Machine:
@@ -122,28 +137,48 @@ def begin(source: Source, name: str | None, device: torch.device, view: View, be
             weights, says = ancestor.weights(store.tokenizer, chosen.model, chosen.training.seed)
             note(says)
         run = Run.new(chosen.model, chosen.training, device, weights)
-        draft.describe(chosen.model, chosen.training, store, paths, order or 0)
+        run.seconds = monotonic() - began
+        best = None if run.best is None else as_weights(run.best)
+        draft.describe(chosen.model, chosen.training, store, paths, order or 0, packed_run(run), best)
     run.seconds = monotonic() - began
     folder = draft.model_dir
     reserve = _ngram_seconds(chosen.training, store, order or 0, chosen.planned.tokens_per_second)
     return Session(folder, run, store, chosen.training, chosen.planned, chosen.validation_seconds, reserve)
 
 
-def resume(name: str, budget: Mapping[str, Amount | None], device: torch.device, view: View) -> Session:
-    """Go on where a run stopped; only its budget may change: `budget` has seconds, epochs and steps."""
+@contextmanager
+def resumed(
+    name: str, budget: Mapping[str, Amount | None], device: torch.device, view: View
+) -> Iterator[Session]:
+    """Go on where a run stopped; only its budget may change: `budget` has seconds, epochs and steps.
+
+    What it noted or left behind after its newest good checkpoint is taken back. Its folder is ours to the
+    end of the block.
+    """
     folder = ModelDir.find(name)
+    with held(folder.path):
+        yield _resume(folder, budget, device, lambda says: view.show(Noted(says)))
+
+
+def _resume(
+    folder: ModelDir,
+    budget: Mapping[str, Amount | None],
+    device: torch.device,
+    note: Callable[[str], None],
+) -> Session:
     record, store = folder.record(), folder.corpus()
-    corpora.note_changes(store, str(folder.path), lambda message: view.show(Noted(message)))
-    run = load_run(folder, record.training, device)
+    corpora.note_changes(store, str(folder.path), note)
+    run = load_run(folder, record.training, device, note)
     training = _with_budget(run, record.training, budget, store)
     steps_left = training.steps is None or run.step < training.steps
     seconds_left = training.seconds is None or run.seconds < training.seconds
-    ended = record.status == "finished" and training == record.training
-    if ended or not (steps_left and seconds_left):
+    over = training == record.training or not (steps_left and seconds_left)
+    if record.status == "finished" and over:
         raise TrainingError(
-            f"{name} has used up its budget: {run.step:,} steps, {run.seconds:.0f} s",
+            f"{folder.path.name} has used up its budget: {run.step:,} steps, {run.seconds:.0f} s",
             hint="give it more, for example --time +10m or --epochs +20",
         )
+    folder.forget_after(run.step)
     if training != record.training:
         resume_with(run, training)
     speed = _measure(device, record.model, training, machine.COUNTED_PROBE_SECONDS)
@@ -151,7 +186,7 @@ def resume(name: str, budget: Mapping[str, Amount | None], device: torch.device,
     planned = forecast.predict(
         size, record.model, training, device.type, speed, used_seconds=run.seconds, done_steps=run.step
     )
-    view.show(Noted(f"{folder.path} goes on from step {run.step:,} after {run.seconds:.0f} s"))
+    note(f"{folder.path} goes on from step {run.step:,} after {run.seconds:.0f} s")
     each = forecast.validation_seconds(training, size, speed)
     reserve = _ngram_seconds(training, store, record.ngram_order, speed)
     return Session(folder, run, store, training, planned, each, reserve)
@@ -168,13 +203,10 @@ def carry_out(session: Session, view: View, ranks: Ranks = ALONE) -> Outcome:
 
     view.show(session.planned)
     logged = run.seconds
-    with stop_requests() as stop:
+    with noted_requests() as requests:
         folder.update(training=training)
-        if run.step == 0 and run.best is not None:
-            folder.save_weights(as_weights(run.best))  # those of another model
-        save_run(folder, run, "training")
+        save_run(folder, run, "training", new_best=True)
         ranks.told(lambda: (folder, training, session.validation_seconds, session.ngram_seconds))
-        told: Stepped | Evaluated | Noted
         reports = train(
             run,
             windows,
@@ -185,20 +217,24 @@ def carry_out(session: Session, view: View, ranks: Ranks = ALONE) -> Outcome:
             reserve_seconds=session.ngram_seconds,
         )
         for told in reports:
-            view.show(told)
+            if not isinstance(told, Savepoint):
+                view.show(told)
             if isinstance(told, Evaluated):
                 _keep(session, told, view)
                 view.show(Sampled(run.step, _sample(run.model, store, training.seed)))
-            elif isinstance(told, Stepped) and told.seconds - logged >= _METRICS_SECONDS:
-                logged = told.seconds
+            elif isinstance(told, Noted) or (
+                isinstance(told, Stepped) and told.seconds - logged >= _METRICS_SECONDS
+            ):
+                logged = run.seconds
                 with _noted(view):
                     folder.append_metrics(told)
-            elif isinstance(told, Noted):
+            if isinstance(told, Savepoint) or requests.save:
+                requests.save = False
                 with _noted(view):
-                    folder.append_metrics(told)
-            if stop.signal:
+                    save_run(folder, run, "training", new_best=False)
+            if requests.signal:
                 reports.close()
-        return _finish(session, view, stop.signal)
+        return _finish(session, view, requests.signal)
 
 
 def follow(device: torch.device, ranks: Ranks) -> None:
@@ -210,13 +246,16 @@ def follow(device: torch.device, ranks: Ranks) -> None:
     def validate(model: LanguageModel) -> Score:
         raise AssertionError("rank 0 validates")
 
+    def unsaid(message: str) -> None:
+        """Rank 0 says it."""
+
     try:
         folder, training, validation_seconds, reserve_seconds = ranks.told(prepared)
     except RuntimeError as error:  # nobody is there to talk to any more
         raise TrainingError("the first process has ended", hint="what it says comes first") from error
-    store, run = folder.corpus(), load_run(folder, training, device)
+    store, run = folder.corpus(), load_run(folder, training, device, unsaid)
     windows = _windows(store, run.model.config, training)
-    with stop_requests():  # rank 0 gets the same signal, and ends it for all
+    with noted_requests():  # rank 0 gets the same signal, and ends it for all
         for _ in train(
             run,
             windows,
@@ -233,9 +272,7 @@ def _keep(session: Session, evaluated: Evaluated, view: View) -> None:
     run, folder = session.run, session.folder
     with _noted(view):
         folder.append_metrics(evaluated)
-        if evaluated.best and run.best is not None:
-            folder.save_weights(as_weights(run.best))
-        save_run(folder, run, "training")
+        save_run(folder, run, "training", evaluated.best)
 
 
 def _sample(model: LanguageModel, store: TokenStore, seed: int) -> str:
@@ -257,15 +294,14 @@ def _finish(session: Session, view: View, signal: int) -> Outcome:
     if run.best is None or run.best.score is None:
         # Never validated: the weights as they are now can be used all the same.
         run.best = Best(None, run.step, weights_of(run.model))
-    weights = as_weights(run.best)
-    folder.save_weights(weights)
-    order = folder.record().ngram_order
-    if order and not signal:
+    order = 0 if signal else folder.record().ngram_order
+    save_run(folder, run, "interrupted" if signal else "training" if order else "finished", new_best=True)
+    if order:
         network = load_model(folder, run.model.device)
         with precision_context(session.training, run.model.device):  # as fast as it was foreseen
             add_ngram(folder, network, order, lambda says: view.show(Noted(says)))
-    save_run(folder, run, "interrupted" if signal else "finished")
-    folder.write_card(session.planned, weights)
+        folder.update(status="finished")
+    folder.write_card(session.planned, as_weights(run.best))
     saved = Saved(str(folder.path), run.step, run.seconds, interrupted=bool(signal))
     view.show(saved)
     return Outcome(saved, run.best.score, signal)

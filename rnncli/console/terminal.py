@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import IO, Any
 
 from rich.console import Console
@@ -41,6 +41,12 @@ def error(message: str, hint: str) -> None:
     console = stderr_console()
     console.print(Text.assemble(("error: ", "bold red"), one_line(message)))
     console.print(Text.assemble(("hint: ", "bold"), one_line(hint)))
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Results that are sentences."""
+    for line in lines:
+        print(one_line(line))  # noqa: T201
 
 
 def print_json(record: Mapping[str, Any]) -> None:

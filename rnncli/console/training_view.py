@@ -1,13 +1,11 @@
 """A training as it goes on: a plan, a pinned bar below scrolling rows, or plain lines for a file."""
 
 import math
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from rich.console import Console
@@ -53,10 +51,11 @@ def open_view(mode: ProgressMode, quiet: bool) -> Iterator[View]:
         view = BarView(stderr_console())
     else:
         view = PlainView()
+    steady = SteadyView(view)
     try:
-        yield view
+        yield steady
     finally:
-        view.close()
+        steady.close()
 
 
 def outcome_record(saved: Saved, planned: Planned, score: Score | None) -> dict[str, Any]:
@@ -70,6 +69,23 @@ class SilentView:
     def show(self, report: Report) -> None: ...
 
     def close(self) -> None: ...
+
+
+class SteadyView:
+    """Another view, until what it writes to is gone: a closed terminal or pipe must not end a training."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    def show(self, report: Report) -> None:
+        try:
+            self._view.show(report)
+        except OSError:
+            self._view = SilentView()
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._view.close()
 
 
 class PlainView:
@@ -109,10 +125,7 @@ class PlainView:
                 line = f"note: {one_line(report.message)}"
             case Saved():
                 line = f"saved={report.path} step={report.step} seconds={report.seconds:.0f}"
-        try:
-            print(line, file=sys.stderr, flush=True)  # noqa: T201
-        except BrokenPipeError:  # nobody reads the log any more; the training goes on all the same
-            sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
+        print(line, file=sys.stderr, flush=True)  # noqa: T201
 
     def close(self) -> None: ...
 

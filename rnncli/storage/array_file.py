@@ -16,18 +16,17 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from rnncli import atomic
 from rnncli.errors import ModelError
 from rnncli.storage.safe_load import DAMAGED, parse_json, read_file
 
 Array = npt.NDArray[Any]
 
 
-def write_arrays(path: Path, arrays: Mapping[str, Array], facts: dict[str, Any]) -> None:
-    """`facts` is a JSON object; raises StorageError and leaves the old file when it cannot write."""
+def packed(arrays: Mapping[str, Array], facts: dict[str, Any]) -> bytes:
+    """The content of a file; `facts` is a JSON object."""
     plain = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     text = json.dumps(facts, allow_nan=False)
-    atomic.write_file(path, save(plain, {"facts": text, "sha256": _digest(plain, text)}))
+    return save(plain, {"facts": text, "sha256": _digest(plain, text)})
 
 
 def read_arrays(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:

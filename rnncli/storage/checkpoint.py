@@ -1,7 +1,9 @@
 """A Run as tensors and facts, and back: what a checkpoint holds."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -9,11 +11,12 @@ from torch import Tensor
 from rnncli.errors import ModelError
 from rnncli.model.config import ModelConfig
 from rnncli.model.recurrent import State
-from rnncli.storage.array_file import Array, check_arrays, read_arrays, write_arrays
-from rnncli.storage.safe_load import DAMAGED
+from rnncli.reports import Score
+from rnncli.storage.array_file import Array, check_arrays, packed, read_arrays
+from rnncli.storage.safe_load import DAMAGED, read_config
 from rnncli.training.config import TrainConfig
 from rnncli.training.optimizer import optimizer_tensors, restore_optimizer
-from rnncli.training.step import Best, Run
+from rnncli.training.step import Best, Run, weights_of
 
 _COUNTERS = (
     *("step", "seconds", "first_step_seconds", "validations", "validated_step", "validations_since_best"),
@@ -22,18 +25,26 @@ _COUNTERS = (
 _OPTIMIZER = "optimizer."
 
 
-def write_run(path: Path, run: Run) -> None:
-    """Weights, optimizer, memory, random state and counters; the best weights are kept elsewhere."""
+def packed_run(run: Run) -> bytes:
+    """Weights, optimizer, memory, random state, counters, and which weights are the best.
+
+    The best weights themselves are kept elsewhere, unless they are those of this very step.
+    """
     tensors = _own_tensors(run)
     for name, tensor in optimizer_tensors(run.optimizer, run.model).items():
         tensors[_OPTIMIZER + name] = tensor
-    write_arrays(path, as_arrays(tensors), {name: getattr(run, name) for name in _COUNTERS})
+    best = run.best and {"step": run.best.step, "score": run.best.score and asdict(run.best.score)}
+    return packed(as_arrays(tensors), {**{name: getattr(run, name) for name in _COUNTERS}, "best": best})
 
 
 def read_run(
-    path: Path, model: ModelConfig, config: TrainConfig, device: torch.device, best: Best | None
+    path: Path, model: ModelConfig, config: TrainConfig, device: torch.device, kept: Best | None
 ) -> Run:
-    """The run that was written; raises ModelError unless it is whole and of these shapes."""
+    """The run that was written; raises ModelError unless it is whole and of these shapes.
+
+    `kept` are the best weights that lie beside it. A kill between the two writes leaves those before: then
+    the best are its own.
+    """
     run = Run.new(model, config, device)
     arrays, counters = read_arrays(path)
     moments = {
@@ -58,8 +69,19 @@ def read_run(
         )
     )
     run.rng.set_state(tensors["rng"])
-    run.best = best
+    run.best = _best(path, run, counters.get("best"), kept)
     return run
+
+
+def _best(path: Path, run: Run, known: Any, kept: Best | None) -> Best | None:
+    if not isinstance(known, dict) or (kept is not None and kept.step == known.get("step")):
+        return kept  # format 3 did not say which
+    score = None if known.get("score") is None else read_config(Score, known["score"], f"{path}: best")
+    if known.get("step") == run.step:
+        return Best(score, run.step, weights_of(run.model))
+    if kept is None:
+        raise ModelError(f"{path}: the best weights, of step {known.get('step')}, are gone", hint=DAMAGED)
+    return kept
 
 
 def as_arrays(tensors: Mapping[str, Tensor]) -> dict[str, Array]:

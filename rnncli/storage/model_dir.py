@@ -1,6 +1,7 @@
 """The only code that knows what models/NAME/ looks like.
 
 models/NAME/
+    manifest.json         size and SHA-256 of every other file
     config.json           what the model is, how it is trained, where its text is, how far it came
     tokenizer.json        or tokenizer.model
     model.safetensors     the best weights, with their score and hash in its metadata
@@ -13,7 +14,8 @@ models/NAME/
 """
 
 import json
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
@@ -22,26 +24,28 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnncli import atomic
+from rnncli import __version__, atomic
 from rnncli.errors import CorpusError, ModelError, StorageError
 from rnncli.model.config import ModelConfig
 from rnncli.model.mixture import Mixture
 from rnncli.model.ngram import Ngram
 from rnncli.reports import Planned, Report, Score, to_json
-from rnncli.storage.array_file import Array, check_arrays, read_arrays, write_arrays
+from rnncli.storage.array_file import Array, check_arrays, packed, read_arrays
 from rnncli.storage.card import model_card
-from rnncli.storage.ngram_file import read_ngram, write_ngram
-from rnncli.storage.record import MODELS, Record, checked_name, now, read_record
+from rnncli.storage.manifest import MANIFEST, Entry, Manifest
+from rnncli.storage.ngram_file import packed_ngram, read_ngram
+from rnncli.storage.record import FORMAT_VERSION, MODELS, Record, Status, checked_name, now, read_record
 from rnncli.storage.safe_load import DAMAGED, read_config, read_file
 from rnncli.text import known_lines
 from rnncli.text.known_lines import KnownLines
-from rnncli.text.store import TokenStore, load_tokenizer, tokenizer_file
+from rnncli.text.store import TOKENIZERS, TokenStore, parsed_tokenizer, tokenizer_file
 from rnncli.text.tokenizers import Tokenizer, fingerprint
 from rnncli.training.config import TrainConfig
 
 _CONFIG, _WEIGHTS, _METRICS, _CARD = "config.json", "model.safetensors", "metrics.jsonl", "README.md"
 _NGRAM, _LINES = "ngram.safetensors", "lines.safetensors"
 _CORPUS, _CHECKPOINTS = "corpus.tok", "checkpoints"
+_KEPT_CHECKPOINTS, _FIRST_WITH_MANIFEST = 2, 4
 
 
 class Weights(NamedTuple):
@@ -97,7 +101,7 @@ class ModelDir:
             return cls._newest()
         for folder in (MODELS / model, Path(model)):
             with suppress(OSError, ValueError):  # not even a possible name of a file
-                if (folder / _CONFIG).is_file():
+                if (folder / _CONFIG).is_file() or (folder / MANIFEST).is_file():
                     return cls(folder)
         names = [folder.path.name for folder in cls.all()]
         near = get_close_matches(model, names, 1)
@@ -129,25 +133,32 @@ class ModelDir:
 
     def record(self) -> Record:
         """What config.json says, checked field by field; raises ModelError."""
-        return read_record(self.path / _CONFIG)
+        manifest = Manifest.read(self.path)
+        if manifest is not None:
+            manifest.check(self.path, _CONFIG)
+        record = read_record(self.path / _CONFIG)
+        if manifest is None and record.format_version >= _FIRST_WITH_MANIFEST:
+            raise ModelError(f"{self.path / MANIFEST} is missing", hint=DAMAGED)
+        return record
 
     def update(self, **changes: Any) -> None:
         """Change fields of the record and the instant at which it was saved."""
-        self._write_record(replace(self.record(), saved_at=now(), **changes))
+        self._replace({_CONFIG: _packed(replace(self.record(), saved_at=now(), **changes))})
 
     def tokenizer(self) -> Tokenizer:
         """The model's own tokenizer; raises ModelError when it is another's."""
-        try:
-            tokenizer = load_tokenizer(self.path)
-        except OSError as error:
-            raise ModelError(f"{self.path} has no tokenizer: {error.strerror}", hint=DAMAGED) from error
+        name = next((name for name in TOKENIZERS if os.path.lexists(self.path / name)), TOKENIZERS[0])
+        tokenizer = parsed_tokenizer(name, read_file(self._sound(name)))
         if fingerprint(tokenizer) != self.record().tokenizer_fingerprint:
             raise ModelError(f"{self.path} holds the tokenizer of another model", hint=DAMAGED)
         return tokenizer
 
     def corpus(self) -> TokenStore:
         """The text that the model was trained on; raises CorpusError when it is gone or changed."""
-        record = self.record()
+        record, manifest = self.record(), Manifest.read(self.path)
+        for name in manifest.files if manifest else ():
+            if name.startswith(f"{_CORPUS}/"):
+                self._sound(name)
         paths = [Path(store) for store in record.stores] or [self.path / _CORPUS]
         store = TokenStore.joined([TokenStore.open(path) for path in paths])
         if (
@@ -163,16 +174,25 @@ class ModelDir:
     def has_weights(self) -> bool:
         return (self.path / _WEIGHTS).is_file()
 
-    def save_weights(self, weights: Weights) -> None:
-        """Replace the weights, together with their step and score."""
-        score = None if weights.score is None else asdict(weights.score)
-        write_arrays(self.path / _WEIGHTS, weights.arrays, {"step": weights.step, "score": score})
+    def save_checkpoint(
+        self, step: int, seconds: float, status: Status, run: bytes, best: Weights | None
+    ) -> None:
+        """All that a resume needs, the best weights where they are new, and how far the run came.
+
+        All but the newest checkpoints go, once this one was read again and is what it should be.
+        """
+        record = replace(self.record(), saved_at=now(), step=step, seconds=seconds, status=status)
+        contents = {_checkpoint(step): run}
+        if best is not None:
+            contents[_WEIGHTS] = _packed_weights(best)
+        steps = sorted({*self.checkpoints(), step})[:-_KEPT_CHECKPOINTS]
+        self._replace({**contents, _CONFIG: _packed(record)}, [_checkpoint(old) for old in steps])
 
     def weights(self) -> Weights | None:
         """The best weights with their step and score; None where nothing was saved yet. Raises ModelError."""
-        path = self.path / _WEIGHTS
-        if not self.has_weights():
+        if not self._has(_WEIGHTS):
             return None
+        path = self.path / _WEIGHTS
         arrays, facts = read_arrays(path)
         config = self.record().model
         # Counted before anything of that size is built: the record may be a stranger's.
@@ -197,18 +217,19 @@ class ModelDir:
 
     def save_ngram(self, ngram: Ngram, mixture: Mixture) -> None:
         """Put an n-gram beside the network, in place of the one before."""
-        write_ngram(self.path / _NGRAM, ngram, mixture)
+        self._replace({_NGRAM: packed_ngram(ngram, mixture)})
 
     def ngram(self) -> tuple[Ngram, Mixture] | None:
         """The n-gram beside the network and their mixture; None where there is none. Raises ModelError."""
-        path = self.path / _NGRAM
-        return read_ngram(path, self.record().model.vocab_size) if path.exists() else None
+        if not self._has(_NGRAM):
+            return None
+        return read_ngram(self.path / _NGRAM, self.record().model.vocab_size)
 
     def known_lines(self) -> KnownLines | None:
         """The lines that the model has learned from; None where they were too many. Raises ModelError."""
-        path = self.path / _LINES
-        if not path.exists():
+        if not self._has(_LINES):
             return None
+        path = self.path / _LINES
         arrays, _ = read_arrays(path)
         numbers = arrays.get("numbers", np.zeros(0, np.uint64))
         check_arrays(path, arrays, {"numbers": (np.dtype(np.uint64), (numbers.size,))})
@@ -254,18 +275,64 @@ class ModelDir:
     def write_card(self, planned: Planned, weights: Weights) -> None:
         """README.md: what the model is, for a person who is handed the folder."""
         card = model_card(self.path.name, planned, weights.step, weights.score)
-        atomic.write_file(self.path / _CARD, card.encode())
+        self._replace({_CARD: card.encode()})
 
     def checkpoint(self, step: int) -> Path:
-        return self.path / _CHECKPOINTS / f"step-{step}.safetensors"
+        """Raises ModelError where it is not what was written."""
+        return self._sound(_checkpoint(step))
 
-    def checkpoints(self) -> list[Path]:
-        """By step, the newest last: never by file time."""
+    def checkpoints(self) -> list[int]:
+        """The steps of those that are there, the newest last: never by file time."""
         found = (self.path / _CHECKPOINTS).glob("step-*.safetensors")
-        return sorted((p for p in found if p.stem[5:].isdigit()), key=lambda p: int(p.stem[5:]))
+        return sorted(int(path.stem[5:]) for path in found if path.stem[5:].isdigit())
 
-    def _write_record(self, record: Record) -> None:
-        atomic.write_file(self.path / _CONFIG, json.dumps(asdict(record), indent=1).encode() + b"\n")
+    def wrong(self) -> list[str]:
+        """What is not what was written, a sentence a file; raises ModelError where nobody knows."""
+        manifest = Manifest.read(self.path)
+        if manifest is None:
+            raise ModelError(
+                f"{self.path / MANIFEST} is missing: nothing says what was written",
+                hint="models have it from format 4 on",
+            )
+        return list(manifest.wrong(self.path))
+
+    def forget_after(self, step: int) -> None:
+        """Make the folder that of a run which came to `step` and no further, without leftovers of writes."""
+        for leftover in [*self.path.glob(f"{atomic.PARTIAL}*"), *self.path.glob(f"*/{atomic.PARTIAL}*")]:
+            atomic.remove_file(leftover)
+        lines = [to_json(line) for line in self.metrics() if line.get("step", 0) <= step]
+        kept = "".join(line + "\n" for line in lines).encode()
+        later = [_checkpoint(other) for other in self.checkpoints() if other > step]
+        self._replace({_METRICS: kept} if (self.path / _METRICS).exists() else {}, later)
+
+    def _has(self, name: str) -> bool:
+        """Whether a file is there that need not be; raises ModelError where it must be and is not."""
+        manifest = Manifest.read(self.path)
+        return manifest.check(self.path, name) if manifest else os.path.lexists(self.path / name)
+
+    def _sound(self, name: str) -> Path:
+        """The path of a file that is what was written; raises ModelError."""
+        manifest = Manifest.read(self.path)
+        if manifest is not None:
+            manifest.check(self.path, name)
+        return self.path / name
+
+    def _replace(self, contents: Mapping[str, bytes], gone: Sequence[str] = ()) -> None:
+        """Write files in their order, then unlink others: storage/manifest.py. Raises StorageError."""
+        manifest = Manifest.read(self.path) or Manifest.of(self.path)
+        changes: dict[str, Entry | None] = {name: Entry.of(content) for name, content in contents.items()}
+        changes |= dict.fromkeys(gone)
+        if _METRICS not in changes and (self.path / _METRICS).exists():
+            changes[_METRICS] = Entry.of(read_file(self.path / _METRICS))
+        manifest.allowing(changes).write(self.path)
+        for name, content in contents.items():
+            atomic.write_file(self.path / name, content)
+        settled = manifest.settled(changes)
+        for name in contents if gone else ():
+            settled.check(self.path, name)
+        for name in gone:
+            atomic.remove_file(self.path / name)
+        settled.write(self.path)
 
 
 @dataclass(frozen=True)
@@ -287,9 +354,14 @@ class Draft:
         training: TrainConfig,
         corpus: TokenStore,
         stores: Sequence[Path],
-        ngram_order: int = 0,
+        ngram_order: int,
+        run: bytes,
+        best: Weights | None,
     ) -> None:
-        """Write the record; `stores` are where the corpus is, where it is not in the folder itself."""
+        """Write all but the corpus; `stores` are where that is, where it is not in the folder itself.
+
+        `run` is the checkpoint before the first step, `best` the weights that it begins with, if any.
+        """
         created_at = now()
         record = Record(
             name=self.model_dir.path.name,
@@ -307,9 +379,28 @@ class Draft:
             ngram_order=ngram_order,
         )
         (self.partial / tokenizer_file(corpus.tokenizer)).write_bytes(corpus.tokenizer.to_bytes())
+        (self.partial / _CONFIG).write_bytes(_packed(record))
         if corpus.train.tokens <= known_lines.MOST_TOKENS:
             lines = KnownLines.of(corpus.train.ids, corpus.train.line_end)
             if len(lines.numbers) <= known_lines.MOST_LINES:
-                write_arrays(self.partial / _LINES, {"numbers": lines.numbers}, {})
+                (self.partial / _LINES).write_bytes(packed({"numbers": lines.numbers}, {}))
         (self.partial / _CHECKPOINTS).mkdir()
-        ModelDir(self.partial)._write_record(record)
+        (self.partial / _checkpoint(0)).write_bytes(run)
+        if best is not None:
+            (self.partial / _WEIGHTS).write_bytes(_packed_weights(best))
+        Manifest.of(self.partial).write(self.partial)
+
+
+def _packed(record: Record) -> bytes:
+    """As what this version writes, whatever it was read from."""
+    current = replace(record, format_version=FORMAT_VERSION, rnncli_version=__version__)
+    return json.dumps(asdict(current), indent=1).encode() + b"\n"
+
+
+def _packed_weights(weights: Weights) -> bytes:
+    score = None if weights.score is None else asdict(weights.score)
+    return packed(weights.arrays, {"step": weights.step, "score": score})
+
+
+def _checkpoint(step: int) -> str:
+    return f"{_CHECKPOINTS}/step-{step}.safetensors"

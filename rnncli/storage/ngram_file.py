@@ -9,7 +9,7 @@ import numpy.typing as npt
 from rnncli.errors import ModelError
 from rnncli.model.mixture import Mixture
 from rnncli.model.ngram import MOST_ORDER, Ngram
-from rnncli.storage.array_file import read_arrays, write_arrays
+from rnncli.storage.array_file import packed, read_arrays
 from rnncli.storage.safe_load import DAMAGED
 
 Array = npt.NDArray[Any]
@@ -18,13 +18,13 @@ Array = npt.NDArray[Any]
 _ROUNDING = 1e-6
 
 
-def write_ngram(path: Path, ngram: Ngram, mixture: Mixture) -> None:
-    """Replace the file; raises StorageError and leaves the old one where it cannot write."""
+def packed_ngram(ngram: Ngram, mixture: Mixture) -> bytes:
+    """The content of a file."""
     arrays: dict[str, Array] = {"mixture.edges": mixture.edges, "mixture.weights": mixture.weights}
     arrays |= {f"keys.{n}": keys for n, keys in enumerate(ngram.keys, 2)}
     arrays |= {f"log_probs.{n}": logs for n, logs in enumerate(ngram.log_probs, 1)}
     arrays |= {f"log_backoffs.{n}": logs for n, logs in enumerate(ngram.log_backoffs, 1)}
-    write_arrays(path, arrays, {"order": ngram.order, "vocab_size": ngram.vocab_size})
+    return packed(arrays, {"order": ngram.order, "vocab_size": ngram.vocab_size})
 
 
 def read_ngram(path: Path, vocab_size: int) -> tuple[Ngram, Mixture]:

@@ -13,7 +13,7 @@ from rnncli.storage.safe_load import parse_json, read_config, read_file
 from rnncli.text.config import Unit
 from rnncli.training.config import TrainConfig
 
-FORMAT_VERSION = 3
+FORMAT_VERSION, _READ_VERSIONS = 4, (3, 4)
 MODELS = Path("models")
 
 Status = Literal["training", "interrupted", "finished"]
@@ -65,9 +65,10 @@ def read_record(path: Path) -> Record:
     """A record from config.json, checked field by field; raises ModelError."""
     content = parse_json(read_file(path), path)
     version = content.get("format_version")
-    if version != FORMAT_VERSION:
+    if version not in _READ_VERSIONS:
         raise ModelError(
-            f"{path} has format {version!r}; this rnncli, {__version__}, reads {FORMAT_VERSION}",
+            f"{path} has format {version!r}; this rnncli, {__version__}, reads "
+            f"{' and '.join(map(str, _READ_VERSIONS))}",
             hint="use the rnncli that made it, or a newer one",
         )
     for field, kind in (("model", ModelConfig), ("training", TrainConfig)):

@@ -3,6 +3,8 @@
 The folder itself (storage/model_dir.py) is read without torch, which takes its time to import.
 """
 
+from collections.abc import Callable
+
 import torch
 
 from rnncli.errors import ModelError
@@ -13,8 +15,6 @@ from rnncli.storage.model_dir import ModelDir, Weights
 from rnncli.storage.record import Status
 from rnncli.training.config import TrainConfig
 from rnncli.training.step import Best, Run
-
-_KEPT_CHECKPOINTS = 2
 
 
 def load_model(folder: ModelDir, device: torch.device) -> LanguageModel:
@@ -35,20 +35,30 @@ def as_weights(best: Best) -> Weights:
     return Weights(as_arrays(best.weights), best.step, best.score)
 
 
-def save_run(folder: ModelDir, run: Run, status: Status) -> None:
-    """A checkpoint, the record of how far the run came, and older checkpoints pruned after it."""
-    checkpoint.write_run(folder.checkpoint(run.step), run)
-    folder.update(step=run.step, seconds=run.seconds, status=status)
-    for old in folder.checkpoints()[:-_KEPT_CHECKPOINTS]:
-        old.unlink(missing_ok=True)
+def save_run(folder: ModelDir, run: Run, status: Status, new_best: bool) -> None:
+    """A checkpoint, the best weights where they are new, and how far the run came."""
+    best = as_weights(run.best) if new_best and run.best is not None else None
+    folder.save_checkpoint(run.step, run.seconds, status, checkpoint.packed_run(run), best)
 
 
-def load_run(folder: ModelDir, training: TrainConfig, device: torch.device) -> Run:
-    """The newest checkpoint, to go on under `training`; raises ModelError when there is none."""
-    found = folder.checkpoints()
-    if not found:
-        raise ModelError(
-            f"{folder.path} has no checkpoint: it stopped before the first one",
-            hint=f"remove the folder {folder.path} and train again",
-        )
-    return checkpoint.read_run(found[-1], folder.record().model, training, device, load_best(folder))
+def load_run(
+    folder: ModelDir, training: TrainConfig, device: torch.device, note: Callable[[str], None]
+) -> Run:
+    """The newest good checkpoint, to go on under `training`; what is not good is said and passed over.
+
+    Raises ModelError when there is none.
+    """
+    model, kept, damaged = folder.record().model, load_best(folder), list[str]()
+    for step in reversed(folder.checkpoints()):
+        try:
+            run = checkpoint.read_run(folder.checkpoint(step), model, training, device, kept)
+        except ModelError as error:
+            damaged.append(str(error))
+            continue
+        for says in damaged:
+            note(f"{says}; going back to step {run.step:,}")
+        return run
+    raise ModelError(
+        damaged[0] if damaged else f"{folder.path} has no checkpoint",
+        hint=f"remove {folder.path} and train again",
+    )

@@ -1,9 +1,11 @@
 """What is checked before a model folder is believed: it may be damaged, and it may be a stranger's."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from rnncli.errors import ModelError, RnncliError
 
@@ -13,15 +15,32 @@ DAMAGED = "the folder is damaged or was changed by hand; restore a copy or train
 Config = TypeVar("Config")
 
 
-def read_file(path: Path) -> bytes:
-    """A plain file's bytes; raises ModelError when it is missing, unreadable or no plain file."""
+@contextmanager
+def open_file(path: Path, folder: Path | None = None) -> Iterator[BinaryIO]:
+    """A plain file to read; raises ModelError when it is missing, unreadable or no plain file.
+
+    Neither it nor, where a `folder` is named, any folder on the way from there to it may be a link.
+    """
     try:
-        if path.is_symlink() or not path.is_file():
-            reason = "is not a plain file" if path.exists() or path.is_symlink() else "is missing"
+        places = (
+            [path] if folder is None else [path, *path.parents[: len(path.relative_to(folder).parts) - 1]]
+        )
+        for place in places:
+            if place.is_symlink():
+                raise ModelError(f"{place} is a link and not a plain file", hint=DAMAGED)
+        if not path.is_file():
+            reason = "is not a plain file" if path.exists() else "is missing"
             raise ModelError(f"{path} {reason}", hint=DAMAGED)
-        return path.read_bytes()
+        with path.open("rb") as file:
+            yield file
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror}", hint="check its permissions") from error
+
+
+def read_file(path: Path) -> bytes:
+    """All of a plain file; raises ModelError as open_file."""
+    with open_file(path) as file:
+        return file.read()
 
 
 def parse_json(content: bytes, path: Path) -> dict[str, Any]:

@@ -34,6 +34,7 @@ FORMAT_VERSION = 2
 PARTS = ("train", "valid", "test")
 TOKENS, LINES, _RECORD = "tokens.bin", "lines.bin", "store.json"
 LINE_DTYPE = np.dtype("<u8")
+TOKENIZERS = ("tokenizer.model", "tokenizer.json")
 _AGAIN = "tokenize the text again"
 
 
@@ -234,15 +235,18 @@ def is_store(path: Path) -> bool:
 
 
 def tokenizer_file(tokenizer: Tokenizer) -> str:
-    return "tokenizer.model" if tokenizer.level == "subword" else "tokenizer.json"
+    return TOKENIZERS[0 if tokenizer.level == "subword" else 1]
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
     """The tokenizer kept in a store or a model folder; raises OSError and TokenizerError."""
-    model = folder / "tokenizer.model"
-    if model.exists():
-        return SubwordTokenizer(model.read_bytes())
-    return from_json((folder / "tokenizer.json").read_bytes())
+    name = next((name for name in TOKENIZERS if (folder / name).exists()), TOKENIZERS[1])
+    return parsed_tokenizer(name, (folder / name).read_bytes())
+
+
+def parsed_tokenizer(name: str, content: bytes) -> Tokenizer:
+    """From the content of the file of that name; raises TokenizerError."""
+    return SubwordTokenizer(content) if name == TOKENIZERS[0] else from_json(content)
 
 
 def _origin(record: dict[str, Any]) -> Origin:

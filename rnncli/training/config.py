@@ -19,6 +19,7 @@ class TrainConfig:
     a row that bring nothing better, ends a run before that, or alone where there is no budget.
     `warmup` is the share of the budget in which the rate rises. `validations` are spread evenly over
     it, the last at its end; each scores about `validation_tokens` from all over the held-out part.
+    A run is saved after every validation, and after every `save_steps` or `save_seconds`.
     `kernels` says who computes the recurrent layers: torch's own, or the fused ones of model/kernels.py.
     """
 
@@ -36,6 +37,8 @@ class TrainConfig:
     precision: Precision = "fp32"
     kernels: Kernels = "torch"
     seed: int = 1
+    save_steps: int | None = None
+    save_seconds: float | None = 300.0
 
     def __post_init__(self) -> None:
         if self.open_ended and self.patience is None:
@@ -48,6 +51,7 @@ class TrainConfig:
             ("validations", self.validations, 1, 10_000),
             ("validation-tokens", self.validation_tokens, 1, 10**12),
             ("seed", self.seed, 0, 2**63 - 1),
+            ("save-every", self.save_steps, 1, 10**12),
         ):
             if value is not None and (type(value) is not int or not low <= value <= high):
                 raise ConfigError(f"{field} is {value}", hint=f"it is a whole number from {low} to {high:,}")
@@ -57,6 +61,7 @@ class TrainConfig:
             ("weight-decay", self.weight_decay, False, 100.0),
             ("gradient-clip", self.gradient_clip, True, math.inf),
             ("warmup", self.warmup, False, 1.0),
+            ("save-every", self.save_seconds, True, math.inf),
         ):
             if number is not None and not (0.0 <= number < below and (number > 0.0 or not positive)):
                 at_least = "more than 0" if positive else "at least 0"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator
 from torch import Tensor
 
 from rnncli.model.language_model import LanguageModel
-from rnncli.reports import Evaluated, Noted, Score, Stepped
+from rnncli.reports import Evaluated, Noted, Savepoint, Score, Stepped
 from rnncli.text.lanes import Windows
 from rnncli.training.config import TrainConfig
 from rnncli.training.distributed import ALONE, Ranks
@@ -43,8 +43,10 @@ def train(
     clock: Clock = time.monotonic,
     ranks: Ranks = ALONE,
     reserve_seconds: float = 0.0,
-) -> Generator[Stepped | Evaluated | Noted]:
+) -> Generator[Stepped | Evaluated | Noted | Savepoint]:
     """Go on with `run` until its budget or its patience is used up; after the last step comes an Evaluated.
+
+    An Evaluated or a Savepoint is where the run should be saved.
 
     `validate` scores the held-out part; `validation_seconds` is a first guess at how long that
     takes, so that a time budget has room for the last one. `reserve_seconds` of it are for what comes
@@ -67,12 +69,13 @@ def _train(
     clock: Clock,
     ranks: Ranks,
     reserve_seconds: float,
-) -> Generator[Stepped | Evaluated | Noted]:
+) -> Generator[Stepped | Evaluated | Noted | Savepoint]:
     began = clock() - run.seconds
     kept_seconds = validation_seconds + reserve_seconds
     # A larger budget than before moves the validations apart.
     run.validations = min(run.validations, _due(run, windows, config, kept_seconds))
     since_report, since_validation = _Meter(clock()), _Meter(clock())
+    saved = clock()
     while True:
         run.seconds = ranks.number(lambda: clock() - began)
         if math.isnan(run.seconds):
@@ -96,6 +99,7 @@ def _train(
                     return
                 yield lower_the_rate(run, config)
             since_report, since_validation = _Meter(clock()), _Meter(clock())
+            saved = clock()
         elif progress >= 1.0:
             return
         else:
@@ -111,12 +115,21 @@ def _train(
                 progress = _progress(run, config, kept_seconds)
                 yield _stepped(run, windows, config, since_report, clock(), progress, rate, step)
                 since_report = _Meter(clock())
+            if ranks.leads and _save_is_due(run, config, clock() - saved):
+                run.seconds = clock() - began
+                yield Savepoint(run.step)
+                saved = clock()
 
 
 def resume_with(run: Run, config: TrainConfig) -> None:
     """Prepare `run` for a budget other than it had: the rate rises again, from where it now belongs."""
     run.warm_from = _progress(run, config, 0.0)
     run.validations_since_best = 0
+
+
+def _save_is_due(run: Run, config: TrainConfig, seconds: float) -> bool:
+    by_steps = config.save_steps is not None and run.step % config.save_steps == 0
+    return by_steps or (config.save_seconds is not None and seconds >= config.save_seconds)
 
 
 class _Meter:
@@ -190,7 +203,8 @@ def _due(run: Run, windows: Windows, config: TrainConfig, kept_seconds: float) -
 def _keep_best(run: Run, score: Score) -> bool:
     """Whether these weights are kept. Ruined ones never are: a run would go back to them."""
     known = run.best.score if run.best else None
-    if diverged(run, score) or (known and score.nats >= known.nats):
+    again = run.best is not None and run.best.step == run.step  # gone back to before it
+    if diverged(run, score) or (known and score.nats >= known.nats and not again):
         run.validations_since_best += 1
         return False
     run.best = Best(score, run.step, weights_of(run.model))

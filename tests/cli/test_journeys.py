@@ -2,12 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rnncli.errors import StorageError
 from rnncli.storage.model_dir import ModelDir
-from rnncli.training.step import Best
 from tests.cli.conftest import TINY, Command
 
 SCORE_KEYS = {
@@ -66,6 +66,9 @@ def test_without_options_the_plan_is_shown_and_kept(rnncli: Command, rhyme: Path
         "checkpoints",
         "config.json",
         "corpus.tok",
+        "lines.safetensors",
+        "lock",
+        "manifest.json",
         "metrics.jsonl",
         "model.safetensors",
         "tokenizer.json",
@@ -209,16 +212,21 @@ def test_quiet_shows_nothing_but_the_result(rnncli: Command, rhyme: Path) -> Non
 def test_a_save_that_fails_on_the_way_is_said_and_the_training_goes_on(
     rnncli: Command, rhyme: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self: ModelDir, best: Best) -> None:
-        raise StorageError("cannot write models/x/model.safetensors: No space left", hint="check the space")
+    real, calls = ModelDir.save_checkpoint, []
 
-    real = ModelDir.save_weights
-    monkeypatch.setattr(ModelDir, "save_weights", full)
+    def full(self: ModelDir, *rest: Any) -> None:
+        if calls:
+            raise StorageError(
+                "cannot write models/x/model.safetensors: No space left", hint="check the space"
+            )
+        calls.append(real(self, *rest))
+
+    monkeypatch.setattr(ModelDir, "save_checkpoint", full)
     ran = rnncli("train", rhyme, "--name", "x", *TINY)
     assert "No space left; check the space; the training goes on" in ran.err
     assert ran.code == 1, "the last save fails loudly"
     assert "error: cannot write models/x/model.safetensors" in ran.err
-    monkeypatch.setattr(ModelDir, "save_weights", real)
+    monkeypatch.setattr(ModelDir, "save_checkpoint", real)
     assert rnncli("train", "--resume", "x", "--steps", "8").code == 0
     assert rnncli("eval", "-m", "x").code == 0
 

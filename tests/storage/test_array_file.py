@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rnncli import atomic
 from rnncli.errors import ModelError, StorageError
-from rnncli.storage.array_file import Array, check_arrays, read_arrays, write_arrays
+from rnncli.storage.array_file import Array, check_arrays, packed, read_arrays
 
 TENSORS = {
     "a": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -21,7 +22,7 @@ FACTS = {"step": 7, "score": None}
 @pytest.fixture
 def file(own_folder: Path) -> Path:
     path = own_folder / "weights.safetensors"
-    write_arrays(path, TENSORS, FACTS)
+    path.write_bytes(packed(TENSORS, FACTS))
     return path
 
 
@@ -53,7 +54,7 @@ def test_every_truncation_is_noticed(file: Path) -> None:
 
 
 def test_weights_that_are_not_finite_are_refused(own_folder: Path) -> None:
-    write_arrays(own_folder / "w", {"a": np.array([1.0, np.nan], np.float32)}, {})
+    (own_folder / "w").write_bytes(packed({"a": np.array([1.0, np.nan], np.float32)}, {}))
     with pytest.raises(ModelError, match="a holds numbers that are not finite"):
         read_arrays(own_folder / "w")
 
@@ -86,14 +87,14 @@ def test_a_failed_write_leaves_the_old_file(file: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StorageError, match=r"weights\.safetensors: No space left"):
-        write_arrays(file, TENSORS, {"step": 8})
+        atomic.write_file(file, packed(TENSORS, {"step": 8}))
     assert file.read_bytes() == before
 
 
 def test_files_get_the_modes_that_the_umask_leaves(own_folder: Path) -> None:
     before = os.umask(0o022)
     try:
-        write_arrays(own_folder / "w", TENSORS, FACTS)
+        atomic.write_file(own_folder / "w", packed(TENSORS, FACTS))
     finally:
         os.umask(before)
     assert (own_folder / "w").stat().st_mode & 0o777 == 0o644

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from rnncli.errors import CorpusError, ModelError
 from rnncli.model.config import ModelConfig
+from rnncli.storage.checkpoint import packed_run
 from rnncli.storage.model_dir import ModelDir
 from rnncli.text.building import build
 from rnncli.text.config import ReadConfig, TextConfig
@@ -15,9 +17,11 @@ from rnncli.text.corpus import Corpus
 from rnncli.text.store import TokenStore
 from rnncli.text.tokenizers import Tokenizer, fingerprint
 from rnncli.training.config import TrainConfig
+from rnncli.training.step import Run
 
 MODEL = ModelConfig(vocab_size=6, hidden_size=6, embedding_size=4)
 TRAINING = TrainConfig(steps=5, batch_size=2, bptt=4)
+RUN = packed_run(Run.new(MODEL, TRAINING, torch.device("cpu")))
 
 
 def store_in(
@@ -31,7 +35,7 @@ def store_in(
 
 def test_nothing_has_the_name_of_the_model_until_the_draft_is_finished() -> None:
     with ModelDir.new("x") as draft:
-        draft.describe(MODEL, TRAINING, store_in(draft.corpus_folder()), [])
+        draft.describe(MODEL, TRAINING, store_in(draft.corpus_folder()), [], 0, RUN, None)
         assert not Path("models/x").exists()
         assert ModelDir.all() == []
     assert [folder.path.name for folder in ModelDir.all()] == ["x"]
@@ -39,6 +43,8 @@ def test_nothing_has_the_name_of_the_model_until_the_draft_is_finished() -> None
         "checkpoints",
         "config.json",
         "corpus.tok",
+        "lines.safetensors",
+        "manifest.json",
         "tokenizer.json",
     ]
     assert [path.name for path in Path("models").iterdir()] == ["x"]
@@ -48,7 +54,7 @@ def test_nothing_has_the_name_of_the_model_until_the_draft_is_finished() -> None
 def test_an_error_leaves_nothing_of_a_draft(error: BaseException) -> None:
     def fill() -> None:
         with ModelDir.new("x") as draft:
-            draft.describe(MODEL, TRAINING, store_in(draft.corpus_folder()), [])
+            draft.describe(MODEL, TRAINING, store_in(draft.corpus_folder()), [], 0, RUN, None)
             raise error
 
     with pytest.raises(type(error)):
@@ -68,16 +74,16 @@ def test_what_a_killed_process_left_is_no_model_and_does_not_stand_in_the_way() 
     Path("models/.partial-x/config.json").write_text("{}")
     assert ModelDir.all() == []
     with ModelDir.new("x") as draft:
-        draft.describe(MODEL, TRAINING, store_in(draft.corpus_folder()), [])
+        draft.describe(MODEL, TRAINING, store_in(draft.corpus_folder()), [], 0, RUN, None)
     assert [path.name for path in Path("models").iterdir()] == ["x"]
 
 
 def test_the_record_names_text_tokens_and_unit() -> None:
     with ModelDir.new("x") as draft:
         store = store_in(draft.corpus_folder(), TextConfig(unit="line"))
-        draft.describe(MODEL, TRAINING, store, [])
+        draft.describe(MODEL, TRAINING, store, [], 0, RUN, None)
     record = json.loads(Path("models/x/config.json").read_text())
-    assert record["format_version"] == 3
+    assert record["format_version"] == 4
     assert record["stores"] == []
     assert record["unit"] == "line"
     assert record["level"] == "char"
@@ -93,7 +99,7 @@ def test_stores_elsewhere_are_named_by_their_full_paths_and_joined_in_order(own_
     second = store_in(own_folder / "b.tok", tokenizer=first.tokenizer)
     joined = TokenStore.joined([first, second])
     with ModelDir.new("x") as draft:
-        draft.describe(MODEL, TRAINING, joined, [Path("a.tok"), Path("b.tok")])
+        draft.describe(MODEL, TRAINING, joined, [Path("a.tok"), Path("b.tok")], 0, RUN, None)
     record = draft.model_dir.record()
     assert record.stores == (str(own_folder / "a.tok"), str(own_folder / "b.tok"))
     again = draft.model_dir.corpus()
@@ -104,7 +110,7 @@ def test_stores_elsewhere_are_named_by_their_full_paths_and_joined_in_order(own_
 def test_a_store_that_is_gone_is_an_error_that_names_it(own_folder: Path) -> None:
     store = store_in(own_folder / "a.tok")
     with ModelDir.new("x") as draft:
-        draft.describe(MODEL, TRAINING, store, [Path("a.tok")])
+        draft.describe(MODEL, TRAINING, store, [Path("a.tok")], 0, RUN, None)
     (own_folder / "a.tok").rename(own_folder / "elsewhere")
     with pytest.raises(CorpusError, match=r"a\.tok is not a whole token store"):
         draft.model_dir.corpus()

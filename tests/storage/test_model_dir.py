@@ -11,15 +11,17 @@ import torch
 from rnncli.errors import ConfigError, CorpusError, ModelError
 from rnncli.model.config import ModelConfig
 from rnncli.reports import Evaluated, Score
+from rnncli.storage.checkpoint import packed_run
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.record import Status, free_name
-from rnncli.storage.runs import as_weights, load_best, load_model, load_run, save_run
+from rnncli.storage.runs import load_best, load_model, load_run, save_run
 from rnncli.text.building import build
 from rnncli.text.config import ReadConfig, TextConfig
 from rnncli.text.corpus import Corpus
 from rnncli.text.store import TokenStore
 from rnncli.training.config import TrainConfig
 from rnncli.training.step import Best, Run, weights_of
+from tests.conftest import signed
 
 CPU = torch.device("cpu")
 MODEL = ModelConfig(vocab_size=6, hidden_size=6, embedding_size=4)  # a b c d, line end, <unk>
@@ -34,14 +36,17 @@ def tiny_store(folder: Path, config: TextConfig | None = None) -> TokenStore:
 
 def made(name: str, status: Status = "finished") -> ModelDir:
     with ModelDir.new(name) as draft:
-        draft.describe(MODEL, TRAINING, tiny_store(draft.corpus_folder()), [])
+        run = Run.new(MODEL, TRAINING, CPU)
+        draft.describe(MODEL, TRAINING, tiny_store(draft.corpus_folder()), [], 0, packed_run(run), None)
     folder = draft.model_dir
-    run = Run.new(MODEL, TRAINING, CPU)
     run.step = 3
     run.best = Best(Score(10.0, 5, 1, 5, 5), 2, weights_of(run.model))
-    folder.save_weights(as_weights(run.best))
-    save_run(folder, run, status)
+    save_run(folder, run, status, new_best=True)
     return folder
+
+
+def unsaid(message: str) -> None:
+    raise AssertionError(message)
 
 
 def test_a_model_comes_back_with_its_weights_and_its_score() -> None:
@@ -133,12 +138,12 @@ def test_a_second_model_of_a_text_gets_a_number() -> None:
 
 def test_two_checkpoints_are_kept_and_the_newest_is_read() -> None:
     folder = made("x")
-    run = load_run(folder, TRAINING, CPU)
-    for run.step in (20, 100, 9):
-        save_run(folder, run, "training")
+    run = load_run(folder, TRAINING, CPU, unsaid)
+    for run.step in (20, 100):
+        save_run(folder, run, "training", new_best=False)
     names = sorted(path.name for path in Path("models/x/checkpoints").iterdir())
     assert names == ["step-100.safetensors", "step-20.safetensors"]
-    assert load_run(folder, TRAINING, CPU).step == 100
+    assert load_run(folder, TRAINING, CPU, unsaid).step == 100
 
 
 def test_a_store_elsewhere_is_not_copied_and_a_changed_one_is_noticed(own_folder: Path) -> None:
@@ -146,7 +151,8 @@ def test_a_store_elsewhere_is_not_copied_and_a_changed_one_is_noticed(own_folder
     path.mkdir()
     store = tiny_store(path)
     with ModelDir.new("x") as draft:
-        draft.describe(MODEL, TRAINING, store, [path])
+        run = packed_run(Run.new(MODEL, TRAINING, CPU))
+        draft.describe(MODEL, TRAINING, store, [path], 0, run, None)
     folder = draft.model_dir
     assert not Path("models/x/corpus.tok").exists()
     assert np.array_equal(folder.corpus().valid.ids, store.valid.ids)
@@ -162,6 +168,7 @@ def rewrite(change: Callable[[dict[str, object]], object]) -> None:
     record = json.loads(path.read_text())
     change(record)
     path.write_text(json.dumps(record))
+    signed(path.parent)
 
 
 def a_newer_format(record: dict[str, object]) -> None:
@@ -239,13 +246,15 @@ def test_a_record_that_does_not_fit_is_refused(
 def test_a_damaged_record_is_refused(content: bytes) -> None:
     made("x")
     Path("models/x/config.json").write_bytes(content)
-    with pytest.raises(ModelError):
+    signed(Path("models/x"))
+    with pytest.raises(ModelError, match=r"config\.json"):
         ModelDir.find("x").record()
 
 
 def test_the_tokenizer_of_another_model_is_refused() -> None:
     folder = made("x")
     Path("models/x/tokenizer.json").write_text('{"level": "char", "symbols": "abcxyz"}')
+    signed(Path("models/x"))
     with pytest.raises(ModelError, match="another model"):
         folder.tokenizer()
 

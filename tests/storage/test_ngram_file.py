@@ -8,8 +8,8 @@ import pytest
 from rnncli.errors import ModelError
 from rnncli.model.mixture import Mixture
 from rnncli.model.ngram import Ngram, fit
-from rnncli.storage.array_file import read_arrays, write_arrays
-from rnncli.storage.ngram_file import read_ngram, write_ngram
+from rnncli.storage.array_file import packed, read_arrays
+from rnncli.storage.ngram_file import packed_ngram, read_ngram
 
 V = 7
 NGRAM: Ngram = fit(np.random.default_rng(0).integers(0, V, 500), 4, V)
@@ -19,7 +19,7 @@ MIXTURE = Mixture(np.array([0.5, 1.0]), np.full((4, 3), 0.25))
 @pytest.mark.parametrize("order", [1, 2, 4])
 def test_what_was_written_comes_back(own_folder: Path, order: int) -> None:
     written = fit(np.random.default_rng(0).integers(0, V, 500), order, V)
-    write_ngram(own_folder / "n", written, MIXTURE)
+    (own_folder / "n").write_bytes(packed_ngram(written, MIXTURE))
     ngram, mixture = read_ngram(own_folder / "n", V)
     ids = np.random.default_rng(1).integers(0, V, 200)
     assert ngram.order == order
@@ -29,7 +29,7 @@ def test_what_was_written_comes_back(own_folder: Path, order: int) -> None:
 
 
 def test_another_vocabulary_is_refused(own_folder: Path) -> None:
-    write_ngram(own_folder / "n", NGRAM, MIXTURE)
+    (own_folder / "n").write_bytes(packed_ngram(NGRAM, MIXTURE))
     with pytest.raises(ModelError, match="not an n-gram of 8 symbols"):
         read_ngram(own_folder / "n", V + 1)
 
@@ -55,12 +55,12 @@ def test_another_vocabulary_is_refused(own_folder: Path) -> None:
     ids=str,
 )
 def test_arrays_that_do_not_belong_together_are_refused(own_folder: Path, name: str, changed: object) -> None:
-    write_ngram(own_folder / "n", NGRAM, MIXTURE)
+    (own_folder / "n").write_bytes(packed_ngram(NGRAM, MIXTURE))
     tensors, facts = read_arrays(own_folder / "n")
     if changed is None:
         del tensors[name]
     else:
         tensors[name] = np.asarray(changed)
-    write_arrays(own_folder / "n", tensors, facts)
+    (own_folder / "n").write_bytes(packed(tensors, facts))
     with pytest.raises(ModelError):
         read_ngram(own_folder / "n", V)

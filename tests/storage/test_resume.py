@@ -11,7 +11,7 @@ from rnncli.errors import ModelError
 from rnncli.model.config import Cell, ModelConfig
 from rnncli.model.language_model import LanguageModel
 from rnncli.reports import Score
-from rnncli.storage.checkpoint import read_run, write_run
+from rnncli.storage.checkpoint import packed_run, read_run
 from rnncli.text.lanes import Lanes, Windows
 from rnncli.text.lines import Lines, line_starts
 from rnncli.training.config import TrainConfig
@@ -47,7 +47,7 @@ def test_a_resumed_run_ends_with_the_same_bits(
         if report.step >= stop:
             break
     path = own_folder / "run.safetensors"
-    write_run(path, stopped)
+    path.write_bytes(packed_run(stopped))
     resumed = read_run(path, model, CONFIG, CPU, stopped.best)
     assert resumed.step == stop
     list(train(resumed, windows, CONFIG, score))
@@ -60,14 +60,14 @@ def test_a_resumed_run_ends_with_the_same_bits(
 
 def test_a_run_can_be_written_before_its_first_step(own_folder: Path) -> None:
     run = Run.new(MODEL, CONFIG, CPU)
-    write_run(own_folder / "run", run)
+    (own_folder / "run").write_bytes(packed_run(run))
     assert read_run(own_folder / "run", MODEL, CONFIG, CPU, None).step == 0
 
 
 def test_a_run_of_other_shapes_is_refused(own_folder: Path) -> None:
     run = Run.new(MODEL, CONFIG, CPU)
     train_step(run, LANES[0], CONFIG, 0.01)
-    write_run(own_folder / "run", run)
+    (own_folder / "run").write_bytes(packed_run(run))
     with pytest.raises(ModelError, match="embedding"):
         read_run(own_folder / "run", replace(MODEL, embedding_size=7), CONFIG, CPU, None)
     with pytest.raises(ModelError, match=r"state\.0\.1"):

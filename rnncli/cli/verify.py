@@ -1,0 +1,39 @@
+"""`rnncli verify`: whether a model folder is what was written."""
+
+from typing import Annotated
+
+import typer
+
+from rnncli.cli import options
+
+
+def verify(
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[MODEL]",
+            envvar="RNNCLI_MODEL",
+            help="A model under models/ or a folder; without it, the newest finished one.",
+        ),
+    ] = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    config: options.Settings = None,
+) -> None:
+    """Check every file of a model against its manifest; ends with 1 where anything is wrong.
+
+    Example: rnncli verify novel
+    """
+    from rnncli.console import terminal
+    from rnncli.storage.model_dir import ModelDir
+
+    note = terminal.notes(quiet)
+    folder = ModelDir.find(model)
+    note(f"model {folder.path}")
+    wrong = folder.wrong()
+    if json:
+        terminal.print_json({"model": folder.path.name, "wrong": wrong})
+    else:
+        terminal.print_lines(wrong or [f"every file of {folder.path} is what was written"])
+    if wrong:
+        raise typer.Exit(1)
