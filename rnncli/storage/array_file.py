@@ -20,13 +20,15 @@ from rnncli.errors import ModelError
 from rnncli.storage.safe_load import DAMAGED, parse_json, read_file
 
 Array = npt.NDArray[Any]
+_KEY = "rnncli"
 
 
 def packed(arrays: Mapping[str, Array], facts: dict[str, Any]) -> bytes:
     """The content of a file; `facts` is a JSON object."""
     plain = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     text = json.dumps(facts, allow_nan=False)
-    return save(plain, {"facts": text, "sha256": _digest(plain, text)})
+    # One key: of several, safetensors does not always write the same first, and equal files would differ.
+    return save(plain, {_KEY: json.dumps({"facts": text, "sha256": _digest(plain, text)})})
 
 
 def read_arrays(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -66,6 +68,8 @@ def _metadata(path: Path, content: bytes) -> dict[str, str]:
     length = int.from_bytes(content[:8], "little")
     header = parse_json(content[8 : 8 + length], path)
     metadata = header.get("__metadata__")
+    if isinstance(metadata, dict) and isinstance(metadata.get(_KEY), str):  # not before format 4
+        metadata = parse_json(metadata[_KEY].encode(), path)
     if not isinstance(metadata, dict) or not all(
         isinstance(metadata.get(key), str) for key in ("facts", "sha256")
     ):

@@ -1,6 +1,8 @@
 """A file of tensors is what was written, or an error: never something in between."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,16 @@ def file(own_folder: Path) -> Path:
     path = own_folder / "weights.safetensors"
     path.write_bytes(packed(TENSORS, FACTS))
     return path
+
+
+def test_equal_arrays_are_equal_files() -> None:
+    """Also from processes that have nothing else in common."""
+    program = (
+        "import sys, numpy; from rnncli.storage.array_file import packed\n"
+        "sys.stdout.buffer.write(packed({name: numpy.arange(3.0) for name in 'abcdef'}, {'x': 1, 'y': 2}))"
+    )
+    run = [sys.executable, "-c", program]
+    assert len({subprocess.run(run, capture_output=True, check=True).stdout for _ in range(6)}) == 1
 
 
 def test_tensors_and_facts_come_back(file: Path) -> None:

@@ -1,0 +1,485 @@
+"""Hostile strings through every command on a terminal: they are shown as they read, and none is obeyed."""
+
+import io
+import json
+import os
+import random
+import re
+import shutil
+import string
+import sys
+import termios
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+
+from rnncli.cli.app import app
+from rnncli.errors import ModelError
+from rnncli.storage.array_file import packed
+from rnncli.storage.manifest import Entry, Manifest
+from rnncli.storage.model_dir import ModelDir
+from tests.faults.conftest import SHAPE, TEXT, ended, forked
+
+# Half a character, the last, is what does not decode. Of ESC the sequences that rnncli sends itself are none.
+FOREIGN = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+# So wide that hardly any markup is cut in two by the end of a line.
+ROWS, COLUMNS = 50, 20_000
+ENVIRONMENT = {
+    "LANG": "C.UTF-8",
+    "TERM": "xterm",
+    "COLUMNS": str(COLUMNS),
+    "LINES": str(ROWS),
+    "OMP_NUM_THREADS": "1",
+}
+STEPS = ("--steps", "2", *SHAPE)
+# As many stand together in one argument or one cell: more are too long for an argument.
+TOGETHER = 2500
+
+WORDS = ("the", "rain", "lamp", "is", "Straße", "雨", "下雨了", "学而时习之", "\N{GRINNING FACE}", "a\u200db")
+MARKUP = (
+    *("[bold]", "[red]x[/red]", "[/]", "[/nope]", "[reverse", "[link=x:y]z[/link]", "[@click=f]z[/]"),
+    *(":smiley:", ":warning:", "[#ff0000]"),
+)
+LIVE = (
+    # CSI: colours, clearing, the cursor, the other screen, questions that a terminal answers by typing
+    *("\x1b[91m", "\x1b[38;5;9m", "\x1b[8m", "\x1b[3J", "\x1b[7;7H", "\x1b[?1049h", "\x1b[6n", "\x1b[21t"),
+    # OSC: the clipboard, a title, a link, notifications, a file; with either end
+    *("\x1b]52;c;aGk=\x07", "\x1b]52;c;aGk=\x1b\\", "\x1b]0;title\x07", "\x1b]2;title\x1b\\"),
+    *("\x1b]8;;x:y\x1b\\link\x1b]8;;\x1b\\", "\x1b]777;notify;a;b\x07", "\x1b]1337;File=inline=1:aGk=\x07"),
+    # DCS, PM, APC, a reset, another alphabet, and an ESC that waits for what follows
+    *("\x1bP$qm\x1b\\", "\x1bP+q544e\x1b\\", "\x1b^x\x1b\\", "\x1b_Gx\x1b\\", "\x1bc", "\x1b(0", "\x1b"),
+    # the same without an ESC
+    *("\x9b91m", "\x9d52;c;aGk=\x9c", "\x90$qm\x9c", "\x9b3J"),
+    *(chr(point) for point in (*range(9), *range(11, 32), *range(0x7F, 0xA0))),
+    *(chr(point) for point in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))),
+    *("\b\b\brm", "x\rerror: no", "\x7f\x7f"),
+)
+LEVELS = ("word", "char", "subword", "byte")
+UNDECODABLE = os.fsdecode(b"\x9b\xff")
+
+
+def commands(named: str) -> list[str]:
+    return named.strip().replace("\n", "|").split("|")
+
+
+# With a value that is named where it is wrong.
+VALUES = commands("""
+{}|--{}|info c {}|info {}|verify {}|score --{}
+tokenize {}|tokenize @{}|tokenize text.txt --encoding={}|tokenize text.txt --errors={}
+tokenize text.txt --newlines={}|tokenize text.txt --level={}|tokenize text.txt --subword-kind={}
+tokenize text.txt --tokenizer={}|tokenize text.txt --unit={}|tokenize text.txt --split={}
+tokenize text.txt --valid={}|tokenize text.txt --config={}|tokenize text.txt -o {}/x
+train {}|train text.txt --name={}|train --resume={}|train text.txt --from={}|train text.txt --cell={}
+train text.txt --nonlinearity={}|train text.txt --precision={}|train text.txt --kernels={}
+train text.txt --device={}|train text.txt --time={}|train text.txt --epochs={}|train text.txt --steps={}
+train text.txt --progress={}|train text.txt --save-every={}
+ngram {}|ngram c --from-arpa={}|ngram c --arpa={}/x|ngram c --device={}
+eval {}|eval -m {}|eval text.txt -m c -m {}|eval --part={}|eval --by={}|eval --reset={}
+score {}|score -m {}|score text.txt --format={}|score text.txt --unit={}|score text.txt --columns={}
+score text.txt --base={}|score text.txt --html={}/x
+rescore {}|rescore list.txt --weights={}|rescore list.txt --scores={}|rescore list.txt --format={}
+rescore list.txt --dev={} --reference=list.txt|rescore list.txt --unit={}
+generate -m {}|generate --match=({}|generate --format={}|generate --device={}
+complete -m {}|complete --unit={}|complete --device={}|memorized {}|memorized -m {}
+""")
+# Of these it is said only that they are no numbers, or that they are settled.
+UNNAMED_VALUES = commands("""
+tokenize text.txt --workers={}|train text.txt --dropout={}|train t.tok --level={}|ngram c --order={}
+eval --streams={}|score text.txt --top={}|generate --temperature={}|generate --template={{}
+memorized --least={}
+""")
+# With the name of a text, of a model `.m`, and of what cannot be read.
+NAMES = commands("""
+tokenize {} --report -o {}.tok|tokenize {} --json -o {}.2|tokenize {} -o {}.tok
+tokenize {} -o {}.tok --level word|tokenize {}.bin|tokenize {}.empty
+train {} --name b --progress bar|train {}.tok --name p --progress plain --json
+train {} --from {}.m --name f --progress plain|train --resume {}.m|train --resume {}.m --steps +1
+train --resume {}.m --steps +1 --progress plain|train --resume {}.m --steps +1 --json
+eval {}|eval {}.bin|eval {} --json|eval {} -m {}.m -m c|eval -m {}.m --json
+score {} --format srilm|score {}.bin|score {} --pairs|score {} -m {}.m --top 1
+memorized {}|memorized -m {}.m -l 50|rescore {}|rescore list.txt -m {}.m|generate --config {}
+ngram c --from-arpa {}|ngram {}.m --order 2 --json|generate -m {}.m -l 9|complete -m {}.m a
+info {}.m|info {}.m --json|verify {}.m|verify {}.m --json
+""")
+UNNAMED_NAMES = commands("""
+score {}.empty|score {} --unit line --html {}.html|ngram c --arpa {}.arpa
+tokenize {} --encode --tokenizer {}.m
+""")
+# With a text, n-best lists and pairs of hostile lines, which stand in the output as they are.
+LINES = commands("""
+score text --unit line|score text --format jsonl|score text --format srilm|score text --top 10000
+score lists --format kaldi|rescore lists|rescore lists --all|rescore lists --format nbest
+rescore lists --dev lists --reference said
+""")
+# Tokens, a part, a table that is cut, or what the model makes of them.
+PARTS_OF_LINES = commands("""
+eval text|eval text --by line|eval text --reset line --by position|eval --by frequency|eval --adapt --json
+score text|score text --unit character|score text --unit word --columns rank,entropy,entropy-reduction,oov
+score text --format minicons|score text --format neural-complexity|score text --format kenlm
+score pairs --pairs|score lists --format nbest|generate -l 300 --temperature 3|generate --beam 3 -l 40
+generate -n 9 -l 99 --temperature 3|generate -n 9 -l 99 --temperature 3 --format jsonl
+generate --enumerate 3 -l 20|complete --unit token -n 50|complete --unit word|complete --unit line -l 20
+memorized text|memorized -l 200|info --gradients|ngram --order 3|verify
+tokenize text --encode --tokenizer {}|tokenize ids.{} --decode --tokenizer {}
+""")
+# What a file says, the command that reads it, and whether what it says is named.
+FILES = (
+    ("{toml} = 1", "generate --config file", True),
+    ("prompt = {toml}", "generate --config file --help", True),
+    ("format = {toml}", "generate --config file", True),
+    ("{}", "generate --config file", False),
+    ("{}", "tokenize @file", True),
+    ("{}", "score file --pairs", False),
+    ("{}", "eval file", False),
+    ("0 {word}", "tokenize file --decode --tokenizer c", False),
+    ("{word} x", "rescore file", True),
+    ("{word}-1 x\n{word}-1 y", "rescore file", True),
+    ("{word}-1 x", "rescore file --scores costs.txt", True),
+    ("{word}-1 x", "rescore list.txt --dev file --reference said.txt", True),
+    ("a-1 1\na-2 {}", "rescore list.txt --scores file", True),
+    ("a x\n{word} x", "rescore list.txt --dev list.txt --reference file", True),
+    ("\\data\\\n\\1-grams:\n{}\n", "ngram c --from-arpa file", False),
+)
+# What a stranger wrote into a model: a file, where in its JSON, the command, and whether it is named.
+STRANGE = (
+    *(
+        ("config.json", key, "info m", True)
+        for key in ("corpus", "level", "status", "unit", "format_version")
+    ),
+    *(("config.json", key, "info m", True) for key in ("{}", "model/{}", "training/{}", "seconds")),
+    *(
+        ("config.json", key, "info m", True)
+        for key in ("model/cell", "model/hidden_size", "training/precision")
+    ),
+    *(
+        ("config.json", key, "info m", False)
+        for key in ("saved_at", "corpus_sha256", "step", "model/dropout")
+    ),
+    ("config.json", "corpus", "info m --json", True),
+    ("config.json", "stores", "eval -m m", False),
+    ("tokenizer.json", "level", "generate -m m", True),
+    ("corpus.tok/store.json", "name", "eval -m m", True),
+    ("corpus.tok/store.json", "name", "train --resume m --steps +1", True),
+    ("corpus.tok/store.json", "format_version", "eval -m m", True),
+    ("corpus.tok/store.json", "reading/errors", "eval -m m", True),
+    ("corpus.tok/store.json", "sources/0/{}", "eval -m m", True),
+    ("corpus.tok/store.json", "sources/0/encoding", "train --resume m --steps +1 --progress plain", True),
+)
+
+
+class Home(NamedTuple):
+    """A folder with a text and models of it, and the escape sequences that commands there send."""
+
+    folder: Path
+    own: set[str]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """What every command sends of itself is learned from a text that has nothing to obey."""
+    # What is imported when it is first needed: not in every process that is forked.
+    torch.optim.AdamW([torch.zeros(1, requires_grad=True)])
+    with suppress(ModelError):
+        app(["verify", "nothing"])
+    folder, own = tmp_path_factory.mktemp("home"), set[str]()
+    (folder / "text.txt").write_text(TEXT)
+    (folder / "list.txt").write_text("a-1 the rain\na-2 a lamp\n")
+    for arguments in (
+        ("train", "text.txt", "--name", "c", "--ngram", "2", *STEPS),
+        ("tokenize", "text.txt", "--report", "-o", "t.tok"),
+        ("eval", "--by", "line"),
+        ("eval", "text.txt", "-m", "c", "-m", "c"),
+        ("eval", "text.txt", "--streams", "2"),
+        ("score", "text.txt", "--top", "3"),
+        ("rescore", "list.txt"),
+        ("complete", "the"),
+        ("memorized", "text.txt"),
+        ("info", "--gradients"),
+        ("ngram", "c", "--order", "2"),
+        ("verify",),
+        ("verify", "d"),
+        ("info", "--no-such", "-x"),
+        ("info", "c", "d <e>"),
+        ("generate", "--help"),
+    ):
+        own.update(SEQUENCE.findall(at_a_terminal(folder, *arguments)))
+    own.update(SEQUENCE.findall(at_a_terminal(folder, "generate", "-i", "-l", "9", typed=("the", "/quit"))))
+    assert not any(sequence in live for sequence in own for live in LIVE), "nobody could tell them apart"
+    return Home(folder, own)
+
+
+def at_a_terminal(
+    folder: Path, *arguments: str, typed: Sequence[str] = (), stdin: Path | None = None, **variables: str
+) -> str:
+    """All that a command writes to a terminal; a line is `typed` whenever it asks for one."""
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (ROWS, COLUMNS))
+
+    def there() -> None:
+        assert isinstance(sys.stdout, io.TextIOWrapper)
+        assert isinstance(sys.stderr, io.TextIOWrapper)
+        sys.stdout.reconfigure(line_buffering=True)
+        sys.stderr.reconfigure(line_buffering=True, errors="backslashreplace")
+        os.login_tty(theirs)
+        if stdin is not None:
+            os.dup2(os.open(stdin, os.O_RDONLY), 0)
+        sys.stdin = os.fdopen(0, encoding="utf-8")
+        os.environ.clear()
+        os.environ.update(ENVIRONMENT | variables)
+        os.chdir(folder)
+
+    process = forked(*arguments, output=os.devnull, before=there)
+    os.close(theirs)
+    shown, lines = bytearray(), list(typed)
+    while True:
+        try:
+            shown += os.read(ours, 65_536)
+        except OSError:  # the other end is closed
+            break
+        if lines and shown.endswith(b"> "):
+            os.write(ours, lines.pop(0).encode() + b"\n")
+    os.close(ours)
+    assert ended(process) >= 0, "a signal has ended it"
+    return shown.decode("utf-8", "surrogateescape")
+
+
+class Campaign:
+    """Commands with hostile strings, and what is wrong with what they show."""
+
+    def __init__(self, own: set[str]) -> None:
+        self._own = re.compile("|".join(re.escape(sequence) for sequence in sorted(own, key=len)[::-1]))
+        self._commands = self._foreign_bytes = 0
+        self._wrong: list[str] = []
+
+    def run(self, folder: Path, said: str, *arguments: str, echoed: bool = True, **terminal: Any) -> None:
+        """Where what was `said` is `echoed`, its markup stands in the output of the command as it was."""
+        shown = self._own.sub("", at_a_terminal(folder, *arguments, **terminal))
+        foreign = list(FOREIGN.finditer(shown))
+        self._commands += 1
+        self._foreign_bytes += sum(len(found[0].encode("utf-8", "surrogateescape")) for found in foreign)
+        wrong = [shown[max(found.start() - 40, 0) : found.end() + 10] for found in foreign[:1]]
+        if "Traceback" in shown:
+            wrong.append(shown[shown.index("Traceback") :][-400:])
+        missing = [markup for markup in MARKUP if markup in said and markup not in shown]
+        if echoed and missing:
+            wrong.append(f"without {' '.join(missing)}")
+        self._wrong += [ascii((*(argument[:40] for argument in arguments), what)) for what in wrong]
+
+    def end(self, strings: int, figure: Callable[[str], None]) -> None:
+        figure(f"{strings:,} strings in {self._commands:,} commands: {self._foreign_bytes:,} foreign bytes")
+        assert not self._wrong, "\n".join(self._wrong)
+
+
+def hostile_strings(number: int) -> list[str]:
+    """The same ones every time; each begins with a letter and has something to obey."""
+    rng, found = random.Random(0), []
+    for _ in range(number):
+        pieces = [rng.choice(LIVE), *(rng.choice(rng.choice((WORDS, MARKUP, LIVE))) for _ in range(5))]
+        rng.shuffle(pieces)
+        found.append(rng.choice(string.ascii_letters) + rng.choice(("", " ")).join(pieces))
+    return found
+
+
+def together(strings: Sequence[str]) -> Iterator[str]:
+    """As many at once as an argument can hold."""
+    for first in range(0, len(strings), TOGETHER):
+        yield " ".join(strings[first : first + TOGETHER])
+
+
+def as_argument(said: str) -> str:
+    return said.replace("\0", "") + UNDECODABLE
+
+
+def as_name(said: str) -> str:
+    """Of a file or a folder."""
+    return os.fsdecode(said.translate({0: None, ord("/"): None}).encode()[:120]) + UNDECODABLE
+
+
+def as_toml(said: str) -> str:
+    return (
+        '"'
+        + "".join(character if character.isalnum() else f"\\U{ord(character):08x}" for character in said)
+        + '"'
+    )
+
+
+def as_word(said: str) -> str:
+    """Without white space, some of which are controls."""
+    return "".join(said.split())
+
+
+def test_values_are_shown_and_not_obeyed(
+    home: Home, effort: Callable[[int, int], int], figure: Callable[[str], None]
+) -> None:
+    strings, campaign = hostile_strings(effort(300, 10_000)), Campaign(home.own)
+    for said in map(as_argument, together(strings)):
+        for value in (*VALUES, *UNNAMED_VALUES):
+            # The name of an option ends at an equals sign.
+            given = said.replace("=", "") if "--{}" in value else said
+            arguments = (part.replace("{}", given) for part in value.split(" "))
+            campaign.run(home.folder, given, *arguments, echoed=value in VALUES)
+        campaign.run(home.folder, said, "info", RNNCLI_MODEL=said)
+        campaign.run(home.folder, said, "generate", RNNCLI_GENERATE_FORMAT=said)
+    campaign.end(len(strings), figure)
+
+
+def test_what_files_say_is_shown_and_not_obeyed(
+    home: Home, own_folder: Path, effort: Callable[[int, int], int], figure: Callable[[str], None]
+) -> None:
+    strings, campaign = hostile_strings(effort(300, 10_000)), Campaign(home.own)
+    shutil.copytree(home.folder, own_folder, dirs_exist_ok=True)
+    Path("costs.txt").write_text("a-1 1\na-2 2\n")
+    Path("said.txt").write_text("a x\n")
+    for said in together(strings):
+        shown = {"{}": said, "{toml}": as_toml(said), "{word}": as_word(said)}
+        for content, command, echoed in FILES:
+            for mark, value in shown.items():
+                content = content.replace(mark, value)
+            Path("file").write_bytes(content.encode())
+            campaign.run(own_folder, said, *command.split(" "), echoed=echoed)
+    campaign.end(len(strings), figure)
+
+
+def test_what_strangers_wrote_into_a_model_is_shown_and_not_obeyed(
+    home: Home, own_folder: Path, effort: Callable[[int, int], int], figure: Callable[[str], None]
+) -> None:
+    strings, campaign, folder = hostile_strings(effort(300, 10_000)), Campaign(home.own), Path("models/m")
+    parameters = ModelDir(home.folder / "models/c").record().model.parameters
+
+    def run(said: str, change: Callable[[], object], command: str, echoed: bool = True) -> None:
+        shutil.copytree(home.folder / "models/c", folder)
+        change()
+        campaign.run(own_folder, said, *command.split(" "), echoed=echoed)
+        shutil.rmtree(folder)
+
+    for said in together(strings):
+        for name, place, command, echoed in STRANGE:
+            run(said, partial(rewrite, folder, name, place, said), command, echoed)
+        for name, content, command in (
+            (
+                "model.safetensors",
+                packed({f"A{said}": np.zeros(parameters, np.float32)}, {"step": 1}),
+                "info",
+            ),
+            ("model.safetensors", of_type(said), "info m"),
+            ("checkpoints/step-2.safetensors", packed({f"A{said}": np.zeros(1)}, {}), "train --resume m"),
+        ):
+            run(said, partial(overwrite, folder, name, content), command)
+        run(said, partial(Manifest({said: (Entry(1, said),)}).write, folder), "verify m")
+        for line in (
+            {"report": "evaluated", "step": said, "score": {"nats": said, "tokens": 1}},
+            {"report": "evaluated", "step": 1, "score": said},
+            {"report": said, said: said},
+        ):
+            content = json.dumps(line).encode() + b"\n"
+            for command in ("info m", "train --resume m --steps +1"):
+                run(said, partial(overwrite, folder, "metrics.jsonl", content), command, echoed=False)
+    campaign.end(len(strings), figure)
+
+
+def rewrite(folder: Path, name: str, place: str, said: str) -> None:
+    """Put what is said into a file of a model, by its keys or as one of them."""
+    record = inner = json.loads((folder / name).read_bytes())
+    *outer, last = place.split("/")
+    for key in outer:
+        inner = inner[int(key) if key.isdigit() else key]
+    inner[last.replace("{}", said)] = said
+    overwrite(folder, name, json.dumps(record).encode())
+
+
+def overwrite(folder: Path, name: str, content: bytes) -> None:
+    (folder / name).write_bytes(content)
+    Manifest.of(folder).write(folder)
+
+
+def of_type(said: str) -> bytes:
+    """A safetensors file whose tensor is of a type that is none."""
+    tensor = {"dtype": said, "shape": [1], "data_offsets": [0, 4]}
+    header = json.dumps({"a": tensor, "__metadata__": {"facts": "{}", "sha256": ""}}).encode()
+    return len(header).to_bytes(8, "little") + header + bytes(4)
+
+
+def test_names_are_shown_and_not_obeyed(
+    home: Home, own_folder: Path, effort: Callable[[int, int], int], figure: Callable[[str], None]
+) -> None:
+    strings, campaign = hostile_strings(effort(300, 10_000)), Campaign(home.own)
+    names = list(dict.fromkeys(map(as_name, strings)))
+    for name in names[: effort(1, 10)]:
+        folder = own_folder / f"of {name}"
+        shutil.copytree(home.folder, folder)
+        shutil.copytree(home.folder / "models/c", folder / f"{name}.m")
+        for suffix, content in (("", TEXT.encode()), (".bin", b"\xff" * 99), (".empty", b"")):
+            (folder / f"{name}{suffix}").write_bytes(content)
+        for command in (*NAMES, *UNNAMED_NAMES):
+            arguments = [part.replace("{}", name) for part in command.split(" ")]
+            if "--name" in arguments:
+                arguments += STEPS[:2] if "--from" in arguments else STEPS
+            campaign.run(folder, name, *arguments, echoed=command in NAMES)
+        (folder / name).write_text("another text")
+        campaign.run(folder, name, "train", "--resume", "b", "--steps", "+1")
+    many = own_folder / "many"
+    many.mkdir()
+    for name in names:
+        (many / name).write_text("the rain\n")
+    model = str(home.folder / "models/c")
+    campaign.run(own_folder, " ".join(names), "score", "many", "--format", "srilm", "-m", model)
+    campaign.end(len(names), figure)
+
+
+def test_lines_are_shown_and_not_obeyed(
+    own_folder: Path, home: Home, effort: Callable[[int, int], int], figure: Callable[[str], None]
+) -> None:
+    strings, campaign = hostile_strings(effort(300, 10_000)), Campaign(home.own)
+    said = " ".join(strings)
+    lists = [(f"{as_word(line)}{number}", line) for number, line in enumerate(strings)]
+    pairs = [{"sentence_good": line, "sentence_bad": line[::-1]} for line in strings]
+    for name, lines in (
+        ("text", strings),
+        ("lists", [f"{name}-1 {line}" for name, line in lists]),
+        ("said", [f"{name} {line}" for name, line in lists]),
+        ("pairs", map(json.dumps, pairs)),
+    ):
+        Path(name).write_bytes("".join(line + "\n" for line in lines).encode())
+    campaign.run(own_folder, said, "tokenize", "text", "--report", "-o", "t.tok", echoed=False)
+    campaign.run(own_folder, said, "tokenize", "text", "--report", "--json", echoed=False)
+    levels, every = LEVELS[: effort(2, 4)], effort(2, 1)
+    for level, progress in zip(levels, ("bar", "plain") * 2, strict=False):
+        settings = ("--level", level, "--workers", "1", "--progress", progress, *STEPS)
+        campaign.run(own_folder, said, "train", "text", "--name", level, *settings, echoed=False)
+        size = ModelDir(Path("models", level)).record().model.vocab_size
+        Path(f"ids.{level}").write_text(" ".join(map(str, range(size))))
+    for number, command in enumerate((*LINES, *PARTS_OF_LINES)):
+        for level in levels[number % every :: every]:
+            arguments = command.replace("{}", level).split(" ")
+            campaign.run(own_folder, said, *arguments, echoed=command in LINES, RNNCLI_MODEL=level)
+    turns = ("the", "/again", "/temp [bold]", "/quit")
+    campaign.run(own_folder, "[bold]", "generate", "-i", "-l", "300", typed=turns, RNNCLI_MODEL="word")
+    campaign.end(len(strings), figure)
+
+
+def test_prompts_are_shown_and_not_obeyed(
+    home: Home, own_folder: Path, effort: Callable[[int, int], int], figure: Callable[[str], None]
+) -> None:
+    strings, campaign = hostile_strings(effort(300, 10_000)), Campaign(home.own)
+    prompt = Path("prompt").absolute()
+    run = partial(campaign.run, home.folder)
+    for said in together(strings):
+        prompt.write_bytes(said.encode())
+        given = said.replace("\0", "")
+        run(given, "generate", f"--prompt={given}", "-l", "9")
+        run(given, "generate", f"--prompt={given}", "-l", "9", "-n", "2", "--format", "jsonl")
+        run(given, "generate", f"--prompt={given}", "--beam", "2", "-l", "9")
+        run(said, "generate", "--prompt", "-", "-l", "9", "--match", "a*", stdin=prompt)
+        run(given, "complete", given, echoed=False)
+        run(said, "complete", "-", "--unit", "line", "-l", "9", stdin=prompt, echoed=False)
+    turns = [f"/temp {line}" if number % 5 else line for number, line in enumerate(strings)]
+    prompt.write_bytes("".join(line + "\n" for line in turns).encode())
+    run(" ".join(strings), "generate", "-i", "-l", "3", stdin=prompt)
+    campaign.end(len(strings), figure)
