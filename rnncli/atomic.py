@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -71,7 +72,7 @@ def _lock(partial: Path, path: Path) -> int:
     """Nobody else fills the folder until the descriptor is closed, by whatever end of this process."""
     import fcntl  # noqa: PLC0415 - not everywhere
 
-    descriptor, who = os.open(partial, os.O_RDONLY), ""
+    descriptor = os.open(partial, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.path.samestat(os.fstat(descriptor), partial.stat()):
@@ -80,11 +81,19 @@ def _lock(partial: Path, path: Path) -> int:
     except (BlockingIOError, FileNotFoundError):
         pass
     os.close(descriptor)
-    with suppress(OSError):
-        who = (partial / LOCK).read_text(encoding="utf-8", errors="replace").strip()
     raise StorageError(
-        f"{path} is being made by {who or 'another process'}", hint="wait for it, or choose another name"
+        f"{path} is being made by {_holder(partial)}", hint="wait for it, or choose another name"
     )
+
+
+def _holder(folder: Path) -> str:
+    """Who says that the folder is theirs; they may only be about to."""
+    for _ in range(20):
+        with suppress(OSError):
+            if who := (folder / LOCK).read_text(encoding="utf-8", errors="replace").strip():
+                return who
+        time.sleep(0.05)
+    return "another process"
 
 
 def _empty(folder: Path) -> None:

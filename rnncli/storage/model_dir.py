@@ -15,6 +15,7 @@ models/NAME/
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -46,6 +47,9 @@ _CONFIG, _WEIGHTS, _METRICS, _CARD = "config.json", "model.safetensors", "metric
 _NGRAM, _LINES = "ngram.safetensors", "lines.safetensors"
 _CORPUS, _CHECKPOINTS = "corpus.tok", "checkpoints"
 _KEPT_CHECKPOINTS, _FIRST_WITH_MANIFEST = 2, 4
+
+
+_CHECKPOINT = re.compile(rf"{_CHECKPOINTS}/step-([0-9]{{1,15}})\.safetensors")
 
 
 class Weights(NamedTuple):
@@ -282,9 +286,15 @@ class ModelDir:
         return self._sound(_checkpoint(step))
 
     def checkpoints(self) -> list[int]:
-        """The steps of those that are there, the newest last: never by file time."""
-        found = (self.path / _CHECKPOINTS).glob("step-*.safetensors")
-        return sorted(int(path.stem[5:]) for path in found if path.stem[5:].isdigit())
+        """The steps of those that are there or should be, the newest last: never by file time."""
+        manifest = Manifest.read(self.path)
+        if manifest is None:
+            names = [f"{_CHECKPOINTS}/{path.name}" for path in (self.path / _CHECKPOINTS).glob("*")]
+        else:
+            names = [
+                name for name, entries in manifest.files.items() if None not in entries or self._has(name)
+            ]
+        return sorted(int(found[1]) for name in names if (found := _CHECKPOINT.fullmatch(name)))
 
     def wrong(self) -> list[str]:
         """What is not what was written, a sentence a file; raises ModelError where nobody knows."""

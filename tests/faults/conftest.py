@@ -1,20 +1,27 @@
 """Campaigns of faults: a short form with every test run, the long one by `make faults`, and their figures."""
 
 import os
+import shutil
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from rnncli.__main__ import main
+from rnncli.model import acceleration
 
 TEXT = "the rain is more than the sun;\na lamp was lit, and what was lost\nis what we learned.\n" * 40
 SHAPE = (
     *("--hidden-size", "12", "--embedding-size", "8", "--batch-size", "2", "--bptt", "16"),
     *("--precision", "fp32", "--kernels", "torch", "--dropout", "0.2"),
 )
+# What a training imports on its way, once for all that are forked here.
+torch.optim.AdamW([torch.zeros(1, requires_grad=True)])
+acceleration.missing()
+
 LONG = os.environ.get("RNNCLI_FAULTS") == "long"
 _FIGURES = pytest.StashKey[list[str]]()
 
@@ -49,6 +56,28 @@ def text(own_folder: Path) -> Path:
     path = own_folder / "text.txt"
     path.write_text(TEXT)
     return path
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a text and a finished model of it, models/x: to be copied."""
+    folder = tmp_path_factory.mktemp("trained")
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        Path("text.txt").write_text(TEXT)
+        given = ("--steps", "20", "--save-every", "5", "--validations", "2", "--ngram", "3", *SHAPE)
+        assert ended(forked("train", "text.txt", "--name", "x", *given)) == 0, Path("output").read_text()
+    finally:
+        os.chdir(before)
+    return folder
+
+
+@pytest.fixture
+def model(trained: Path, own_folder: Path) -> Path:
+    """A finished model of 20 steps in the working folder."""
+    shutil.copytree(trained, own_folder, dirs_exist_ok=True)
+    return Path("models/x")
 
 
 def forked(*arguments: str, output: str = "output", before: Callable[[], None] | None = None) -> int:

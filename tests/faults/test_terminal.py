@@ -1,6 +1,5 @@
 """Hostile strings through every command on a terminal: they are shown as they read, and none is obeyed."""
 
-import io
 import json
 import os
 import random
@@ -9,6 +8,7 @@ import shutil
 import string
 import sys
 import termios
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
@@ -19,12 +19,14 @@ import numpy as np
 import pytest
 import torch
 
+from rnncli.__main__ import main
 from rnncli.cli.app import app
 from rnncli.errors import ModelError
 from rnncli.storage.array_file import packed
 from rnncli.storage.manifest import Entry, Manifest
 from rnncli.storage.model_dir import ModelDir
-from tests.faults.conftest import SHAPE, TEXT, ended, forked
+from rnncli.training import loop
+from tests.faults.conftest import SHAPE, TEXT, ended
 
 # Half a character, the last, is what does not decode. Of ESC the sequences that rnncli sends itself are none.
 FOREIGN = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -32,14 +34,13 @@ SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 # So wide that hardly any markup is cut in two by the end of a line.
 ROWS, COLUMNS = 50, 20_000
 ENVIRONMENT = {
-    "LANG": "C.UTF-8",
-    "TERM": "xterm",
-    "COLUMNS": str(COLUMNS),
-    "LINES": str(ROWS),
+    **{"LANG": "C.UTF-8", "TERM": "xterm", "COLUMNS": str(COLUMNS), "LINES": str(ROWS)},
     "OMP_NUM_THREADS": "1",
 }
-STEPS = ("--steps", "2", *SHAPE)
-# As many stand together in one argument or one cell: more are too long for an argument.
+# What a command has ended with.
+MARK = b"<that was all>\r\n"
+TINY = f"--steps 2 {' '.join(SHAPE)}"
+# So many stand together in one argument or one cell: more are too long for an argument.
 TOGETHER = 2500
 
 WORDS = ("the", "rain", "lamp", "is", "Straße", "雨", "下雨了", "学而时习之", "\N{GRINNING FACE}", "a\u200db")
@@ -66,12 +67,12 @@ UNDECODABLE = os.fsdecode(b"\x9b\xff")
 
 
 def commands(named: str) -> list[str]:
-    return named.strip().replace("\n", "|").split("|")
+    return named.strip().replace("{tiny}", TINY).replace("\n", "|").split("|")
 
 
 # With a value that is named where it is wrong.
 VALUES = commands("""
-{}|--{}|info c {}|info {}|verify {}|score --{}
+{}|info c {}|info {}|verify {}
 tokenize {}|tokenize @{}|tokenize text.txt --encoding={}|tokenize text.txt --errors={}
 tokenize text.txt --newlines={}|tokenize text.txt --level={}|tokenize text.txt --subword-kind={}
 tokenize text.txt --tokenizer={}|tokenize text.txt --unit={}|tokenize text.txt --split={}
@@ -99,18 +100,25 @@ memorized --least={}
 NAMES = commands("""
 tokenize {} --report -o {}.tok|tokenize {} --json -o {}.2|tokenize {} -o {}.tok
 tokenize {} -o {}.tok --level word|tokenize {}.bin|tokenize {}.empty
-train {} --name b --progress bar|train {}.tok --name p --progress plain --json
-train {} --from {}.m --name f --progress plain|train --resume {}.m|train --resume {}.m --steps +1
-train --resume {}.m --steps +1 --progress plain|train --resume {}.m --steps +1 --json
-eval {}|eval {}.bin|eval {} --json|eval {} -m {}.m -m c|eval -m {}.m --json
-score {} --format srilm|score {}.bin|score {} --pairs|score {} -m {}.m --top 1
-memorized {}|memorized -m {}.m -l 50|rescore {}|rescore list.txt -m {}.m|generate --config {}
-ngram c --from-arpa {}|ngram {}.m --order 2 --json|generate -m {}.m -l 9|complete -m {}.m a
-info {}.m|info {}.m --json|verify {}.m|verify {}.m --json
+train {} --name b --progress bar {tiny}|train {}.tok --name p --progress plain --json {tiny}
+train {} --from {m} --name f --progress plain --steps 2|train --resume {m}|train --resume {m} --steps +1
+train --resume {m} --steps +1 --progress plain|train --resume {m} --steps +1 --json
+eval {}|eval {}.bin|eval {} --json|eval {} -m {m} -m c|eval -m {m} --json
+score {} --format srilm|score {}.bin|score {} --pairs|score {} -m {m} --top 1
+memorized {}|memorized -m {m} -l 50|rescore {}|rescore list.txt -m {m}|generate --config {}
+ngram c --from-arpa {}|ngram {m} --order 2 --json|generate -m {m} -l 9|complete -m {m} a
+info {m}|info {m} --json|verify {m}|verify {m} --json
+info {u}|eval -m {u}|ngram {u} --order 2 --json|verify {u} --json|train --resume {u} --steps +1
 """)
 UNNAMED_NAMES = commands("""
 score {}.empty|score {} --unit line --html {}.html|ngram c --arpa {}.arpa
-tokenize {} --encode --tokenizer {}.m
+tokenize {} --encode --tokenizer {m}
+""")
+# With a text of hostile lines: what is counted in it, and samples of what a model makes of it.
+REPORTS = commands("tokenize text --report -o t.tok|tokenize text --report --json")
+TRAINED = commands("""
+train text --name {} --level {} --workers 1 --progress bar {tiny}
+train text --name {} --level {} --workers 1 --progress plain {tiny}
 """)
 # With a text, n-best lists and pairs of hostile lines, which stand in the output as they are.
 LINES = commands("""
@@ -127,55 +135,52 @@ score pairs --pairs|score lists --format nbest|generate -l 300 --temperature 3|g
 generate -n 9 -l 99 --temperature 3|generate -n 9 -l 99 --temperature 3 --format jsonl
 generate --enumerate 3 -l 20|complete --unit token -n 50|complete --unit word|complete --unit line -l 20
 memorized text|memorized -l 200|info --gradients|ngram --order 3|verify
-tokenize text --encode --tokenizer {}|tokenize ids.{} --decode --tokenizer {}
+tokenize text --encode --tokenizer {}|tokenize ids --decode --tokenizer {}
+""")
+PROMPTS = commands("""
+generate --prompt={} -l 9|generate --prompt={} -l 9 -n 2 --format jsonl|generate --prompt={} --beam 2 -l 9
+generate --prompt={} --match=a* -l 9
 """)
 # What a file says, the command that reads it, and whether what it says is named.
 FILES = (
-    ("{toml} = 1", "generate --config file", True),
-    ("prompt = {toml}", "generate --config file --help", True),
-    ("format = {toml}", "generate --config file", True),
-    ("{}", "generate --config file", False),
-    ("{}", "tokenize @file", True),
-    ("{}", "score file --pairs", False),
-    ("{}", "eval file", False),
-    ("0 {word}", "tokenize file --decode --tokenizer c", False),
-    ("{word} x", "rescore file", True),
-    ("{word}-1 x\n{word}-1 y", "rescore file", True),
-    ("{word}-1 x", "rescore file --scores costs.txt", True),
-    ("{word}-1 x", "rescore list.txt --dev file --reference said.txt", True),
-    ("a-1 1\na-2 {}", "rescore list.txt --scores file", True),
-    ("a x\n{word} x", "rescore list.txt --dev list.txt --reference file", True),
-    ("\\data\\\n\\1-grams:\n{}\n", "ngram c --from-arpa file", False),
+    ("{toml} = 1", "generate --config {file}", True),
+    ("prompt = {toml}", "generate --config {file} --help", True),
+    ("format = {toml}", "generate --config {file}", True),
+    ("{}", "generate --config {file}", False),
+    ("{}", "tokenize @{file}", True),
+    ("{}", "score {file} --pairs", False),
+    ("{}", "eval {file}", False),
+    ("0 {word}", "tokenize {file} --decode --tokenizer c", False),
+    ("{word} x", "rescore {file}", True),
+    ("{word}-1 x\n{word}-1 y", "rescore {file}", True),
+    ("{word}-1 x", "rescore {file} --scores costs.txt", True),
+    ("{word}-1 x", "rescore list.txt --dev {file} --reference said.txt", True),
+    ("a-1 1\na-2 {}", "rescore list.txt --scores {file}", True),
+    ("a x\n{word} x", "rescore list.txt --dev list.txt --reference {file}", True),
+    ("\\data\\\n\\1-grams:\n{}\n", "ngram c --from-arpa {file}", False),
 )
 # What a stranger wrote into a model: a file, where in its JSON, the command, and whether it is named.
+STORE, RESUME = "corpus.tok/store.json", "train --resume {m} --steps +1"
 STRANGE = (
+    *((("config.json", key), ("info {m}", True)) for key in ("corpus", "level", "status", "unit", "seconds")),
     *(
-        ("config.json", key, "info m", True)
-        for key in ("corpus", "level", "status", "unit", "format_version")
+        (("config.json", key), ("info {m}", True))
+        for key in ("{}", "model/{}", "training/{}", "format_version")
     ),
-    *(("config.json", key, "info m", True) for key in ("{}", "model/{}", "training/{}", "seconds")),
-    *(
-        ("config.json", key, "info m", True)
-        for key in ("model/cell", "model/hidden_size", "training/precision")
-    ),
-    *(
-        ("config.json", key, "info m", False)
-        for key in ("saved_at", "corpus_sha256", "step", "model/dropout")
-    ),
-    ("config.json", "corpus", "info m --json", True),
-    ("config.json", "stores", "eval -m m", False),
-    ("tokenizer.json", "level", "generate -m m", True),
-    ("corpus.tok/store.json", "name", "eval -m m", True),
-    ("corpus.tok/store.json", "name", "train --resume m --steps +1", True),
-    ("corpus.tok/store.json", "format_version", "eval -m m", True),
-    ("corpus.tok/store.json", "reading/errors", "eval -m m", True),
-    ("corpus.tok/store.json", "sources/0/{}", "eval -m m", True),
-    ("corpus.tok/store.json", "sources/0/encoding", "train --resume m --steps +1 --progress plain", True),
+    *((("config.json", key), ("info {m}", True)) for key in ("model/cell", "model/members")),
+    *((("config.json", key), ("info {m}", False)) for key in ("saved_at", "corpus_sha256", "model/dropout")),
+    (("config.json", "corpus"), ("info {m} --json", True)),
+    (("config.json", "stores"), ("eval -m {m}", False)),
+    (("tokenizer.json", "level"), ("generate -m {m}", True)),
+    *(((STORE, key), ("eval -m {m}", True)) for key in ("name", "format_version", "reading/errors")),
+    ((STORE, "sources/0/{}"), ("eval -m {m}", True)),
+    ((STORE, "name"), (RESUME, True)),
+    ((STORE, "sources/0/encoding"), (f"{RESUME} --progress plain", True)),
 )
 
 
 class Home(NamedTuple):
-    """A folder with a text and models of it, and the escape sequences that commands there send."""
+    """A folder with a text and a model of it, and the escape sequences that commands there send."""
 
     folder: Path
     own: set[str]
@@ -184,70 +189,89 @@ class Home(NamedTuple):
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """What every command sends of itself is learned from a text that has nothing to obey."""
-    # What is imported when it is first needed: not in every process that is forked.
+    # What is imported when it is first needed: not in every process anew.
     torch.optim.AdamW([torch.zeros(1, requires_grad=True)])
     with suppress(ModelError):
         app(["verify", "nothing"])
     folder, own = tmp_path_factory.mktemp("home"), set[str]()
     (folder / "text.txt").write_text(TEXT)
     (folder / "list.txt").write_text("a-1 the rain\na-2 a lamp\n")
-    for arguments in (
-        ("train", "text.txt", "--name", "c", "--ngram", "2", *STEPS),
-        ("tokenize", "text.txt", "--report", "-o", "t.tok"),
-        ("eval", "--by", "line"),
-        ("eval", "text.txt", "-m", "c", "-m", "c"),
-        ("eval", "text.txt", "--streams", "2"),
-        ("score", "text.txt", "--top", "3"),
-        ("rescore", "list.txt"),
-        ("complete", "the"),
-        ("memorized", "text.txt"),
-        ("info", "--gradients"),
-        ("ngram", "c", "--order", "2"),
-        ("verify",),
-        ("verify", "d"),
-        ("info", "--no-such", "-x"),
-        ("info", "c", "d <e>"),
-        ("generate", "--help"),
-    ):
-        own.update(SEQUENCE.findall(at_a_terminal(folder, *arguments)))
-    own.update(SEQUENCE.findall(at_a_terminal(folder, "generate", "-i", "-l", "9", typed=("the", "/quit"))))
+    (folder / "costs.txt").write_text("a-1 1\na-2 2\n")
+    (folder / "said.txt").write_text("a x\n")
+    learned = commands("""
+train text.txt --name c --ngram 2 {tiny}
+tokenize text.txt --report -o t.tok|eval --by line|eval text.txt -m c -m c|eval text.txt --streams 2
+score text.txt --top 3|rescore list.txt|complete the|memorized text.txt|info --gradients|ngram c --order 2
+verify|verify nothing|info --no-such -x|info c d|generate --help
+""")
+    for shown in at_a_terminal(folder, [filled(command) for command in learned]):
+        own.update(SEQUENCE.findall(shown))
+    for shown in at_a_terminal(folder, [("generate", "-i", "-l", "9")], typed=("the", "/quit")):
+        own.update(SEQUENCE.findall(shown))
     assert not any(sequence in live for sequence in own for live in LIVE), "nobody could tell them apart"
     return Home(folder, own)
 
 
 def at_a_terminal(
-    folder: Path, *arguments: str, typed: Sequence[str] = (), stdin: Path | None = None, **variables: str
-) -> str:
-    """All that a command writes to a terminal; a line is `typed` whenever it asks for one."""
+    folder: Path,
+    given: Sequence[Sequence[str]],
+    typed: Sequence[str] = (),
+    stdin: Path | None = None,
+    **variables: str,
+) -> Iterator[str]:
+    """What each command writes to a terminal, one after another; a line is `typed` whenever one is asked for.
+
+    They run in one process, which has imported everything already.
+    """
     ours, theirs = os.openpty()
     termios.tcsetwinsize(theirs, (ROWS, COLUMNS))
-
-    def there() -> None:
-        assert isinstance(sys.stdout, io.TextIOWrapper)
-        assert isinstance(sys.stderr, io.TextIOWrapper)
-        sys.stdout.reconfigure(line_buffering=True)
-        sys.stderr.reconfigure(line_buffering=True, errors="backslashreplace")
-        os.login_tty(theirs)
-        if stdin is not None:
-            os.dup2(os.open(stdin, os.O_RDONLY), 0)
-        sys.stdin = os.fdopen(0, encoding="utf-8")
-        os.environ.clear()
-        os.environ.update(ENVIRONMENT | variables)
-        os.chdir(folder)
-
-    process = forked(*arguments, output=os.devnull, before=there)
+    process = os.fork()
+    if not process:
+        try:
+            os.login_tty(theirs)
+            if stdin is not None:
+                os.dup2(os.open(stdin, os.O_RDONLY), 0)
+            os.environ.clear()
+            os.environ.update(ENVIRONMENT | variables)
+            os.chdir(folder)
+            run_each(given)
+        finally:
+            os._exit(0)
     os.close(theirs)
-    shown, lines = bytearray(), list(typed)
+    shown, lines, number = bytearray(), list(typed), 0
     while True:
         try:
-            shown += os.read(ours, 65_536)
+            read = os.read(ours, 65_536)
         except OSError:  # the other end is closed
             break
+        shown += read
+        if MARK in shown[-len(read) - len(MARK) :]:
+            *whole, shown = shown.split(MARK)
+            number += len(whole)
+            yield from (text.decode("utf-8", "surrogateescape") for text in whole)
         if lines and shown.endswith(b"> "):
             os.write(ours, lines.pop(0).encode() + b"\n")
     os.close(ours)
-    assert ended(process) >= 0, "a signal has ended it"
-    return shown.decode("utf-8", "surrogateescape")
+    assert ended(process) == 0
+    assert (number, bytes(shown)) == (len(given), b"")
+
+
+def run_each(given: Sequence[Sequence[str]]) -> None:
+    """As the interpreter would begin and end them."""
+    sys.stdin = os.fdopen(0, encoding="utf-8")
+    sys.stdout = os.fdopen(1, "w", buffering=1, encoding="utf-8")
+    sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace")
+    loop.REPORT_SECONDS = 0.0  # there is a bar, however short the training
+    for arguments in given:
+        sys.argv = ["rnncli", *arguments]
+        try:
+            main()
+        except SystemExit:
+            pass
+        except Exception:
+            traceback.print_exc()
+        sys.stdout.flush()
+        os.write(1, MARK.replace(b"\r", b""))
 
 
 class Campaign:
@@ -258,19 +282,33 @@ class Campaign:
         self._commands = self._foreign_bytes = 0
         self._wrong: list[str] = []
 
-    def run(self, folder: Path, said: str, *arguments: str, echoed: bool = True, **terminal: Any) -> None:
-        """Where what was `said` is `echoed`, its markup stands in the output of the command as it was."""
-        shown = self._own.sub("", at_a_terminal(folder, *arguments, **terminal))
+    def run(
+        self,
+        folder: Path,
+        said: str,
+        named: Sequence[Sequence[str]],
+        unnamed: Sequence[Sequence[str]] = (),
+        **terminal: Any,
+    ) -> None:
+        """The markup in what is `said` stands in the output of a command as it was, where that is `named`."""
+        given = [*named, *unnamed]
+        for number, shown in enumerate(at_a_terminal(folder, given, **terminal)):
+            what = [argument[:40] for argument in given[number]]
+            markup = [markup for markup in MARKUP if markup in said] if number < len(named) else []
+            self._wrong += [ascii((*what, wrong)) for wrong in self._judged(shown, markup)]
+
+    def _judged(self, shown: str, markup: Sequence[str]) -> Iterator[str]:
+        shown = self._own.sub("", shown)
         foreign = list(FOREIGN.finditer(shown))
         self._commands += 1
         self._foreign_bytes += sum(len(found[0].encode("utf-8", "surrogateescape")) for found in foreign)
-        wrong = [shown[max(found.start() - 40, 0) : found.end() + 10] for found in foreign[:1]]
+        for found in foreign[:1]:
+            yield shown[max(found.start() - 40, 0) : found.end() + 10]
         if "Traceback" in shown:
-            wrong.append(shown[shown.index("Traceback") :][-400:])
-        missing = [markup for markup in MARKUP if markup in said and markup not in shown]
-        if echoed and missing:
-            wrong.append(f"without {' '.join(missing)}")
-        self._wrong += [ascii((*(argument[:40] for argument in arguments), what)) for what in wrong]
+            yield shown[shown.index("Traceback") :][-400:]
+        missing = [part for part in markup if part not in shown]
+        if missing:
+            yield f"without {' '.join(missing)}"
 
     def end(self, strings: int, figure: Callable[[str], None]) -> None:
         figure(f"{strings:,} strings in {self._commands:,} commands: {self._foreign_bytes:,} foreign bytes")
@@ -293,21 +331,22 @@ def together(strings: Sequence[str]) -> Iterator[str]:
         yield " ".join(strings[first : first + TOGETHER])
 
 
-def as_argument(said: str) -> str:
-    return said.replace("\0", "") + UNDECODABLE
+def filled(command: str, said: str = "", **marks: str) -> list[str]:
+    """The arguments of a command, with what its marks stand for: `said` is {}."""
+    arguments = command.split(" ")
+    for mark, value in {"": said, **marks}.items():
+        arguments = [argument.replace(f"{{{mark}}}", value) for argument in arguments]
+    return arguments
 
 
 def as_name(said: str) -> str:
     """Of a file or a folder."""
-    return os.fsdecode(said.translate({0: None, ord("/"): None}).encode()[:120]) + UNDECODABLE
+    return os.fsdecode(said.translate({0: None, ord("/"): None}).encode()[:120])
 
 
 def as_toml(said: str) -> str:
-    return (
-        '"'
-        + "".join(character if character.isalnum() else f"\\U{ord(character):08x}" for character in said)
-        + '"'
-    )
+    escaped = (character if character.isalnum() else f"\\U{ord(character):08x}" for character in said)
+    return f'"{"".join(escaped)}"'
 
 
 def as_word(said: str) -> str:
@@ -319,88 +358,84 @@ def test_values_are_shown_and_not_obeyed(
     home: Home, effort: Callable[[int, int], int], figure: Callable[[str], None]
 ) -> None:
     strings, campaign = hostile_strings(effort(300, 10_000)), Campaign(home.own)
-    for said in map(as_argument, together(strings)):
-        for value in (*VALUES, *UNNAMED_VALUES):
-            # The name of an option ends at an equals sign.
-            given = said.replace("=", "") if "--{}" in value else said
-            arguments = (part.replace("{}", given) for part in value.split(" "))
-            campaign.run(home.folder, given, *arguments, echoed=value in VALUES)
-        campaign.run(home.folder, said, "info", RNNCLI_MODEL=said)
-        campaign.run(home.folder, said, "generate", RNNCLI_GENERATE_FORMAT=said)
+    for texts in together(strings):
+        said = texts.replace("\0", "") + UNDECODABLE
+        named = [filled(value, said) for value in VALUES]
+        campaign.run(home.folder, said, named, [filled(value, said) for value in UNNAMED_VALUES])
+        option = said.replace("=", "")  # where the name of an option ends
+        campaign.run(home.folder, option, [(f"--{option}",), ("score", f"--{option}")])
+        campaign.run(home.folder, said, [("info",), ("eval",)], RNNCLI_MODEL=said)
+        campaign.run(home.folder, said, [("generate",)], RNNCLI_GENERATE_FORMAT=said)
     campaign.end(len(strings), figure)
 
 
 def test_what_files_say_is_shown_and_not_obeyed(
-    home: Home, own_folder: Path, effort: Callable[[int, int], int], figure: Callable[[str], None]
+    home: Home, effort: Callable[[int, int], int], figure: Callable[[str], None]
 ) -> None:
     strings, campaign = hostile_strings(effort(300, 10_000)), Campaign(home.own)
-    shutil.copytree(home.folder, own_folder, dirs_exist_ok=True)
-    Path("costs.txt").write_text("a-1 1\na-2 2\n")
-    Path("said.txt").write_text("a x\n")
     for said in together(strings):
-        shown = {"{}": said, "{toml}": as_toml(said), "{word}": as_word(said)}
-        for content, command, echoed in FILES:
-            for mark, value in shown.items():
+        marks = {"{}": said, "{toml}": as_toml(said), "{word}": as_word(said)}
+        named, unnamed = list[list[str]](), list[list[str]]()
+        for number, (content, command, is_named) in enumerate(FILES):
+            file = home.folder / f"file{number}"
+            for mark, value in marks.items():
                 content = content.replace(mark, value)
-            Path("file").write_bytes(content.encode())
-            campaign.run(own_folder, said, *command.split(" "), echoed=echoed)
+            file.write_bytes(content.encode())
+            (named if is_named else unnamed).append(filled(command, file=file.name))
+        campaign.run(home.folder, said, named, unnamed)
     campaign.end(len(strings), figure)
 
 
-def test_what_strangers_wrote_into_a_model_is_shown_and_not_obeyed(
+def test_what_strangers_write_into_a_model_is_shown_and_not_obeyed(
     home: Home, own_folder: Path, effort: Callable[[int, int], int], figure: Callable[[str], None]
 ) -> None:
-    strings, campaign, folder = hostile_strings(effort(300, 10_000)), Campaign(home.own), Path("models/m")
+    strings, campaign = hostile_strings(effort(300, 10_000)), Campaign(home.own)
     parameters = ModelDir(home.folder / "models/c").record().model.parameters
-
-    def run(said: str, change: Callable[[], object], command: str, echoed: bool = True) -> None:
-        shutil.copytree(home.folder / "models/c", folder)
-        change()
-        campaign.run(own_folder, said, *command.split(" "), echoed=echoed)
-        shutil.rmtree(folder)
-
     for said in together(strings):
-        for name, place, command, echoed in STRANGE:
-            run(said, partial(rewrite, folder, name, place, said), command, echoed)
-        for name, content, command in (
-            (
-                "model.safetensors",
-                packed({f"A{said}": np.zeros(parameters, np.float32)}, {"step": 1}),
-                "info",
-            ),
-            ("model.safetensors", of_type(said), "info m"),
-            ("checkpoints/step-2.safetensors", packed({f"A{said}": np.zeros(1)}, {}), "train --resume m"),
-        ):
-            run(said, partial(overwrite, folder, name, content), command)
-        run(said, partial(Manifest({said: (Entry(1, said),)}).write, folder), "verify m")
-        for line in (
+        weights = packed({f"A{said}": np.zeros(parameters, np.float32)}, {"step": 1})
+        changes: list[tuple[Callable[[Path], object], str, bool]] = [
+            *((partial(rewrite, *place, said), *command) for place, command in STRANGE),
+            (partial(overwrite, "model.safetensors", weights), "info {m}", True),
+            (partial(overwrite, "model.safetensors", of_type(said)), "info {m}", True),
+            (partial(overwrite, "checkpoints/step-2.safetensors", weights), RESUME, True),
+            (Manifest({said: (Entry(1, said),)}).write, "verify {m}", True),
+        ]
+        for report in (
             {"report": "evaluated", "step": said, "score": {"nats": said, "tokens": 1}},
             {"report": "evaluated", "step": 1, "score": said},
             {"report": said, said: said},
         ):
-            content = json.dumps(line).encode() + b"\n"
-            for command in ("info m", "train --resume m --steps +1"):
-                run(said, partial(overwrite, folder, "metrics.jsonl", content), command, echoed=False)
+            metrics = partial(overwrite, "metrics.jsonl", json.dumps(report).encode())
+            changes += [(metrics, command, False) for command in ("info {m}", RESUME)]
+        named, unnamed = list[list[str]](), list[list[str]]()
+        for number, (change, command, is_named) in enumerate(changes):
+            folder = own_folder / f"m{number}"
+            shutil.copytree(home.folder / "models/c", folder)
+            change(folder)
+            (named if is_named else unnamed).append(filled(command, m=folder.name))
+        campaign.run(own_folder, said, named, unnamed)
+        for folder in own_folder.iterdir():
+            shutil.rmtree(folder)
     campaign.end(len(strings), figure)
 
 
-def rewrite(folder: Path, name: str, place: str, said: str) -> None:
+def rewrite(name: str, place: str, said: str, folder: Path) -> None:
     """Put what is said into a file of a model, by its keys or as one of them."""
     record = inner = json.loads((folder / name).read_bytes())
     *outer, last = place.split("/")
     for key in outer:
         inner = inner[int(key) if key.isdigit() else key]
     inner[last.replace("{}", said)] = said
-    overwrite(folder, name, json.dumps(record).encode())
+    overwrite(name, json.dumps(record).encode(), folder)
 
 
-def overwrite(folder: Path, name: str, content: bytes) -> None:
+def overwrite(name: str, content: bytes, folder: Path) -> None:
     (folder / name).write_bytes(content)
     Manifest.of(folder).write(folder)
 
 
 def of_type(said: str) -> bytes:
-    """A safetensors file whose tensor is of a type that is none."""
+    """Weights of a type that is none."""
     tensor = {"dtype": said, "shape": [1], "data_offsets": [0, 4]}
     header = json.dumps({"a": tensor, "__metadata__": {"facts": "{}", "sha256": ""}}).encode()
     return len(header).to_bytes(8, "little") + header + bytes(4)
@@ -411,56 +446,56 @@ def test_names_are_shown_and_not_obeyed(
 ) -> None:
     strings, campaign = hostile_strings(effort(300, 10_000)), Campaign(home.own)
     names = list(dict.fromkeys(map(as_name, strings)))
-    for name in names[: effort(1, 10)]:
+    for name in names[: effort(1, 30)]:
         folder = own_folder / f"of {name}"
         shutil.copytree(home.folder, folder)
-        shutil.copytree(home.folder / "models/c", folder / f"{name}.m")
-        for suffix, content in (("", TEXT.encode()), (".bin", b"\xff" * 99), (".empty", b"")):
-            (folder / f"{name}{suffix}").write_bytes(content)
-        for command in (*NAMES, *UNNAMED_NAMES):
-            arguments = [part.replace("{}", name) for part in command.split(" ")]
-            if "--name" in arguments:
-                arguments += STEPS[:2] if "--from" in arguments else STEPS
-            campaign.run(folder, name, *arguments, echoed=command in NAMES)
-        (folder / name).write_text("another text")
-        campaign.run(folder, name, "train", "--resume", "b", "--steps", "+1")
+        text, model, undecodable = f"{name}{UNDECODABLE}", f"{name}.m", f"{name}.m{UNDECODABLE}"
+        for end, content in (("", TEXT.encode()), (".bin", b"\xff" * 99), (".empty", b"")):
+            (folder / f"{text}{end}").write_bytes(content)
+        for copy in (model, undecodable):
+            shutil.copytree(home.folder / "models/c", folder / copy)
+        marks = {"m": model, "u": undecodable}
+        named = [filled(command, text, **marks) for command in NAMES]
+        unnamed = [filled(command, text, **marks) for command in UNNAMED_NAMES]
+        campaign.run(folder, name, named, unnamed)
+        (folder / text).write_text("another text")
+        campaign.run(folder, name, [("train", "--resume", "b", "--steps", "+1")])
     many = own_folder / "many"
     many.mkdir()
     for name in names:
         (many / name).write_text("the rain\n")
-    model = str(home.folder / "models/c")
-    campaign.run(own_folder, " ".join(names), "score", "many", "--format", "srilm", "-m", model)
+    scored = ("score", "many", "--format", "srilm")
+    campaign.run(own_folder, " ".join(names), [scored], RNNCLI_MODEL=str(home.folder / "models/c"))
     campaign.end(len(names), figure)
 
 
 def test_lines_are_shown_and_not_obeyed(
-    own_folder: Path, home: Home, effort: Callable[[int, int], int], figure: Callable[[str], None]
+    home: Home, own_folder: Path, effort: Callable[[int, int], int], figure: Callable[[str], None]
 ) -> None:
     strings, campaign = hostile_strings(effort(300, 10_000)), Campaign(home.own)
     said = " ".join(strings)
-    lists = [(f"{as_word(line)}{number}", line) for number, line in enumerate(strings)]
+    words = [f"{as_word(line)}{number}" for number, line in enumerate(strings)]
     pairs = [{"sentence_good": line, "sentence_bad": line[::-1]} for line in strings]
     for name, lines in (
         ("text", strings),
-        ("lists", [f"{name}-1 {line}" for name, line in lists]),
-        ("said", [f"{name} {line}" for name, line in lists]),
+        ("lists", [f"{word}-1 {line}" for word, line in zip(words, strings, strict=True)]),
+        ("said", [f"{word} {line}" for word, line in zip(words, strings, strict=True)]),
         ("pairs", map(json.dumps, pairs)),
     ):
         Path(name).write_bytes("".join(line + "\n" for line in lines).encode())
-    campaign.run(own_folder, said, "tokenize", "text", "--report", "-o", "t.tok", echoed=False)
-    campaign.run(own_folder, said, "tokenize", "text", "--report", "--json", echoed=False)
+    reports = [filled(command) for command in REPORTS]
+    campaign.run(own_folder, said, [], reports)
     levels, every = LEVELS[: effort(2, 4)], effort(2, 1)
-    for level, progress in zip(levels, ("bar", "plain") * 2, strict=False):
-        settings = ("--level", level, "--workers", "1", "--progress", progress, *STEPS)
-        campaign.run(own_folder, said, "train", "text", "--name", level, *settings, echoed=False)
+    for place, level in enumerate(levels):
+        campaign.run(own_folder, said, [], [filled(TRAINED[place % 2], level)])
         size = ModelDir(Path("models", level)).record().model.vocab_size
-        Path(f"ids.{level}").write_text(" ".join(map(str, range(size))))
-    for number, command in enumerate((*LINES, *PARTS_OF_LINES)):
-        for level in levels[number % every :: every]:
-            arguments = command.replace("{}", level).split(" ")
-            campaign.run(own_folder, said, *arguments, echoed=command in LINES, RNNCLI_MODEL=level)
+        Path("ids").write_text(" ".join(map(str, range(size))))
+        named = [filled(command, level) for command in LINES[place % every :: every]]
+        unnamed = [filled(command, level) for command in PARTS_OF_LINES[place % every :: every]]
+        campaign.run(own_folder, said, named, unnamed, RNNCLI_MODEL=level)
     turns = ("the", "/again", "/temp [bold]", "/quit")
-    campaign.run(own_folder, "[bold]", "generate", "-i", "-l", "300", typed=turns, RNNCLI_MODEL="word")
+    conversation = ("generate", "-i", "-l", "300", "-m", "word")
+    campaign.run(own_folder, "[bold]", [conversation], typed=turns)
     campaign.end(len(strings), figure)
 
 
@@ -468,18 +503,16 @@ def test_prompts_are_shown_and_not_obeyed(
     home: Home, own_folder: Path, effort: Callable[[int, int], int], figure: Callable[[str], None]
 ) -> None:
     strings, campaign = hostile_strings(effort(300, 10_000)), Campaign(home.own)
-    prompt = Path("prompt").absolute()
-    run = partial(campaign.run, home.folder)
+    prompt = own_folder / "prompt"
     for said in together(strings):
-        prompt.write_bytes(said.encode())
         given = said.replace("\0", "")
-        run(given, "generate", f"--prompt={given}", "-l", "9")
-        run(given, "generate", f"--prompt={given}", "-l", "9", "-n", "2", "--format", "jsonl")
-        run(given, "generate", f"--prompt={given}", "--beam", "2", "-l", "9")
-        run(said, "generate", "--prompt", "-", "-l", "9", "--match", "a*", stdin=prompt)
-        run(given, "complete", given, echoed=False)
-        run(said, "complete", "-", "--unit", "line", "-l", "9", stdin=prompt, echoed=False)
-    turns = [f"/temp {line}" if number % 5 else line for number, line in enumerate(strings)]
+        named = [filled(command, given) for command in PROMPTS]
+        campaign.run(home.folder, given, named, [("complete", given)])
+        prompt.write_bytes(said.encode())
+        for command in (("generate", "--prompt", "-", "-l", "9"), ("generate", "--prompt", "-", "-n", "2")):
+            campaign.run(home.folder, said, [command], stdin=prompt)
+        campaign.run(home.folder, said, [], [("complete", "-", "--unit", "line", "-l", "9")], stdin=prompt)
+    turns = (line if number % 3 else f"/temp {line}" for number, line in enumerate(strings))
     prompt.write_bytes("".join(line + "\n" for line in turns).encode())
-    run(" ".join(strings), "generate", "-i", "-l", "3", stdin=prompt)
+    campaign.run(home.folder, " ".join(strings), [("generate", "-i", "-l", "3")], stdin=prompt)
     campaign.end(len(strings), figure)
