@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 
@@ -54,8 +54,12 @@ def check(wanted: Wanted) -> None:
     """Raises ConfigError for what does not go together."""
     if wanted.pattern is not None and (wanted.limits.lines or wanted.limits.stops):
         raise ConfigError("--match and --template say where a text ends", hint="leave out --lines and --stop")
-    if wanted.raw and (wanted.texts > 1 or wanted.as_json):
-        raise ConfigError("--raw writes one text as it is", hint="leave out --number and --format jsonl")
+    if wanted.raw and wanted != replace(wanted, texts=1, as_json=False, unique=False, novel=False):
+        raise ConfigError(
+            "--raw writes one text as it is", hint="leave out --number, --format, --unique and --novel"
+        )
+    if wanted.novel and wanted.limits.stops:
+        raise ConfigError("what a stop ends is no line, of which --novel speaks", hint="leave out --stop")
     if wanted.raw and sys.stdout.isatty():
         raise ConfigError(
             "--raw would send whatever the model writes to the terminal", hint="use it with a pipe or a file"
@@ -80,7 +84,7 @@ def draw_texts(
     if wanted.pattern is not None:
         # Of a model of lines the line end is none of a text: it ends where that comes.
         never = () if unit == "stream" or (end := line_end(tokenizer)) is None else (end,)
-        begins = given != prompt or prompt == "" or prompt.endswith("\n")
+        begins = given != prompt or not len(ids) or int(ids[-1]) == line_end(tokenizer)
         constraint = Constraint(wanted.pattern, tokenizer, never)
         match = Match(constraint, constraint.begin(begins, limits.tokens), limits.tokens)
         limits = replace(limits, lines=None, match=match)
@@ -95,7 +99,8 @@ def draw_texts(
         return Writer(predictor, begin, ids, wanted.sampling, seed, lanes, unknown, limits.match)
 
     if wanted.texts == 1 and not (wanted.as_json or wanted.unique or wanted.novel):
-        writing.stream(prompt, stream_text(writer(range(1)), new_text()))
+        pieces = stream_text(writer(range(1)), new_text())
+        writing.stream(given, _after_blank(pieces) if given != prompt else pieces)
         return
     at_once = max(1, min(_MOST_LANES, wanted.texts, _MOST_LOGITS // tokenizer.vocab_size))
     most = wanted.texts * (_MOST_TRIES if wanted.unique or wanted.novel else 1)
@@ -103,13 +108,14 @@ def draw_texts(
     def drawn() -> Iterator[Written]:
         for first in range(0, most, at_once):
             lanes = range(first, min(first + at_once, most))
-            yield from write_texts(writer(lanes), lanes, new_text)
+            for text in write_texts(writer(lanes), lanes, new_text):
+                yield replace(text, text="".join(_after_blank([text.text]))) if given != prompt else text
 
     kept = 0
-    for text in islice(_kept(folder, tokenizer, drawn(), prompt, wanted), wanted.texts):
+    for text in islice(_kept(folder, tokenizer, drawn(), given, wanted), wanted.texts):
         kept += 1
-        whole = (prompt + text.text).removesuffix("\n") + "\n"
-        write(_json(text, prompt, seed=seed) if wanted.as_json else whole)
+        whole = (given + text.text).removesuffix("\n") + "\n"
+        write(_json(text, given, seed=seed) if wanted.as_json else whole)
     if kept < wanted.texts:
         note(f"{kept:,} of {wanted.texts:,} texts were found among {most:,}")
 
@@ -196,13 +202,22 @@ def _kept(
     """Those that are neither there before them, nor in the training part, where that is asked."""
     said, known = set[str](), _known_lines(folder) if wanted.novel else None
     for text in texts:
-        if wanted.unique and text.text in said:
+        shown = text.text.removesuffix("\n")
+        if wanted.unique and shown in said:
             continue
-        said.add(text.text)
-        line = (prompt + text.text).removesuffix("\n").rpartition("\n")[2]
-        whole = text.finish_reason in ("lines", "match")
-        if known is None or (whole and tokenizer.encode(line) not in known):
+        said.add(shown)
+        lines = (prompt.rpartition("\n")[2] + shown).split("\n")
+        ends = wanted.pattern is not None or text.finish_reason == "lines"
+        if known is None or (ends and not any(tokenizer.encode(line) in known for line in lines)):
             yield text
+
+
+def _after_blank(pieces: Iterable[str]) -> Iterator[str]:
+    """Without the blank that the first word brings: the prompt ends with it."""
+    begun = False
+    for piece in pieces:
+        yield piece if begun else piece.removeprefix(" ")
+        begun = begun or piece != ""
 
 
 def _known_lines(folder: ModelDir) -> KnownLines:

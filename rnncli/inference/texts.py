@@ -167,7 +167,7 @@ class GrowingText:
         """Where a text that matches cannot go on."""
         match = self._limits.match
         if match is not None and match.constraint.over(self._state, match.tokens - self.tokens):
-            self.finish_reason = "match"
+            self.finish_reason = "match" if match.constraint.complete(self._state) else "length"
 
     def _grown(self, piece: str) -> str:
         if not self._limits.stops:

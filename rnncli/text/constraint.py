@@ -42,7 +42,8 @@ class Constraint:
         if contexts[0] == contexts[1]:
             contexts.pop()
         symbols = _symbols(pattern, contexts[0] + contexts[-1])
-        self._contexts, self._pattern, self._missing = len(contexts), pattern, symbols.missing
+        self._contexts, self._pattern = len(contexts), pattern
+        self._hint = _hint(symbols.missing, words=tokenizer.level == "word", one_line=bool(never))
         impossible = {*never, tokenizer.unknown_id}
         spellings = [
             () if token in impossible else spelling
@@ -60,14 +61,11 @@ class Constraint:
         state = 0 if begins_line else self._contexts - 1
         least = int(self._distance[state])
         if least == _UNREACHABLE:
-            missing = ", ".join(self._missing)
-            raise ConfigError(
-                f"nothing that this model can write matches {self._pattern}",
-                hint=f"it knows no {missing}" if missing else "its tokens do not fit together so",
-            )
+            raise ConfigError(f"nothing that this model can write matches {self._pattern}", hint=self._hint)
         if least > tokens:
             raise ConfigError(
-                f"what matches {self._pattern} has {least:,} tokens or more", hint=f"use --length {least}"
+                f"what matches {self._pattern} is longer than {tokens:,} tokens",
+                hint=f"use --length {least} or more",
             )
         return state
 
@@ -76,8 +74,12 @@ class Constraint:
         return np.asarray(self._next[states, self._class[tokens]])
 
     def over(self, state: int, tokens: int) -> bool:
-        """Whether a text that matches cannot be any longer, with so many tokens left."""
-        return bool(self._accepts[state] and self._nearest[state] >= tokens)
+        """Whether a text that matches cannot go on and match again, with so many tokens left."""
+        return bool(self._accepts[state] and self._nearest[state] >= min(tokens, _UNREACHABLE))
+
+    def complete(self, state: int) -> bool:
+        """Whether it could not go on even with any number of tokens left."""
+        return self.over(state, _UNREACHABLE)
 
     def allowed(self, states: npt.NDArray[np.integer], tokens: int) -> npt.NDArray[np.bool_]:
         """What may be drawn (B, V) with so many tokens left: what leads to a match in time.
@@ -85,7 +87,7 @@ class Constraint:
         Where a text matches already, that may be its end: everything may be drawn that cannot belong to it.
         """
         after = self._next[states]
-        fits = self._beyond(after) < tokens
+        fits = self._beyond(after) < min(tokens, _UNREACHABLE)
         fits |= self._accepts[states, None] & (after == DEAD)
         return fits[:, self._class]
 
@@ -198,10 +200,19 @@ def _over_tokens(
     return class_of, moves
 
 
+def _hint(missing: tuple[str, ...], words: bool, one_line: bool) -> str:
+    """Why nothing may match."""
+    if missing:
+        return f"it knows no {', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}"
+    if words:
+        return "it writes words that it knows, each but the first of a line after a blank"
+    return "a text of a model of lines has no line end" if one_line else "its tokens do not fit together so"
+
+
 def _check_size(pattern: str, entries: int) -> None:
     if entries > _MOST_ENTRIES:
         raise ConfigError(
-            f"{pattern} needs too large a table with this model", hint="repeat less of it, or less often"
+            f"{pattern} needs too large a table with this model", hint="shorten it, or repeat less of it"
         )
 
 

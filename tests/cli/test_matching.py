@@ -34,8 +34,13 @@ def test_every_text_matches_at_every_level(rnncli: Command, rhyme: Path, level: 
 
 def test_words_after_a_blank_match_without_another(rnncli: Command, rhyme: Path) -> None:
     assert rnncli("train", rhyme, "--name", "m", "--level", "word", *LONGER).code == 0
-    out = rnncli("generate", "--match", r"[a-z]+", "--prompt", "the rain ", "--seed", "1").out
-    assert re.fullmatch(r"the rain [a-z]+", out.removesuffix("\n"))
+    given = ("generate", "--match", r"[a-z]+", "--seed", "1", "--prompt")
+    assert re.fullmatch(r"the rain [a-z]+", rnncli(*given, "the rain ").out.removesuffix("\n"))
+    record = rnncli(*given, "the rain ", "--format", "jsonl").json
+    assert re.fullmatch("[a-z]+", record["text"])
+    assert record["prompt"] == "the rain "
+    for nothing in ("\t", "the\n\t", "\u3000"):
+        assert re.fullmatch("[a-z]+", rnncli(*given, nothing, "--format", "jsonl").json["text"])
 
 
 def test_one_text_and_many_are_those_of_the_seed(model: Command) -> None:
@@ -76,6 +81,8 @@ def test_a_line_that_matches_ends_with_its_line(rnncli: Command, rhyme: Path) ->
         (("--match", "a", "--beam", "2"), "draw nothing"),
         (("--match", "a", "--interactive"), "one text after another"),
         (("--raw", "-n", "2"), "--raw writes one text"),
+        (("--raw", "--unique"), "--raw writes one text"),
+        (("--novel", "--lines", "1", "--stop", "x"), "what a stop ends is no line"),
         (("--raw", "--format", "jsonl"), "--raw writes one text"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
@@ -85,6 +92,26 @@ def test_what_cannot_be_done_is_one_error(model: Command, options: tuple[str, ..
     assert (ran.code, ran.out) == (1, "")
     assert message in ran.err
     assert ran.err.count("error: ") == 1
+
+
+def test_what_kept_a_text_from_going_on_is_said(model: Command) -> None:
+    given = ("generate", "--seed", "1", "--format", "jsonl", "--match")
+    assert model(*given, "[a-z ;,]{3}").json["finish_reason"] == "match"
+    assert model(*given, ".*", "--length", "2").json["finish_reason"] == "length"
+    assert model(*given, "the rain", "--length", str(10**10)).json["text"] == "the rain"
+
+
+def test_every_line_of_a_novel_text_is_new(model: Command, rhyme: Path) -> None:
+    old = rhyme.read_text().splitlines()[0]
+    ran = model("generate", "--novel", "--match", f"{old}\nu")
+    assert ran.out == ""
+    assert "0 of 1 texts were found" in ran.err
+    assert model("generate", "--novel", "--match", "the u\nu").out == "the z\nu\n"
+
+
+def test_no_text_is_shown_twice_where_each_is_to_be_unique(model: Command) -> None:
+    lines = model("generate", "--unique", "--match", "a\n?", "-n", "2", "--temperature", "2").out
+    assert lines == "a\n"
 
 
 def test_an_empty_match_is_an_empty_text(model: Command) -> None:

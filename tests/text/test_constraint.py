@@ -88,10 +88,22 @@ def test_where_a_text_matches_what_cannot_belong_to_it_may_end_it() -> None:
     assert constraint.after(state, 2) == DEAD
 
 
+def test_any_number_of_tokens_may_be_left() -> None:
+    constraint = Constraint("abc", CharTokenizer("abc"))
+    state = constraint.begin(True, 10**12)
+    assert constraint.allowed(np.array([state]), 10**12)[0].tolist() == [False, True, False, False]
+    for token in (1, 2, 3):
+        assert not constraint.over(state, 10**12)
+        state = int(constraint.after(state, token))
+    assert constraint.over(state, 10**12)
+    assert constraint.complete(state)
+
+
 def test_a_text_that_cannot_grow_in_time_is_over() -> None:
     constraint = Constraint("(aaa)*", CharTokenizer("a"))
     assert constraint.over(constraint.begin(True, 2), 2)
     assert not constraint.over(constraint.begin(True, 3), 3)
+    assert not constraint.complete(constraint.begin(True, 3))
 
 
 def test_words_bring_their_blank_but_at_the_beginning_of_a_line() -> None:
@@ -137,7 +149,7 @@ def test_what_cannot_be_is_named() -> None:
     with pytest.raises(ConfigError, match="nothing that this model") as caught:
         Constraint("a[xy]ż", tokenizer).begin(True, 9)
     assert caught.value.hint == "it knows no [xy], ż"
-    with pytest.raises(ConfigError, match="has 5 tokens or more"):
+    with pytest.raises(ConfigError, match="is longer than 4 tokens"):
         Constraint("a{5,}", tokenizer).begin(True, 4)
     with pytest.raises(ConfigError, match="too large a table"):
         Constraint(r"\w{1,3000}", ByteTokenizer())
