@@ -22,6 +22,7 @@ COMMANDS = [
     "complete",
     "memorized",
     "info",
+    "verify",
 ]
 COMMAND = [sys.executable, "-m", "rnncli"]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "80"}
