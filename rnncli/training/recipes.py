@@ -146,7 +146,9 @@ def _grown(value: float, least: float, most: float) -> float:
 
 def _members(tokens: float, corpus: CorpusSize) -> int:
     """How many networks can share the visits of so many tokens."""
-    needed = _EPOCHS_FOR_A_MEMBER * enough_epochs(corpus) / _ENOUGH_EPOCHS
+    # With its dropout a network needs all its passes over a short text before a second one helps.
+    short = corpus.train_tokens < _SHORT_TEXT_TOKENS
+    needed = enough_epochs(corpus) if short else _EPOCHS_FOR_A_MEMBER
     return min(max(int(tokens / corpus.train_tokens / needed), 1), MOST_MEMBERS)
 
 

@@ -60,7 +60,15 @@ def test_the_measured_speed_decides_how_many_and_not_the_guess() -> None:
 def test_members_are_for_a_time_and_can_be_named() -> None:
     assert planned(seconds=36_000.0, members=1).model.members == 1
     assert planned(epochs=100.0).model.members == planned(steps=10**6).model.members == 1
-    assert planned(LEAFLET).model.members == 8
+    assert planned(LEAFLET, seconds=600.0).model.members == 8
+
+
+def test_of_a_short_text_every_member_has_all_its_passes() -> None:
+    """With half as often each, two are worse than one there: docs/recipes.md."""
+    names = CorpusSize("names.txt", "utf-8", "char", 28, 200_000, 20_000)
+    epochs = {seconds: seconds * 30_000 / names.train_tokens for seconds in (200.0, 300.0)}
+    assert list(epochs.values()) == [30.0, 45.0]
+    assert [planned(names, seconds=seconds).model.members for seconds in epochs] == [1, 2]
 
 
 def test_as_many_members_are_taken_as_memory_holds() -> None:
