@@ -1,5 +1,7 @@
 """`rnncli train`: corpus or token store -> models/NAME."""
 
+import os
+import sys
 from time import monotonic
 from typing import Annotated, Any
 
@@ -172,8 +174,10 @@ def train(
         else:
             typer.echo(outcome.saved.path)
     except OSError:
-        if not outcome.signal:  # else the terminal is gone, and that is why we stopped
+        if not outcome.signal:
             raise
+        # The terminal is gone, and that is why we stopped: nothing is left to be flushed to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if outcome.signal:
         raise SystemExit(128 + outcome.signal)
 

@@ -203,7 +203,7 @@ def carry_out(session: Session, view: View, ranks: Ranks = ALONE) -> Outcome:
 
     view.show(session.planned)
     logged = run.seconds
-    with noted_requests() as requests:
+    with _memory_said(folder), noted_requests() as requests:
         folder.update(training=training)
         save_run(folder, run, "training", new_best=True)
         ranks.told(lambda: (folder, training, session.validation_seconds, session.ngram_seconds))
@@ -278,6 +278,21 @@ def _keep(session: Session, evaluated: Evaluated, view: View) -> None:
 def _sample(model: LanguageModel, store: TokenStore, seed: int) -> str:
     stepper = Stepper(model.config, as_arrays(model.state_dict()))
     return writing.sample(Predictor(stepper, None), store.tokenizer, store.unit, seed)
+
+
+@contextmanager
+def _memory_said(folder: ModelDir) -> Iterator[None]:
+    """Where there is none left, one error; torch says so in words."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        gone = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
+        if not gone:
+            raise
+        raise TrainingError(
+            "the memory is used up",
+            hint=f"use a smaller --batch-size or --hidden-size, or go on with --resume {folder.path.name}",
+        ) from error
 
 
 @contextmanager
