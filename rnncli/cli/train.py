@@ -146,7 +146,7 @@ def train(
     """
     began = monotonic()
     _refuse_what_would_do_nothing(context, corpus, resume)
-    from rnncli.cli import training_session
+    from rnncli.cli import preparing, training_session
     from rnncli.cli.device import pick_device
     from rnncli.console import terminal, training_view
     from rnncli.training.distributed import from_environment, joined
@@ -158,14 +158,14 @@ def train(
             training_session.follow(where, ranks)
             return
         if resume is not None:
-            ready = training_session.resumed(resume, budget, where, view)
+            ready = preparing.resumed(resume, budget, where, view)
         else:
             totals = {unit: None if amount is None else amount.value for unit, amount in budget.items()}
             totals["steps"] = None if steps is None else round(steps.value)
             saving = {f"save_{unit}": value for unit, value in vars(save_every or Interval()).items()}
             settings = {**context.params, **totals, **saving}
-            source = training_session.Source(tuple(corpus or ()), settings, from_model)
-            ready = training_session.begun(source, name, where, view, began)
+            source = preparing.Source(tuple(corpus or ()), settings, from_model)
+            ready = preparing.begun(source, name, where, view, began)
         with ready as session:
             outcome = training_session.carry_out(session, view, ranks)
     try:

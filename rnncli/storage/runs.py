@@ -11,7 +11,8 @@ from rnncli.errors import ModelError
 from rnncli.model.language_model import LanguageModel
 from rnncli.storage import checkpoint
 from rnncli.storage.checkpoint import as_arrays, as_tensors
-from rnncli.storage.model_dir import ModelDir, Weights
+from rnncli.storage.layout import Weights
+from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.record import Status
 from rnncli.training.config import TrainConfig
 from rnncli.training.step import Best, Run

@@ -26,7 +26,7 @@ PHASES = {
     "learning a tokenizer": ("rnncli.text.tokenizers.CharTokenizer.__init__", 1),
     "tokenising": ("rnncli.text.tokenizers.CharTokenizer.encode", 1),
     "planning": ("rnncli.training.plan.make_plan", 1),
-    "writing the run": ("rnncli.storage.model_dir.Draft.describe", 1),
+    "writing the run": ("rnncli.storage.draft.Draft.describe", 1),
     "renaming the folder": ("rnncli.atomic._sync_folder", 3),
     "the first save": ("rnncli.storage.model_dir.ModelDir.save_checkpoint", 1),
     "the first step": ("rnncli.training.loop.train_step", 1),

@@ -10,6 +10,7 @@ import torch
 from rnncli.errors import CorpusError, ModelError
 from rnncli.model.config import ModelConfig
 from rnncli.storage.checkpoint import packed_run
+from rnncli.storage.draft import new_model
 from rnncli.storage.model_dir import ModelDir
 from rnncli.text.building import build
 from rnncli.text.config import ReadConfig, TextConfig
@@ -34,7 +35,7 @@ def store_in(
 
 
 def test_nothing_has_the_name_of_the_model_until_the_draft_is_finished() -> None:
-    with ModelDir.new("x") as draft:
+    with new_model("x") as draft:
         draft.describe(MODEL, TRAINING, store_in(draft.corpus_folder()), [], 0, RUN, None)
         assert not Path("models/x").exists()
         assert ModelDir.all() == []
@@ -53,7 +54,7 @@ def test_nothing_has_the_name_of_the_model_until_the_draft_is_finished() -> None
 @pytest.mark.parametrize("error", [CorpusError("a", "b"), KeyboardInterrupt(), SystemExit(143)])
 def test_an_error_leaves_nothing_of_a_draft(error: BaseException) -> None:
     def fill() -> None:
-        with ModelDir.new("x") as draft:
+        with new_model("x") as draft:
             draft.describe(MODEL, TRAINING, store_in(draft.corpus_folder()), [], 0, RUN, None)
             raise error
 
@@ -64,7 +65,7 @@ def test_an_error_leaves_nothing_of_a_draft(error: BaseException) -> None:
 
 def test_a_taken_name_is_refused_before_the_draft_begins() -> None:
     Path("models/x").mkdir(parents=True)
-    with pytest.raises(ModelError, match="exists already"), ModelDir.new("x"):
+    with pytest.raises(ModelError, match="exists already"), new_model("x"):
         pytest.fail("the block must not be entered")
     assert [path.name for path in Path("models").iterdir()] == ["x"]
 
@@ -73,13 +74,13 @@ def test_what_a_killed_process_left_is_no_model_and_does_not_stand_in_the_way() 
     Path("models/.partial-x").mkdir(parents=True)
     Path("models/.partial-x/config.json").write_text("{}")
     assert ModelDir.all() == []
-    with ModelDir.new("x") as draft:
+    with new_model("x") as draft:
         draft.describe(MODEL, TRAINING, store_in(draft.corpus_folder()), [], 0, RUN, None)
     assert [path.name for path in Path("models").iterdir()] == ["x"]
 
 
 def test_the_record_names_text_tokens_and_unit() -> None:
-    with ModelDir.new("x") as draft:
+    with new_model("x") as draft:
         store = store_in(draft.corpus_folder(), TextConfig(unit="line"))
         draft.describe(MODEL, TRAINING, store, [], 0, RUN, None)
     record = json.loads(Path("models/x/config.json").read_text())
@@ -98,7 +99,7 @@ def test_stores_elsewhere_are_named_by_their_full_paths_and_joined_in_order(own_
     first = store_in(own_folder / "a.tok")
     second = store_in(own_folder / "b.tok", tokenizer=first.tokenizer)
     joined = TokenStore.joined([first, second])
-    with ModelDir.new("x") as draft:
+    with new_model("x") as draft:
         draft.describe(MODEL, TRAINING, joined, [Path("a.tok"), Path("b.tok")], 0, RUN, None)
     record = draft.model_dir.record()
     assert record.stores == (str(own_folder / "a.tok"), str(own_folder / "b.tok"))
@@ -109,7 +110,7 @@ def test_stores_elsewhere_are_named_by_their_full_paths_and_joined_in_order(own_
 
 def test_a_store_that_is_gone_is_an_error_that_names_it(own_folder: Path) -> None:
     store = store_in(own_folder / "a.tok")
-    with ModelDir.new("x") as draft:
+    with new_model("x") as draft:
         draft.describe(MODEL, TRAINING, store, [Path("a.tok")], 0, RUN, None)
     (own_folder / "a.tok").rename(own_folder / "elsewhere")
     with pytest.raises(CorpusError, match=r"a\.tok is not a whole token store"):

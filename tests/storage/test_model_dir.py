@@ -12,6 +12,7 @@ from rnncli.errors import ConfigError, CorpusError, ModelError
 from rnncli.model.config import ModelConfig
 from rnncli.reports import Evaluated, Score
 from rnncli.storage.checkpoint import packed_run
+from rnncli.storage.draft import new_model
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.record import Status, free_name
 from rnncli.storage.runs import load_best, load_model, load_run, save_run
@@ -35,7 +36,7 @@ def tiny_store(folder: Path, config: TextConfig | None = None) -> TokenStore:
 
 
 def made(name: str, status: Status = "finished") -> ModelDir:
-    with ModelDir.new(name) as draft:
+    with new_model(name) as draft:
         run = Run.new(MODEL, TRAINING, CPU)
         draft.describe(MODEL, TRAINING, tiny_store(draft.corpus_folder()), [], 0, packed_run(run), None)
     folder = draft.model_dir
@@ -110,7 +111,7 @@ def test_a_taken_name_is_refused_and_nothing_changes() -> None:
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/tmp", "-x", ".hidden", "a" * 101, "a\nb"])
 def test_a_name_is_one_folder_and_nothing_else(name: str) -> None:
-    with pytest.raises(ConfigError), ModelDir.new(name):
+    with pytest.raises(ConfigError), new_model(name):
         pass
     assert not Path("models").exists()
 
@@ -150,7 +151,7 @@ def test_a_store_elsewhere_is_not_copied_and_a_changed_one_is_noticed(own_folder
     path = own_folder / "text.tok"
     path.mkdir()
     store = tiny_store(path)
-    with ModelDir.new("x") as draft:
+    with new_model("x") as draft:
         run = packed_run(Run.new(MODEL, TRAINING, CPU))
         draft.describe(MODEL, TRAINING, store, [path], 0, run, None)
     folder = draft.model_dir
