@@ -32,7 +32,7 @@ PHASES = {
     "the first step": ("rnncli.training.loop.train_step", 1),
     "a later step": ("rnncli.training.loop.train_step", 23),
     "the optimizer": ("torch.optim.AdamW.step", 30),
-    "validating": ("rnncli.inference.evaluation.estimate", 2),
+    "validating": ("rnncli.cli.training_session.estimate", 2),
     "sampling": ("rnncli.cli.training_session._sample", 1),
     "logging": ("rnncli.storage.model_dir.ModelDir.append_metrics", 2),
     "a file of a save": ("rnncli.atomic.write_file", 9),
@@ -158,16 +158,18 @@ def test_a_second_ctrl_c_leaves_at_once_with_everything_intact(
 def test_a_request_to_save_is_answered_with_a_checkpoint(text: Path) -> None:
     given = ("--steps", "100000000", "--save-every", "100000000", *SHAPE)
     process = forked("train", str(text), "--name", "x", *given)
-    until(lambda: Path("models/x/metrics.jsonl").exists() or "step=" in Path("output").read_text())
-    before = ModelDir.find("x").checkpoints()
-    os.kill(process, signal.SIGUSR1)
-    until(lambda: ModelDir.find("x").checkpoints() != before)
-    os.kill(process, signal.SIGTERM)
+    try:
+        until(lambda: Path("output").exists() and "step=" in Path("output").read_text())
+        before = ModelDir.find("x").checkpoints()
+        os.kill(process, signal.SIGUSR1)
+        until(lambda: ModelDir.find("x").checkpoints() != before)
+    finally:
+        os.kill(process, signal.SIGTERM)
     assert ended(process) == 143
 
 
 def until(happened: Callable[[], bool]) -> None:
-    for _ in range(2000):
+    for _ in range(6000):
         if happened():
             return
         time.sleep(0.01)
