@@ -2,9 +2,12 @@
 
 import os
 import sys
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from rnncli import __version__
 from rnncli.cli import (
@@ -22,9 +25,44 @@ from rnncli.cli import (
 )
 from rnncli.cli.stopping import leave_on_signals
 from rnncli.console import terminal
+from rnncli.console.safe_text import one_line
 from rnncli.errors import RnncliError
 
+# Typer shows it to the person and has no public name for it.
+_UsageError: Any = typer.BadParameter.__bases__[0]
+
+
+class _Commands(TyperGroup):
+    """Wrong usage is answered with what was typed, which may be anything."""
+
+    def make_context(self, *arguments: Any, **settings: Any) -> Any:
+        with _shown_safely():
+            return super().make_context(*arguments, **settings)
+
+    def invoke(self, *arguments: Any) -> Any:
+        with _shown_safely():
+            return super().invoke(*arguments)
+
+
+class _Command(TyperCommand):
+    """Its help names the defaults of the program and not those of a --config file, which may be anything."""
+
+    def format_help(self, context: Any, formatter: Any) -> None:
+        context.default_map = None
+        super().format_help(context, formatter)
+
+
+@contextmanager
+def _shown_safely() -> Iterator[None]:
+    try:
+        yield
+    except _UsageError as error:
+        error.message = one_line(error.message)
+        raise
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="rnncli",
     no_args_is_help=True,
     add_completion=False,
@@ -44,7 +82,7 @@ for command in (
     info.info,
     verify.verify,
 ):
-    app.command()(command)
+    app.command(cls=_Command)(command)
 
 
 def _print_version(wanted: bool) -> None:

@@ -146,7 +146,7 @@ def train(
     """
     began = monotonic()
     _refuse_what_would_do_nothing(context, corpus, resume)
-    from rnncli.cli import preparing, training_session
+    from rnncli.cli import preparing, training_session, writing
     from rnncli.cli.device import pick_device
     from rnncli.console import terminal, training_view
     from rnncli.training.distributed import from_environment, joined
@@ -172,7 +172,7 @@ def train(
         if json:
             terminal.print_json(training_view.outcome_record(outcome.saved, session.planned, outcome.score))
         else:
-            typer.echo(outcome.saved.path)
+            writing.write(f"{outcome.saved.path}\n")
     except OSError:
         if not outcome.signal:
             raise

@@ -98,9 +98,14 @@ def forbidden(tokenizer: Tokenizer) -> tuple[int, ...]:
 
 def write(text: str) -> None:
     """Shown safely on a terminal; byte for byte in UTF-8 anywhere else, and what is no UTF-8 as it is."""
+    write_bytes(text.encode("utf-8", "surrogateescape"))
+
+
+def write_bytes(data: bytes) -> None:
+    """The same of UTF-8 that is encoded already."""
     if sys.stdout.isatty():
-        sys.stdout.write(visible(text))
+        sys.stdout.write(visible(data.decode("utf-8", "replace")))
         sys.stdout.flush()
     else:
-        sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+        sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()

@@ -124,7 +124,7 @@ class PlainView:
             case Noted():
                 line = f"note: {one_line(report.message)}"
             case Saved():
-                line = f"saved={report.path} step={report.step} seconds={report.seconds:.0f}"
+                line = f"saved={one_line(report.path)} step={report.step} seconds={report.seconds:.0f}"
         print(line, file=sys.stderr, flush=True)  # noqa: T201
 
     def close(self) -> None: ...

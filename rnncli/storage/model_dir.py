@@ -231,7 +231,7 @@ class ModelDir:
         atomic.append_line(self.path / METRICS, to_json(line))
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Every whole line of metrics.jsonl; a line torn by a crash is passed over."""
+        """Every report in metrics.jsonl; a line torn by a crash, or of another kind, is passed over."""
         path = self.path / METRICS
         found = []
         for line in read_file(path).split(b"\n") if path.exists() else []:
@@ -239,12 +239,12 @@ class ModelDir:
                 found.append(json.loads(line))
             except ValueError:
                 continue
-        return [line for line in found if isinstance(line, dict)]
+        return [line for line in found if isinstance(line, dict) and _is_report(line)]
 
     def write_card(self, planned: Planned, weights: Weights) -> None:
         """README.md: what the model is, for a person who is handed the folder."""
         card = model_card(self.path.name, planned, weights.step, weights.score)
-        self._replace({CARD: card.encode()})
+        self._replace({CARD: card.encode(errors="backslashreplace")})
 
     def checkpoint(self, step: int) -> Path:
         """Raises ModelError where it is not what was written."""
@@ -308,3 +308,13 @@ class ModelDir:
         for name in gone:
             atomic.remove_file(self.path / name)
         settled.write(self.path)
+
+
+def _is_report(line: dict[str, Any]) -> bool:
+    """Whether what is read of it has its type: the file may be a stranger's."""
+    score = line.get("score")
+    scored = isinstance(score, dict) and type(score.get("tokens")) is int and score["tokens"] > 0
+    nats = score.get("nats") if isinstance(score, dict) else None
+    if line.get("report") == "evaluated" and not (scored and isinstance(nats, int | float | None)):
+        return False
+    return type(line.get("step", 0)) is int

@@ -53,7 +53,7 @@ def _expand(name: str, base: Path, lists: tuple[Path, ...]) -> list[str]:
         return [_as_file(path)]
     if name.startswith(LIST_MARK):
         return _listed(base / name[len(LIST_MARK) :], lists)
-    if glob.has_magic(name):
+    if glob.has_magic(name) and "\0" not in name:
         pattern = os.path.join(glob.escape(str(base)), name)  # noqa: PTH118 - an absolute name stays one
         matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - Path's takes no absolute one
         found = [file for match in matches for file in _expand(_as_file(Path(match)), Path(), lists)]

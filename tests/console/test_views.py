@@ -113,18 +113,23 @@ def test_a_log_that_nobody_reads_does_not_end_the_training(monkeypatch: pytest.M
             raise BrokenPipeError
 
     monkeypatch.setattr(sys, "stderr", Closed())
-    view = PlainView()
-    view.show(ROW)
-    view.show(ROW)
+    with open_view("plain", quiet=False) as view:
+        view.show(ROW)
+        view.show(ROW)
     sys.stderr.close()
 
 
 def test_without_a_terminal_lines_are_plain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", io.StringIO())
-    with open_view("auto", quiet=False) as view:
-        assert isinstance(view, PlainView)
+    for mode in ("auto", "plain"):
+        sys.stderr = io.StringIO()
+        with open_view(mode, quiet=False) as view:
+            view.show(ROW)
+        assert sys.stderr.getvalue().startswith("step=")
+    sys.stderr = io.StringIO()
     with open_view("bar", quiet=False) as view:
-        assert isinstance(view, BarView)
+        view.show(ROW)
+    assert "step=" not in sys.stderr.getvalue()
 
 
 @given(st.text())

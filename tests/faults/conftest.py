@@ -23,7 +23,6 @@ torch.optim.AdamW([torch.zeros(1, requires_grad=True)])
 acceleration.missing()
 
 LONG = os.environ.get("RNNCLI_FAULTS") == "long"
-_FIGURES = pytest.StashKey[list[str]]()
 
 
 @pytest.fixture
@@ -35,16 +34,20 @@ def effort() -> Callable[[int, int], int]:
 @pytest.fixture
 def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """figure("40 folders, 40 refused"): printed at the end of the run, under the name of the test."""
-    figures = request.config.stash.setdefault(_FIGURES, [])
-    return lambda says: figures.append(f"{request.node.name}: {says}")
+    return lambda says: request.node.user_properties.append(("figure", says))
 
 
 @pytest.hookimpl(hookwrapper=True)
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> Iterator[None]:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
     yield
-    figures = config.stash.get(_FIGURES, [])
+    figures = [
+        f"{report.head_line}: {says}"
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.getreports(outcome)
+        if report.when == "call"
+        for kind, says in report.user_properties
+        if kind == "figure"
+    ]
     if figures:
         terminalreporter.section("figures")
         for line in figures:

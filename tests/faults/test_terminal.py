@@ -1,5 +1,6 @@
 """Hostile strings through every command on a terminal: they are shown as they read, and none is obeyed."""
 
+import io
 import json
 import os
 import random
@@ -18,6 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
+from rich.progress_bar import ProgressBar
 
 from rnncli.__main__ import main
 from rnncli.cli.app import app
@@ -33,14 +36,11 @@ FOREIGN = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u20
 SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 # So wide that hardly any markup is cut in two by the end of a line.
 ROWS, COLUMNS = 50, 20_000
-ENVIRONMENT = {
-    **{"LANG": "C.UTF-8", "TERM": "xterm", "COLUMNS": str(COLUMNS), "LINES": str(ROWS)},
-    "OMP_NUM_THREADS": "1",
-}
-# What a command has ended with.
+ENVIRONMENT = {"LANG": "C.UTF-8", "TERM": "xterm", "COLUMNS": str(COLUMNS), "LINES": str(ROWS)}
+# After everything that a command has written.
 MARK = b"<that was all>\r\n"
 TINY = f"--steps 2 {' '.join(SHAPE)}"
-# So many stand together in one argument or one cell: more are too long for an argument.
+# So many strings stand together in one argument; it may have 128 kB.
 TOGETHER = 2500
 
 WORDS = ("the", "rain", "lamp", "is", "Straße", "雨", "下雨了", "学而时习之", "\N{GRINNING FACE}", "a\u200db")
@@ -50,7 +50,7 @@ MARKUP = (
 )
 LIVE = (
     # CSI: colours, clearing, the cursor, the other screen, questions that a terminal answers by typing
-    *("\x1b[91m", "\x1b[38;5;9m", "\x1b[8m", "\x1b[3J", "\x1b[7;7H", "\x1b[?1049h", "\x1b[6n", "\x1b[21t"),
+    *("\x1b[95;44m", "\x1b[38;5;9m", "\x1b[8m", "\x1b[3J", "\x1b[7;7H", "\x1b[?1049h", "\x1b[6n", "\x1b[21t"),
     # OSC: the clipboard, a title, a link, notifications, a file; with either end
     *("\x1b]52;c;aGk=\x07", "\x1b]52;c;aGk=\x1b\\", "\x1b]0;title\x07", "\x1b]2;title\x1b\\"),
     *("\x1b]8;;x:y\x1b\\link\x1b]8;;\x1b\\", "\x1b]777;notify;a;b\x07", "\x1b]1337;File=inline=1:aGk=\x07"),
@@ -87,28 +87,28 @@ score {}|score -m {}|score text.txt --format={}|score text.txt --unit={}|score t
 score text.txt --base={}|score text.txt --html={}/x
 rescore {}|rescore list.txt --weights={}|rescore list.txt --scores={}|rescore list.txt --format={}
 rescore list.txt --dev={} --reference=list.txt|rescore list.txt --unit={}
-generate -m {}|generate --match=({}|generate --format={}|generate --device={}
+generate -m {}|generate --format={}|generate --device={}
 complete -m {}|complete --unit={}|complete --device={}|memorized {}|memorized -m {}
 """)
-# Of these it is said only that they are no numbers, or that they are settled.
+# Of these it is said only that they are no numbers, or that they are settled; or they are cut.
 UNNAMED_VALUES = commands("""
 tokenize text.txt --workers={}|train text.txt --dropout={}|train t.tok --level={}|ngram c --order={}
 eval --streams={}|score text.txt --top={}|generate --temperature={}|generate --template={{}
-memorized --least={}
+generate --match=({}|memorized --least={}
 """)
 # With the name of a text, of a model `.m`, and of what cannot be read.
 NAMES = commands("""
 tokenize {} --report -o {}.tok|tokenize {} --json -o {}.2|tokenize {} -o {}.tok
 tokenize {} -o {}.tok --level word|tokenize {}.bin|tokenize {}.empty
 train {} --name b --progress bar {tiny}|train {}.tok --name p --progress plain --json {tiny}
-train {} --from {m} --name f --progress plain --steps 2|train --resume {m}|train --resume {m} --steps +1
-train --resume {m} --steps +1 --progress plain|train --resume {m} --steps +1 --json
+train --resume {m}|train --resume {m} --steps +1|train --resume {m} --steps +1 --progress plain
+train --resume {u} --steps +1 --progress plain|train --resume {u} --steps +1 --progress none --json
 eval {}|eval {}.bin|eval {} --json|eval {} -m {m} -m c|eval -m {m} --json
 score {} --format srilm|score {}.bin|score {} --pairs|score {} -m {m} --top 1
 memorized {}|memorized -m {m} -l 50|rescore {}|rescore list.txt -m {m}|generate --config {}
 ngram c --from-arpa {}|ngram {m} --order 2 --json|generate -m {m} -l 9|complete -m {m} a
-info {m}|info {m} --json|verify {m}|verify {m} --json
-info {u}|eval -m {u}|ngram {u} --order 2 --json|verify {u} --json|train --resume {u} --steps +1
+info {m}|info {m} --json|verify {m}|verify {m} --json|info nowhere
+info {u}|eval -m {u}|ngram {u} --order 2 --json|verify {u} --json
 """)
 UNNAMED_NAMES = commands("""
 score {}.empty|score {} --unit line --html {}.html|ngram c --arpa {}.arpa
@@ -144,10 +144,10 @@ generate --prompt={} --match=a* -l 9
 # What a file says, the command that reads it, and whether what it says is named.
 FILES = (
     ("{toml} = 1", "generate --config {file}", True),
-    ("prompt = {toml}", "generate --config {file} --help", True),
+    ("prompt = {toml}", "generate --config {file} --help", False),
     ("format = {toml}", "generate --config {file}", True),
     ("{}", "generate --config {file}", False),
-    ("{}", "tokenize @{file}", True),
+    ("{word}", "tokenize @{file}", True),
     ("{}", "score {file} --pairs", False),
     ("{}", "eval {file}", False),
     ("0 {word}", "tokenize {file} --decode --tokenizer c", False),
@@ -159,24 +159,22 @@ FILES = (
     ("a x\n{word} x", "rescore list.txt --dev list.txt --reference {file}", True),
     ("\\data\\\n\\1-grams:\n{}\n", "ngram c --from-arpa {file}", False),
 )
-# What a stranger wrote into a model: a file, where in its JSON, the command, and whether it is named.
-STORE, RESUME = "corpus.tok/store.json", "train --resume {m} --steps +1"
-STRANGE = (
-    *((("config.json", key), ("info {m}", True)) for key in ("corpus", "level", "status", "unit", "seconds")),
-    *(
-        (("config.json", key), ("info {m}", True))
-        for key in ("{}", "model/{}", "training/{}", "format_version")
-    ),
-    *((("config.json", key), ("info {m}", True)) for key in ("model/cell", "model/members")),
-    *((("config.json", key), ("info {m}", False)) for key in ("saved_at", "corpus_sha256", "model/dropout")),
-    (("config.json", "corpus"), ("info {m} --json", True)),
-    (("config.json", "stores"), ("eval -m {m}", False)),
-    (("tokenizer.json", "level"), ("generate -m {m}", True)),
-    *(((STORE, key), ("eval -m {m}", True)) for key in ("name", "format_version", "reading/errors")),
-    ((STORE, "sources/0/{}"), ("eval -m {m}", True)),
-    ((STORE, "name"), (RESUME, True)),
-    ((STORE, "sources/0/encoding"), (f"{RESUME} --progress plain", True)),
-)
+RESUME = "train --resume {m} --steps +1 --progress plain"
+# What a stranger wrote into a model: a file, where in its JSON, and the command that names it.
+STRANGE = commands(f"""
+config.json corpus info {{m}}|config.json corpus info {{m}} --json|config.json level info {{m}}
+config.json status info {{m}}|config.json unit info {{m}}|config.json seconds info {{m}}
+config.json format_version info {{m}}|config.json {{}} info {{m}}|config.json model/{{}} info {{m}}
+config.json training/{{}} info {{m}}|config.json model/cell info {{m}}|config.json model/members info {{m}}
+tokenizer.json level generate -m {{m}}|corpus.tok/store.json name eval -m {{m}}
+corpus.tok/store.json name {RESUME}|corpus.tok/store.json sources/0/encoding {RESUME}
+corpus.tok/store.json format_version eval -m {{m}}|corpus.tok/store.json reading/errors eval -m {{m}}
+corpus.tok/store.json sources/0/{{}} eval -m {{m}}
+""")
+UNNAMED_STRANGE = commands("""
+config.json saved_at info {m}|config.json corpus_sha256 info {m}|config.json model/dropout info {m}
+config.json stores eval -m {m}
+""")
 
 
 class Home(NamedTuple):
@@ -208,8 +206,19 @@ verify|verify nothing|info --no-such -x|info c d|generate --help
         own.update(SEQUENCE.findall(shown))
     for shown in at_a_terminal(folder, [("generate", "-i", "-l", "9")], typed=("the", "/quit")):
         own.update(SEQUENCE.findall(shown))
-    assert not any(sequence in live for sequence in own for live in LIVE), sorted(own)
+    own.update(SEQUENCE.findall(bars()))
+    assert not any(sequence in live for sequence in own for live in LIVE), "nobody could tell them apart"
     return Home(folder, own)
+
+
+def bars() -> str:
+    """Every stage of a bar on such a terminal: a short training shows some of them, as it happens."""
+    console = Console(file=io.StringIO(), force_terminal=True, color_system="standard", width=20)
+    with console.capture() as captured:
+        for completed in (0, 50, 100):
+            console.print(ProgressBar(completed=completed))
+        console.print(ProgressBar(pulse=True))
+    return captured.get()
 
 
 def at_a_terminal(
@@ -228,6 +237,7 @@ def at_a_terminal(
     process = os.fork()
     if not process:
         try:
+            os.close(ours)  # so that it hears when nobody looks on any more
             os.login_tty(theirs)
             if stdin is not None:
                 os.dup2(os.open(stdin, os.O_RDONLY), 0)
@@ -394,12 +404,14 @@ def test_what_strangers_write_into_a_model_is_shown_and_not_obeyed(
     for said in together(strings):
         weights = packed({f"A{said}": np.zeros(parameters, np.float32)}, {"step": 1})
         changes: list[tuple[Callable[[Path], object], str, bool]] = [
-            *((partial(rewrite, *place, said), *command) for place, command in STRANGE),
             (partial(overwrite, "model.safetensors", weights), "info {m}", True),
             (partial(overwrite, "model.safetensors", of_type(said)), "info {m}", True),
             (partial(overwrite, "checkpoints/step-2.safetensors", weights), RESUME, True),
             (Manifest({said: (Entry(1, said),)}).write, "verify {m}", True),
         ]
+        for row in (*STRANGE, *UNNAMED_STRANGE):
+            name, place, command = row.split(" ", 2)
+            changes.append((partial(rewrite, name, place, said), command, row in STRANGE))
         for report in (
             {"report": "evaluated", "step": said, "score": {"nats": said, "tokens": 1}},
             {"report": "evaluated", "step": 1, "score": said},
@@ -445,21 +457,21 @@ def test_names_are_shown_and_not_obeyed(
     home: Home, own_folder: Path, effort: Callable[[int, int], int], figure: Callable[[str], None]
 ) -> None:
     strings, campaign = hostile_strings(effort(300, 10_000)), Campaign(home.own)
-    for first in range(effort(1, 40)):
+    for first in range(effort(1, 10)):
         name = as_name(" ".join(strings[first * 5 :][:5]))
         folder = own_folder / f"of {name}"
         shutil.copytree(home.folder, folder)
         text, model, undecodable = f"{name}{UNDECODABLE}", f"{name}.m", f"{name}.m{UNDECODABLE}"
         for end, content in (("", TEXT.encode()), (".bin", b"\xff" * 99), (".empty", b"")):
             (folder / f"{text}{end}").write_bytes(content)
-        for copy in (model, undecodable):
+        for copy in (f"models/{model}", undecodable):
             shutil.copytree(home.folder / "models/c", folder / copy)
         marks = {"m": model, "u": undecodable}
         named = [filled(command, text, **marks) for command in NAMES]
         unnamed = [filled(command, text, **marks) for command in UNNAMED_NAMES]
         campaign.run(folder, name, named, unnamed)
         (folder / text).write_text("another text")
-        campaign.run(folder, name, [("train", "--resume", "b", "--steps", "+1")])
+        campaign.run(folder, name, [("train", "--resume", "b", "--steps", "+1", "--progress", "plain")])
     names, many = list(dict.fromkeys(map(as_name, strings))), own_folder / "many"
     many.mkdir()
     for name in names:
@@ -485,13 +497,12 @@ def test_lines_are_shown_and_not_obeyed(
         Path(name).write_bytes("".join(line + "\n" for line in lines).encode())
     reports = [filled(command) for command in REPORTS]
     campaign.run(own_folder, said, [], reports)
-    levels, every = LEVELS[: effort(2, 4)], effort(2, 1)
-    for place, level in enumerate(levels):
+    for place, level in enumerate(LEVELS[: effort(2, 4)]):
         campaign.run(own_folder, said, [], [filled(TRAINED[place % 2], level)])
         size = ModelDir(Path("models", level)).record().model.vocab_size
         Path("ids").write_text(" ".join(map(str, range(size))))
-        named = [filled(command, level) for command in LINES[place % every :: every]]
-        unnamed = [filled(command, level) for command in PARTS_OF_LINES[place % every :: every]]
+        named = [filled(command, level) for command in LINES[place % 2 :: 2]]
+        unnamed = [filled(command, level) for command in PARTS_OF_LINES[place % 2 :: 2]]
         campaign.run(own_folder, said, named, unnamed, RNNCLI_MODEL=level)
     turns = ("the", "/again", "/temp [bold]", "/quit")
     conversation = ("generate", "-i", "-l", "300", "-m", "word")
