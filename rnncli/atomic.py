@@ -23,7 +23,8 @@ def write_file(path: Path, content: bytes) -> None:
     """
     partial = path.with_name(f"{PARTIAL}{path.name}")
     try:
-        with partial.open("wb") as file:
+        partial.unlink(missing_ok=True)  # whatever it is: a FIFO would block, a link would lead elsewhere
+        with partial.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from rnncli.errors import GenerationError
 from rnncli.inference.sampling import Logits, log_softmax
 from rnncli.model.config import ModelConfig
 from rnncli.model.mixture import Mixture
@@ -62,7 +63,8 @@ class Predictor:
 
     def read(self, tokens: npt.NDArray[np.integer], memory: Memory) -> Place:
         """After some ids (N,), N > 0, in one lane."""
-        logits, state = self._engine.read(tokens.astype(np.int64), memory.state)
+        with np.errstate(over="ignore", invalid="ignore"):  # said once, in _logs
+            logits, state = self._engine.read(tokens.astype(np.int64), memory.state)
         ends = memory.ends
         if self._beside is not None:
             ends = [self._beside[0].read(tokens, ends[0])]
@@ -70,7 +72,8 @@ class Predictor:
 
     def step(self, tokens: npt.NDArray[np.int64], memory: Memory) -> Place:
         """After a token of every lane (B,)."""
-        logits, state = self._engine.step(tokens, memory.state)
+        with np.errstate(over="ignore", invalid="ignore"):
+            logits, state = self._engine.step(tokens, memory.state)
         ends: list[Ends] = []
         if self._beside is not None:
             pairs = zip(memory.ends, tokens.tolist(), strict=True)
@@ -83,7 +86,10 @@ class Predictor:
         return Memory(self._engine.lanes(memory.state, chosen), ends)
 
     def _logs(self, logits: npt.NDArray[np.float32], ends: list[Ends]) -> Logits:
-        logs = log_softmax(logits.astype(np.float64))
+        with np.errstate(invalid="ignore"):
+            logs = log_softmax(logits.astype(np.float64))
+        if np.isnan(logs[:, 0]).any():  # one number that is none makes all of its lane so
+            raise GenerationError("the model's numbers overflow", hint="it cannot be used; train another")
         if self._beside is None:
             return logs
         ngram, mixture = self._beside

@@ -34,10 +34,11 @@ class Stepper:
     def __init__(self, config: ModelConfig, weights: Mapping[str, npt.NDArray[Any]]) -> None:
         """`weights` have the names and shapes of config.shapes."""
         self.config = config
-        self._members = [
-            _Member(config, {name: weights[f"members.{one}.{name}"] for name in _names(config)})
-            for one in range(config.members)
-        ]
+        with np.errstate(over="ignore", invalid="ignore"):  # whoever steps sees it in the logits
+            self._members = [
+                _Member(config, {name: weights[f"members.{one}.{name}"] for name in _names(config)})
+                for one in range(config.members)
+            ]
 
     def initial_state(self, lanes: int) -> StepState:
         """The state before any text: zeros, B lanes."""

@@ -44,7 +44,7 @@ def read_arrays(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
     for name, array in arrays.items():
         if np.issubdtype(array.dtype, np.floating) and not bool(np.isfinite(array).all()):
             raise ModelError(f"{path}: {name} holds numbers that are not finite", hint=DAMAGED)
-    return arrays, parse_json(metadata["facts"].encode(), path)
+    return arrays, parse_json(metadata["facts"].encode(errors="replace"), path)
 
 
 def check_arrays(
@@ -69,7 +69,7 @@ def _metadata(path: Path, content: bytes) -> dict[str, str]:
     header = parse_json(content[8 : 8 + length], path)
     metadata = header.get("__metadata__")
     if isinstance(metadata, dict) and isinstance(metadata.get(_KEY), str):  # not before format 4
-        metadata = parse_json(metadata[_KEY].encode(), path)
+        metadata = parse_json(metadata[_KEY].encode(errors="replace"), path)
     if not isinstance(metadata, dict) or not all(
         isinstance(metadata.get(key), str) for key in ("facts", "sha256")
     ):
@@ -79,7 +79,7 @@ def _metadata(path: Path, content: bytes) -> dict[str, str]:
 
 def _digest(arrays: Mapping[str, Array], facts: str) -> str:
     """Types are named as torch names them, which the first files were written with."""
-    digest = hashlib.sha256(facts.encode())
+    digest = hashlib.sha256(facts.encode(errors="replace"))
     for name in sorted(arrays):
         array = arrays[name]
         digest.update(f"{name} torch.{array.dtype.name} {array.shape}".encode())

@@ -5,9 +5,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from rnncli import strict
 from rnncli.errors import ModelError
 from rnncli.model.config import ModelConfig
 from rnncli.model.recurrent import State
@@ -15,7 +17,7 @@ from rnncli.reports import Score
 from rnncli.storage.array_file import Array, check_arrays, packed, read_arrays
 from rnncli.storage.safe_load import DAMAGED, read_config
 from rnncli.training.config import TrainConfig
-from rnncli.training.optimizer import optimizer_tensors, restore_optimizer
+from rnncli.training.optimizer import MOMENTS, optimizer_tensors, restore_optimizer
 from rnncli.training.step import Best, Run, weights_of
 
 _COUNTERS = (
@@ -45,8 +47,9 @@ def read_run(
     `kept` are the best weights that lie beside it. A kill between the two writes leaves those before: then
     the best are its own.
     """
-    run = Run.new(model, config, device)
     arrays, counters = read_arrays(path)
+    _check_size(path, arrays, model, config)
+    run = Run.new(model, config, device)
     moments = {
         name.removeprefix(_OPTIMIZER): arrays.pop(name)
         for name in list(arrays)
@@ -55,12 +58,18 @@ def read_run(
     like = {name: (array.dtype, array.shape) for name, array in as_arrays(_own_tensors(run)).items()}
     check_arrays(path, arrays, like)
     tensors = as_tensors(arrays)
+    if moments:
+        check_arrays(path, moments, _moments_like(run))
     try:
+        strict.check_types(Run, {name: counters[name] for name in _COUNTERS})
         for name in _COUNTERS:
             setattr(run, name, counters[name])
         restore_optimizer(run.optimizer, run.model, as_tensors(moments))
+        run.rng.set_state(tensors["rng"])
     except KeyError as error:
         raise ModelError(f"{path} lacks {error}", hint=DAMAGED) from error
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(f"{path}: {error}", hint=DAMAGED) from error
     run.model.load_state_dict({name: tensors[f"model.{name}"] for name in run.model.state_dict()})
     run.state = State(
         tuple(
@@ -68,9 +77,27 @@ def read_run(
             for i, layer in enumerate(run.state.layers)
         )
     )
-    run.rng.set_state(tensors["rng"])
     run.best = _best(path, run, counters.get("best"), kept)
     return run
+
+
+def _check_size(path: Path, arrays: Mapping[str, Array], model: ModelConfig, config: TrainConfig) -> None:
+    """Before anything of that size is built: the record may be a stranger's."""
+    layers = model.members * model.num_layers * (2 if model.cell == "lstm" else 1)
+    sizes = {"model.": model.parameters, "state.": layers * model.hidden_size * config.batch_size}
+    for beginning, size in sizes.items():
+        if sum(array.size for name, array in arrays.items() if name.startswith(beginning)) != size:
+            raise ModelError(f"{path} is not of the shape that config.json names: {beginning}*", hint=DAMAGED)
+
+
+def _moments_like(run: Run) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
+    """What Adam keeps of every weight."""
+    real = np.dtype(np.float32)
+    return {
+        f"{moment}.{name}": (real, () if moment == "step" else tuple(parameter.shape))
+        for name, parameter in run.model.named_parameters()
+        for moment in MOMENTS
+    }
 
 
 def _best(path: Path, run: Run, known: Any, kept: Best | None) -> Best | None:

@@ -16,11 +16,12 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from rnncli import atomic
 from rnncli.errors import ModelError
 from rnncli.storage.safe_load import DAMAGED, open_file, parse_json, read_file
+from rnncli.strict import is_of
 
 MANIFEST = "manifest.json"
 # A log only grows: what it had when the manifest was written is what is known of it.
@@ -68,11 +69,10 @@ class Manifest:
             return None
         record = parse_json(read_file(path), path)
         try:
-            files = {
-                name: tuple(None if entry is None else Entry(*entry) for entry in entries)
-                for name, entries in record["files"].items()
-            }
-        except (AttributeError, KeyError, TypeError) as error:
+            files = {name: tuple(map(_parsed, entries)) for name, entries in record["files"].items()}
+            if any(name.startswith("/") or "\0" in name or ".." in name.split("/") for name in files):
+                raise ValueError("a name leads out of the folder")
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{path} is damaged: {error}", hint=DAMAGED) from error
         manifest = cls(files)
         if record.get("sha256") != manifest._sha256:
@@ -124,6 +124,15 @@ class Manifest:
     @property
     def _sha256(self) -> str:
         return hashlib.sha256(json.dumps(self.files, sort_keys=True).encode()).hexdigest()
+
+
+def _parsed(entry: Any) -> Entry | None:
+    if entry is None:
+        return None
+    size, sha256 = entry
+    if not (is_of(size, int) and size >= 0 and is_of(sha256, str)):
+        raise ValueError("a size or a sum is of another type")
+    return Entry(size, sha256)
 
 
 def _entry(file: BinaryIO, length: int) -> Entry:

@@ -3,7 +3,6 @@
 What is in it is drawn in storage/layout.py; all that is here needs no torch.
 """
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from rnncli import atomic
+from rnncli import atomic, strict
 from rnncli.errors import CorpusError, ModelError
 from rnncli.model.mixture import Mixture
 from rnncli.model.ngram import Ngram
@@ -39,12 +38,14 @@ from rnncli.storage.layout import (
 from rnncli.storage.manifest import MANIFEST, Entry, Manifest
 from rnncli.storage.ngram_file import packed_ngram, read_ngram
 from rnncli.storage.record import MODELS, Record, Status, now, read_record
-from rnncli.storage.safe_load import DAMAGED, read_config, read_file
+from rnncli.storage.safe_load import DAMAGED, open_file, read_config, read_file
+from rnncli.strict import is_of
 from rnncli.text.known_lines import KnownLines
 from rnncli.text.store import TOKENIZERS, TokenStore, parsed_tokenizer
 from rnncli.text.tokenizers import Tokenizer, fingerprint
 
 _KEPT_CHECKPOINTS, _FIRST_WITH_MANIFEST = 2, 4
+_LARGEST_TEXT_BYTES = 2**26
 
 
 @dataclass(frozen=True)
@@ -118,16 +119,22 @@ class ModelDir:
         """The model's own tokenizer; raises ModelError when it is another's."""
         name = next((name for name in TOKENIZERS if os.path.lexists(self.path / name)), TOKENIZERS[0])
         tokenizer = parsed_tokenizer(name, read_file(self._sound(name)))
-        if fingerprint(tokenizer) != self.record().tokenizer_fingerprint:
+        record = self.record()
+        if (fingerprint(tokenizer), tokenizer.vocab_size) != (
+            record.tokenizer_fingerprint,
+            record.model.vocab_size,
+        ):
             raise ModelError(f"{self.path} holds the tokenizer of another model", hint=DAMAGED)
         return tokenizer
 
     def corpus(self) -> TokenStore:
         """The text that the model was trained on; raises CorpusError when it is gone or changed."""
         record, manifest = self.record(), Manifest.read(self.path)
-        for name in manifest.files if manifest else ():
-            if name.startswith(f"{CORPUS}/"):
-                self._sound(name)
+        folder = self.path / CORPUS
+        known = manifest.files if manifest else [f"{CORPUS}/{path.name}" for path in folder.glob("*")]
+        for name in [name for name in known if name.startswith(f"{CORPUS}/")]:
+            with open_file(self._sound(name), self.path):
+                pass  # it is a plain file
         paths = [Path(store) for store in record.stores] or [self.path / CORPUS]
         store = TokenStore.joined([TokenStore.open(path) for path in paths])
         if (
@@ -159,9 +166,9 @@ class ModelDir:
 
     def weights(self) -> Weights | None:
         """The best weights with their step and score; None where nothing was saved yet. Raises ModelError."""
-        if not self._has(WEIGHTS):
+        if not self.has_weights() and not self._has(WEIGHTS):
             return None
-        path = self.path / WEIGHTS
+        path = self._sound(WEIGHTS)
         arrays, facts = read_arrays(path)
         config = self.record().model
         # Counted before anything of that size is built: the record may be a stranger's.
@@ -236,10 +243,10 @@ class ModelDir:
         found = []
         for line in read_file(path).split(b"\n") if path.exists() else []:
             try:
-                found.append(json.loads(line))
+                found.append(strict.parsed(line))
             except ValueError:
                 continue
-        return [line for line in found if isinstance(line, dict) and _is_report(line)]
+        return [line for line in found if _is_report(line)]
 
     def write_card(self, planned: Planned, weights: Weights) -> None:
         """README.md: what the model is, for a person who is handed the folder."""
@@ -253,6 +260,8 @@ class ModelDir:
     def checkpoints(self) -> list[int]:
         """The steps of those that are there or should be, the newest last: never by file time."""
         manifest = Manifest.read(self.path)
+        if (self.path / CHECKPOINTS).is_symlink():
+            raise ModelError(f"{self.path / CHECKPOINTS} is a link", hint=DAMAGED)
         if manifest is None:
             names = [f"{CHECKPOINTS}/{path.name}" for path in (self.path / CHECKPOINTS).glob("*")]
         else:
@@ -287,10 +296,23 @@ class ModelDir:
 
     def _sound(self, name: str) -> Path:
         """The path of a file that is what was written; raises ModelError."""
+        path, most = self.path / name, self._most_bytes(name)
+        if most is not None and path.is_file() and path.stat().st_size > most:
+            raise ModelError(f"{path} is larger than any of its kind", hint=DAMAGED)
         manifest = Manifest.read(self.path)
         if manifest is not None:
             manifest.check(self.path, name)
         return self.path / name
+
+    def _most_bytes(self, name: str) -> int | None:
+        """Before any of it is read: the folder may be a stranger's, and a sparse file is quickly made."""
+        if name.endswith(TOKENIZERS) or name in (METRICS, CARD):
+            return _LARGEST_TEXT_BYTES
+        if name == WEIGHTS or CHECKPOINT.fullmatch(name):
+            record = self.record()
+            state = record.model.members * record.model.num_layers * record.model.hidden_size
+            return _LARGEST_TEXT_BYTES + 16 * record.model.parameters + 8 * state * record.training.batch_size
+        return None
 
     def _replace(self, contents: Mapping[str, bytes], gone: Sequence[str] = ()) -> None:
         """Write files in their order, then unlink others: storage/manifest.py. Raises StorageError."""
@@ -312,9 +334,13 @@ class ModelDir:
 
 def _is_report(line: dict[str, Any]) -> bool:
     """Whether what is read of it has its type: the file may be a stranger's."""
-    score = line.get("score")
-    scored = isinstance(score, dict) and type(score.get("tokens")) is int and score["tokens"] > 0
-    nats = score.get("nats") if isinstance(score, dict) else None
-    if line.get("report") == "evaluated" and not (scored and isinstance(nats, int | float | None)):
+    if not is_of(line.get("step", 0), int):
         return False
-    return type(line.get("step", 0)) is int
+    score = line.get("score")
+    return line.get("report") != "evaluated" or (
+        "step" in line
+        and isinstance(score, dict)
+        and is_of(score.get("nats"), float | None)
+        and is_of(score.get("tokens"), int)
+        and score["tokens"] > 0
+    )

@@ -16,6 +16,8 @@ Array = npt.NDArray[Any]
 
 # By so much a probability of 1 may exceed it, as a logarithm.
 _ROUNDING = 1e-6
+# No weight of a shorter context is more than e to the power of it, or less.
+_LARGEST_BACKOFF = 200.0
 
 
 def packed_ngram(ngram: Ngram, mixture: Mixture) -> bytes:
@@ -76,6 +78,7 @@ def _fits_together(ngram: Ngram) -> bool:
             for keys, contexts in zip(ngram.keys, sizes, strict=False)
         )
         and all(bool((logs <= _ROUNDING).all()) for logs in ngram.log_probs)
+        and all(bool((np.abs(logs) <= _LARGEST_BACKOFF).all()) for logs in ngram.log_backoffs)
     )
 
 

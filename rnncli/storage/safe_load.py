@@ -1,15 +1,14 @@
 """What is checked before a model folder is believed: it may be damaged, and it may be a stranger's."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
+from rnncli import strict
 from rnncli.errors import ModelError, RnncliError
 
-LARGEST_JSON_BYTES = 1_000_000
 DAMAGED = "the folder is damaged or was changed by hand; restore a copy or train again"
 
 Config = TypeVar("Config")
@@ -39,21 +38,19 @@ def open_file(path: Path, folder: Path | None = None) -> Iterator[BinaryIO]:
 
 def read_file(path: Path) -> bytes:
     """All of a plain file; raises ModelError as open_file."""
-    with open_file(path) as file:
-        return file.read()
+    try:
+        with open_file(path) as file:
+            return file.read()
+    except MemoryError as error:
+        raise ModelError(f"{path} is larger than the memory", hint=DAMAGED) from error
 
 
 def parse_json(content: bytes, path: Path) -> dict[str, Any]:
     """Strict JSON: one object, no key twice, no NaN, not endless; raises ModelError."""
     try:
-        if len(content) > LARGEST_JSON_BYTES:
-            raise ValueError(f"more than {LARGEST_JSON_BYTES:,} bytes")
-        record = json.loads(content, object_pairs_hook=_no_key_twice, parse_constant=_no_constant)
-        if not isinstance(record, dict):
-            raise ValueError("no JSON object")
-    except (ValueError, RecursionError) as error:
+        return strict.parsed(content)
+    except ValueError as error:
         raise ModelError(f"{path} is damaged: {error}", hint=DAMAGED) from error
-    return record
 
 
 def read_config(kind: type[Config], record: object, where: str) -> Config:
@@ -67,17 +64,7 @@ def read_config(kind: type[Config], record: object, where: str) -> Config:
             hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
             raise ModelError(f"{where} has the unknown key {key!r}", hint=hint)
     try:
+        strict.check_types(kind, record)
         return kind(**record)
     except (RnncliError, TypeError, ValueError) as error:
         raise ModelError(f"{where}: {error}", hint=DAMAGED) from error
-
-
-def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    record = dict(pairs)
-    if len(record) != len(pairs):
-        raise ValueError("a key stands there twice")
-    return record
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a JSON number")

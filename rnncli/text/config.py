@@ -1,6 +1,7 @@
 """How bytes are read, how a text is divided into parts, how it is cut into symbols."""
 
 import re
+import warnings
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -107,7 +108,9 @@ def _check_pattern(pattern: str, level: Any) -> None:
             f"pattern has {len(pattern):,} characters", hint=f"it has from 1 to {_LONGEST_PATTERN:,}"
         )
     try:
-        re.compile(pattern)
+        with warnings.catch_warnings():  # of what a later Python may read differently
+            warnings.simplefilter("ignore")
+            re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
         raise ConfigError(
             f"pattern {pattern!r} is no regular expression: {error}",

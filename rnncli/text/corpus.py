@@ -157,7 +157,7 @@ def stamp(path: str) -> tuple[int, int] | None:
     """A file's size and time of change, None where it is gone."""
     try:
         facts = Path(path).stat()
-    except OSError:
+    except (OSError, ValueError):  # gone, or not even a possible name of a file
         return None
     return facts.st_size, facts.st_mtime_ns
 

@@ -9,6 +9,7 @@ NAME.tok/
 | <------------ train ------------> | <- valid -> | <- test -> |      one array; a part may be empty
 """
 
+import glob
 import hashlib
 import json
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from rnncli import strict
 from rnncli.errors import ConfigError, CorpusError, RnncliError
 from rnncli.reports import Score
 from rnncli.text.config import ReadConfig, TextConfig, Unit
@@ -35,6 +37,7 @@ PARTS = ("train", "valid", "test")
 TOKENS, LINES, _RECORD = "tokens.bin", "lines.bin", "store.json"
 LINE_DTYPE = np.dtype("<u8")
 TOKENIZERS = ("tokenizer.model", "tokenizer.json")
+_AT_ONCE = 2**24
 _AGAIN = "tokenize the text again"
 
 
@@ -124,9 +127,11 @@ class Origin:
     def changed(self) -> str | None:
         """The name of something that is no longer what was read, or None; what is gone cannot change."""
         known = {source.path: source for source in self.sources}
+        # A pattern is not expanded again: a stranger's would search this whole system.
+        plain = [name for name in (*self.given, *self.valid_given) if not glob.has_magic(name)]
         try:
-            now = [path for name in (self.given, self.valid_given) for path in expand(name)]
-        except CorpusError:
+            now = [*known, *expand(plain)]
+        except (CorpusError, ValueError):
             return None
         for path in now:
             new = path not in known and path != STDIN and stamp(path) is not None
@@ -179,7 +184,10 @@ class TokenStore:
             return cls(**_map_parts(path, sizes, tokenizer, origin), tokenizer=tokenizer, origin=origin)
         except CorpusError:
             raise
-        except (OSError, ValueError, KeyError, TypeError, RecursionError, RnncliError) as error:
+        except (
+            *(OSError, ValueError, KeyError, TypeError, AttributeError),
+            *(RecursionError, MemoryError, RnncliError),
+        ) as error:
             raise CorpusError(
                 f"{path} is not a whole token store: {error}", hint="make it again with rnncli tokenize"
             ) from error
@@ -249,13 +257,19 @@ def parsed_tokenizer(name: str, content: bytes) -> Tokenizer:
     return SubwordTokenizer(content) if name == TOKENIZERS[0] else from_json(content)
 
 
+def _source(record: dict[str, Any]) -> Source:
+    strict.check_types(Source, record)
+    return Source(**record)
+
+
 def _origin(record: dict[str, Any]) -> Origin:
+    strict.check_types(Origin, {name: record[name] for name in ("name", "given", "valid_given")})
     try:
         return Origin(
             name=str(record["name"]),
             given=tuple(record["given"]),
             valid_given=tuple(record["valid_given"]),
-            sources=tuple(Source(**source) for source in record["sources"]),
+            sources=tuple(map(_source, record["sources"])),
             reading=ReadConfig(**record["reading"]),
             text=TextConfig(**record["text"]),
         )
@@ -273,6 +287,11 @@ def _map_parts(
         expected = sum(getattr(size, field) for size in sizes.values())
         if array is not None and len(array) != expected:
             raise CorpusError(f"{path}/{name} is not as long as recorded", hint=_AGAIN)
+    if any(
+        int(tokens[start : start + _AT_ONCE].max()) >= tokenizer.vocab_size
+        for start in range(0, len(tokens), _AT_ONCE)
+    ):
+        raise CorpusError(f"{path}/{TOKENS} has ids that its tokenizer does not know", hint=_AGAIN)
     parts, token, line = {}, 0, 0
     for name, size in sizes.items():
         parts[name] = Part(
@@ -283,6 +302,13 @@ def _map_parts(
             unknown_id=tokenizer.unknown_id,
             line_end=line_end(tokenizer),
         )
+        starts = parts[name].line_starts
+        if (
+            starts is not None
+            and len(starts)
+            and not (starts[-1] < size.tokens and (starts[1:] > starts[:-1]).all())
+        ):
+            raise CorpusError(f"{path}/{LINES} does not go forwards", hint=_AGAIN)
         token, line = token + size.tokens, line + size.lines
     return parts
 

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rnncli.errors import ConfigError, TokenizerError
+from rnncli.strict import is_of
 from rnncli.text.config import Level, TextConfig
 from rnncli.text.counting import code_points
 
@@ -272,9 +273,9 @@ def from_json(content: bytes) -> Tokenizer:
     try:
         record = json.loads(content)
         level = record["level"]
-        if level == "char" and isinstance(record["symbols"], str):
+        if level == "char" and is_of(record["symbols"], str):
             return CharTokenizer(record["symbols"])
-        if level == "word" and all(isinstance(word, str) for word in record["words"]):
+        if level == "word" and is_of(record["words"], tuple[str, ...]):
             return WordTokenizer(record["words"], _checked_pattern(record["pattern"]))
         if level == "byte":
             return ByteTokenizer()

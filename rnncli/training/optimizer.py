@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from rnncli.training.config import TrainConfig
 
 _FUSED_DEVICES = ("cpu", "cuda", "mps")
-_MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
 def adamw(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
@@ -33,7 +33,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, model: nn.Module) -> dic
     return {
         f"{moment}.{name}": optimizer.state[parameter][moment]
         for name, parameter in model.named_parameters()
-        for moment in _MOMENTS
+        for moment in MOMENTS
         if parameter in optimizer.state
     }
 
@@ -44,7 +44,7 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, model: nn.Module, tensor
     ordered = [names[parameter] for group in optimizer.param_groups for parameter in group["params"]]
     record = optimizer.state_dict()
     record["state"] = {
-        index: {moment: tensors[f"{moment}.{name}"] for moment in _MOMENTS}
+        index: {moment: tensors[f"{moment}.{name}"] for moment in MOMENTS}
         for index, name in enumerate(ordered)
         if f"step.{name}" in tensors
     }

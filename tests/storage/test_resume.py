@@ -68,7 +68,7 @@ def test_a_run_of_other_shapes_is_refused(own_folder: Path) -> None:
     run = Run.new(MODEL, CONFIG, CPU)
     train_step(run, LANES[0], CONFIG, 0.01)
     (own_folder / "run").write_bytes(packed_run(run))
-    with pytest.raises(ModelError, match="embedding"):
+    with pytest.raises(ModelError, match="not of the shape"):
         read_run(own_folder / "run", replace(MODEL, embedding_size=7), CONFIG, CPU, None)
-    with pytest.raises(ModelError, match=r"state\.0\.1"):
+    with pytest.raises(ModelError, match="not of the shape"):
         read_run(own_folder / "run", replace(MODEL, cell="lstm"), CONFIG, CPU, None)
