@@ -28,7 +28,7 @@ def check_types(kind: type, record: Mapping[str, Any]) -> None:
     for name, hint in get_type_hints(kind).items():
         if name in record and not is_of(record[name], hint):
             shown = repr(record[name])
-            raise ValueError(f"{name} is {shown if len(shown) <= 60 else f'{shown[:60]}...'}")
+            raise ValueError(f"{name} is {shown if len(shown) <= 300 else f'{shown[:300]}...'}")
 
 
 def is_of(value: object, hint: Any) -> bool:
