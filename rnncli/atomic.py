@@ -83,11 +83,11 @@ def _lock(partial: Path, path: Path) -> int:
         pass
     os.close(descriptor)
     raise StorageError(
-        f"{path} is being made by {_holder(partial)}", hint="wait for it, or choose another name"
+        f"{path} is being made by {holder(partial)}", hint="wait for it, or choose another name"
     )
 
 
-def _holder(folder: Path) -> str:
+def holder(folder: Path) -> str:
     """Who says that the folder is theirs; they may only be about to."""
     for _ in range(20):
         with suppress(OSError):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rnncli import atomic
 from rnncli.atomic import LOCK
 from rnncli.errors import StorageError
 
@@ -29,7 +30,7 @@ def held(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
+            holder = atomic.holder(folder)
             raise StorageError(
                 f"{folder} is being written by {holder}", hint="wait for it, or stop it"
             ) from error
