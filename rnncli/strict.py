@@ -10,10 +10,10 @@ LARGEST_BYTES = 1_000_000
 _LARGEST_NUMBER = 2.0**62
 
 
-def parsed(content: bytes) -> dict[str, Any]:
+def parsed(content: bytes, most_bytes: int = LARGEST_BYTES) -> dict[str, Any]:
     """One object, no key twice, no NaN, not endless; raises ValueError."""
-    if len(content) > LARGEST_BYTES:
-        raise ValueError(f"more than {LARGEST_BYTES:,} bytes")
+    if len(content) > most_bytes:
+        raise ValueError(f"more than {most_bytes:,} bytes")
     try:
         record = json.loads(content, object_pairs_hook=_no_key_twice, parse_constant=_no_constant)
     except RecursionError as error:

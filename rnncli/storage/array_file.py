@@ -21,6 +21,8 @@ from rnncli.storage.safe_load import DAMAGED, parse_json, read_file
 
 Array = npt.NDArray[Any]
 _KEY = "rnncli"
+# Many layers of many members have many names: ten thousand and more of a hundred bytes each.
+_LARGEST_HEADER = 16_000_000
 
 
 def packed(arrays: Mapping[str, Array], facts: dict[str, Any]) -> bytes:
@@ -66,7 +68,7 @@ def _words(kind: tuple[np.dtype[Any], tuple[int, ...]]) -> str:
 
 def _metadata(path: Path, content: bytes) -> dict[str, str]:
     length = int.from_bytes(content[:8], "little")
-    header = parse_json(content[8 : 8 + length], path)
+    header = parse_json(content[8 : 8 + length], path, _LARGEST_HEADER)
     metadata = header.get("__metadata__")
     if isinstance(metadata, dict) and isinstance(metadata.get(_KEY), str):  # not before format 4
         metadata = parse_json(metadata[_KEY].encode(errors="replace"), path)

@@ -340,7 +340,8 @@ def _is_report(line: dict[str, Any]) -> bool:
     return line.get("report") != "evaluated" or (
         "step" in line
         and isinstance(score, dict)
-        and is_of(score.get("nats"), float | None)
+        and "nats" in score
+        and is_of(score["nats"], float | None)
         and is_of(score.get("tokens"), int)
         and score["tokens"] > 0
     )

@@ -45,10 +45,10 @@ def read_file(path: Path) -> bytes:
         raise ModelError(f"{path} is larger than the memory", hint=DAMAGED) from error
 
 
-def parse_json(content: bytes, path: Path) -> dict[str, Any]:
+def parse_json(content: bytes, path: Path, most_bytes: int = strict.LARGEST_BYTES) -> dict[str, Any]:
     """Strict JSON: one object, no key twice, no NaN, not endless; raises ModelError."""
     try:
-        return strict.parsed(content)
+        return strict.parsed(content, most_bytes)
     except ValueError as error:
         raise ModelError(f"{path} is damaged: {error}", hint=DAMAGED) from error
 

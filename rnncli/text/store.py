@@ -339,6 +339,8 @@ def _differs(source: Source) -> bool:
     if source.modified_ns is None or stamp(source.path) in (None, (source.bytes, source.modified_ns)):
         return False
     try:
+        if not Path(source.path).is_file():  # a FIFO would wait for ever
+            return True
         with opened(source.path) as file:
             file.finish()
             return file.sha256 != source.sha256

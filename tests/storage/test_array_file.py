@@ -110,3 +110,10 @@ def test_files_get_the_modes_that_the_umask_leaves(own_folder: Path) -> None:
     finally:
         os.umask(before)
     assert (own_folder / "w").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_file_of_very_many_arrays_comes_back(own_folder: Path) -> None:
+    """As of many members of many layers: their names alone are more than a megabyte."""
+    many = {f"members.{n}.layers.0.kernel.weight_hh_l0": np.zeros(1, np.float32) for n in range(12_000)}
+    (own_folder / "w").write_bytes(packed(many, FACTS))
+    assert len(read_arrays(own_folder / "w")[0]) == 12_000

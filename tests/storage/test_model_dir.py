@@ -273,3 +273,10 @@ def test_a_score_that_is_not_a_number_is_described_as_none(own_folder: Path) -> 
     folder.append_metrics(Evaluated(1, 0.1, 1.0, float("nan"), Score(float("nan"), 5, 1, 5, 5), best=False))
     folder.append_metrics(Evaluated(2, 0.2, 2.0, 1.0, Score(10.0, 5, 1, 5, 5), best=True))
     assert [point["step"] for point in folder.describe()["curve"]] == [2]
+
+
+@pytest.mark.parametrize("score", [{"tokens": 5}, {"nats": "x", "tokens": 5}, {"nats": 1.0, "tokens": 0}, 7])
+def test_a_log_line_without_a_score_is_passed_over(score: object) -> None:
+    folder = made("x")
+    Path("models/x/metrics.jsonl").write_text(json.dumps({"report": "evaluated", "step": 1, "score": score}))
+    assert folder.describe()["curve"] == []
