@@ -7,6 +7,7 @@ and stands in the file's own metadata. numpy arrays, so that a model can be read
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from rnncli.errors import ModelError
-from rnncli.storage.safe_load import DAMAGED, parse_json, read_file
+from rnncli.storage.safe_load import DAMAGED, open_file, parse_json
 
 Array = npt.NDArray[Any]
-_KEY = "rnncli"
+_KEY, _METADATA = "rnncli", "__metadata__"
 # Many layers of many members have many names: ten thousand and more of a hundred bytes each.
 _LARGEST_HEADER = 16_000_000
 
@@ -35,7 +36,9 @@ def packed(arrays: Mapping[str, Array], facts: dict[str, Any]) -> bytes:
 
 def read_arrays(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
     """The arrays and facts, if they are what was written and finite; raises ModelError."""
-    content = read_file(path)
+    check_whole(path)
+    with open_file(path) as file:
+        content = file.read()
     metadata = _metadata(path, content)
     try:
         arrays = load(content)
@@ -47,6 +50,20 @@ def read_arrays(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
         if np.issubdtype(array.dtype, np.floating) and not bool(np.isfinite(array).all()):
             raise ModelError(f"{path}: {name} holds numbers that are not finite", hint=DAMAGED)
     return arrays, parse_json(metadata["facts"].encode(errors="replace"), path)
+
+
+def check_whole(path: Path) -> None:
+    """Raises ModelError unless a file is as long as its header says, of which alone is read here."""
+    with open_file(path) as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = parse_json(file.read(min(length, _LARGEST_HEADER + 1)), path, _LARGEST_HEADER)
+        try:
+            ends = [entry["data_offsets"][1] for name, entry in header.items() if name != _METADATA]
+            whole = 8 + length + max(ends, default=0) == os.fstat(file.fileno()).st_size
+        except (IndexError, KeyError, TypeError) as error:
+            raise ModelError(f"{path} has no safetensors header: {error}", hint=DAMAGED) from error
+    if not whole:
+        raise ModelError(f"{path} is not as long as its header says", hint=DAMAGED)
 
 
 def check_arrays(
@@ -69,7 +86,7 @@ def _words(kind: tuple[np.dtype[Any], tuple[int, ...]]) -> str:
 def _metadata(path: Path, content: bytes) -> dict[str, str]:
     length = int.from_bytes(content[:8], "little")
     header = parse_json(content[8 : 8 + length], path, _LARGEST_HEADER)
-    metadata = header.get("__metadata__")
+    metadata = header.get(_METADATA)
     if isinstance(metadata, dict) and isinstance(metadata.get(_KEY), str):  # not before format 4
         metadata = parse_json(metadata[_KEY].encode(errors="replace"), path)
     if not isinstance(metadata, dict) or not all(

@@ -18,8 +18,6 @@ def held(folder: Path) -> Iterator[None]:
     if os.name != "posix":
         yield
         return
-    import fcntl  # noqa: PLC0415 - not everywhere
-
     path = folder / LOCK
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
@@ -31,15 +29,29 @@ def held(folder: Path) -> Iterator[None]:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode) or facts.st_nlink != 1:  # writing it would change something else
             raise StorageError(f"{path} is not a file of its own", hint="remove it")
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = atomic.holder(folder)
-            raise StorageError(
-                f"{folder} is being written by {holder}", hint="wait for it, or stop it"
-            ) from error
+        _lock(descriptor, folder)
         os.truncate(descriptor, 0)
         os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
         yield
     finally:
         os.close(descriptor)
+
+
+def refuse_held(folder: Path) -> None:
+    """Raises StorageError where somebody writes into the folder now, and says who."""
+    if os.name != "posix" or not (folder / LOCK).is_file():
+        return
+    with (folder / LOCK).open("rb") as file:
+        _lock(file.fileno(), folder, shared=True)
+
+
+def _lock(descriptor: int, folder: Path, shared: bool = False) -> None:
+    import fcntl  # noqa: PLC0415 - not everywhere
+
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = atomic.holder(folder)
+        raise StorageError(
+            f"{folder} is being written by {holder}", hint="wait for it, or stop it"
+        ) from error

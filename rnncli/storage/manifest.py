@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, NamedTuple
 from rnncli import atomic
 from rnncli.errors import ModelError
 from rnncli.storage.safe_load import DAMAGED, open_file, parse_json, read_file
-from rnncli.strict import is_of
+from rnncli.strict import LARGEST_BYTES, is_of
 
 MANIFEST = "manifest.json"
 # A log only grows: what it had when the manifest was written is what is known of it.
@@ -38,6 +38,12 @@ class Entry(NamedTuple):
     @classmethod
     def of(cls, content: bytes) -> "Entry":
         return cls(len(content), hashlib.sha256(content).hexdigest())
+
+    @classmethod
+    def of_file(cls, path: Path, folder: Path) -> "Entry":
+        """Raises ModelError where it is no plain file."""
+        with open_file(path, folder) as file:
+            return _entry(file, os.fstat(file.fileno()).st_size)
 
 
 @dataclass(frozen=True)
@@ -57,8 +63,7 @@ class Manifest:
                 and name not in (MANIFEST, atomic.LOCK)
                 and not path.name.startswith(atomic.PARTIAL)
             ):
-                with open_file(path, folder) as file:
-                    files[name] = (_entry(file, path.stat().st_size),)
+                files[name] = (Entry.of_file(path, folder),)
         return cls(files)
 
     @classmethod
@@ -67,7 +72,7 @@ class Manifest:
         path = folder / MANIFEST
         if not os.path.lexists(path):
             return None
-        record = parse_json(read_file(path), path)
+        record = parse_json(read_file(path, LARGEST_BYTES), path)
         try:
             files = {name: tuple(map(_parsed, entries)) for name, entries in record["files"].items()}
             if any(name.startswith("/") or "\0" in name or ".." in name.split("/") for name in files):

@@ -4,7 +4,7 @@ What is in it is drawn in storage/layout.py; all that is here needs no torch.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
@@ -18,7 +18,7 @@ from rnncli.errors import CorpusError, ModelError
 from rnncli.model.mixture import Mixture
 from rnncli.model.ngram import Ngram
 from rnncli.reports import Planned, Report, Score, to_json
-from rnncli.storage.array_file import check_arrays, read_arrays
+from rnncli.storage.array_file import check_arrays, check_whole, read_arrays
 from rnncli.storage.card import model_card
 from rnncli.storage.layout import (
     CARD,
@@ -35,17 +35,34 @@ from rnncli.storage.layout import (
     packed_record,
     packed_weights,
 )
+from rnncli.storage.lock import refuse_held
 from rnncli.storage.manifest import MANIFEST, Entry, Manifest
 from rnncli.storage.ngram_file import packed_ngram, read_ngram
 from rnncli.storage.record import MODELS, Record, Status, now, read_record
-from rnncli.storage.safe_load import DAMAGED, open_file, read_config, read_file
+from rnncli.storage.safe_load import DAMAGED, check_size, open_file, read_config, read_file
 from rnncli.strict import is_of
-from rnncli.text.known_lines import KnownLines
-from rnncli.text.store import TOKENIZERS, TokenStore, parsed_tokenizer
+from rnncli.text.known_lines import MOST_LINES, KnownLines
+from rnncli.text.store import (
+    MOST_RECORD_BYTES,
+    MOST_TOKENIZER_BYTES,
+    RECORD,
+    TOKENIZERS,
+    TokenStore,
+    parsed_tokenizer,
+)
 from rnncli.text.tokenizers import Tokenizer, fingerprint
 
 _KEPT_CHECKPOINTS, _FIRST_WITH_MANIFEST = 2, 4
-_LARGEST_TEXT_BYTES = 2**26
+# Beside the tensors in a file: names, facts, random states.
+_HEADROOM_BYTES = 2**26
+_MOST_BYTES = {
+    CONFIG: strict.LARGEST_BYTES,
+    METRICS: 2**30,
+    LINES: 8 * MOST_LINES + strict.LARGEST_BYTES,
+    f"{CORPUS}/{RECORD}": MOST_RECORD_BYTES,
+    **dict.fromkeys(TOKENIZERS, MOST_TOKENIZER_BYTES),
+    **{f"{CORPUS}/{name}": MOST_TOKENIZER_BYTES for name in TOKENIZERS},
+}
 
 
 @dataclass(frozen=True)
@@ -56,9 +73,10 @@ class ModelDir:
 
     @classmethod
     def refuse_taken(cls, name: str) -> Path:
-        """The folder that NAME would get; raises ModelError where it exists already."""
+        """The folder that NAME would get; raises ModelError where it is, StorageError while it is made."""
         folder = MODELS / name
         if folder.exists():
+            refuse_held(folder)
             raise ModelError(
                 f"{folder} exists already", hint=f"use another --name, or --resume {name} to go on with it"
             )
@@ -103,11 +121,8 @@ class ModelDir:
 
     def record(self) -> Record:
         """What config.json says, checked field by field; raises ModelError."""
-        manifest = Manifest.read(self.path)
-        if manifest is not None:
-            manifest.check(self.path, CONFIG)
-        record = read_record(self.path / CONFIG)
-        if manifest is None and record.format_version >= _FIRST_WITH_MANIFEST:
+        record = read_record(self._sound(CONFIG))
+        if record.format_version >= _FIRST_WITH_MANIFEST and not (self.path / MANIFEST).is_file():
             raise ModelError(f"{self.path / MANIFEST} is missing", hint=DAMAGED)
         return record
 
@@ -118,7 +133,7 @@ class ModelDir:
     def tokenizer(self) -> Tokenizer:
         """The model's own tokenizer; raises ModelError when it is another's."""
         name = next((name for name in TOKENIZERS if os.path.lexists(self.path / name)), TOKENIZERS[0])
-        tokenizer = parsed_tokenizer(name, read_file(self._sound(name)))
+        tokenizer = parsed_tokenizer(name, read_file(self._sound(name), MOST_TOKENIZER_BYTES))
         record = self.record()
         if (fingerprint(tokenizer), tokenizer.vocab_size) != (
             record.tokenizer_fingerprint,
@@ -237,16 +252,18 @@ class ModelDir:
         line = {"report": type(report).__name__.lower(), **asdict(report)}
         atomic.append_line(self.path / METRICS, to_json(line))
 
-    def metrics(self) -> list[dict[str, Any]]:
+    def metrics(self) -> Iterator[dict[str, Any]]:
         """Every report in metrics.jsonl; a line torn by a crash, or of another kind, is passed over."""
         path = self.path / METRICS
-        found = []
-        for line in read_file(path).split(b"\n") if path.exists() else []:
-            try:
-                found.append(strict.parsed(line))
-            except ValueError:
-                continue
-        return [line for line in found if _is_report(line)]
+        if not os.path.lexists(path):
+            return
+        check_size(path, _MOST_BYTES[METRICS])
+        with open_file(path, self.path) as file:
+            while line := file.readline(strict.LARGEST_BYTES):
+                with suppress(ValueError):
+                    report = strict.parsed(line)
+                    if _is_report(report):
+                        yield report
 
     def write_card(self, planned: Planned, weights: Weights) -> None:
         """README.md: what the model is, for a person who is handed the folder."""
@@ -290,29 +307,27 @@ class ModelDir:
         self._replace({METRICS: kept} if (self.path / METRICS).exists() else {}, later)
 
     def _has(self, name: str) -> bool:
-        """Whether a file is there that need not be; raises ModelError where it must be and is not."""
+        """Whether a file is there, as it was written; raises ModelError where it must be and is not."""
+        self._check_size(name)
         manifest = Manifest.read(self.path)
         return manifest.check(self.path, name) if manifest else os.path.lexists(self.path / name)
 
     def _sound(self, name: str) -> Path:
         """The path of a file that is what was written; raises ModelError."""
-        path, most = self.path / name, self._most_bytes(name)
-        if most is not None and path.is_file() and path.stat().st_size > most:
-            raise ModelError(f"{path} is larger than any of its kind", hint=DAMAGED)
-        manifest = Manifest.read(self.path)
-        if manifest is not None:
-            manifest.check(self.path, name)
+        self._has(name)
         return self.path / name
 
-    def _most_bytes(self, name: str) -> int | None:
-        """Before any of it is read: the folder may be a stranger's, and a sparse file is quickly made."""
-        if name.endswith(TOKENIZERS) or name in (METRICS, CARD):
-            return _LARGEST_TEXT_BYTES
-        if name == WEIGHTS or CHECKPOINT.fullmatch(name):
-            record = self.record()
-            state = record.model.members * record.model.num_layers * record.model.hidden_size
-            return _LARGEST_TEXT_BYTES + 16 * record.model.parameters + 8 * state * record.training.batch_size
-        return None
+    def _check_size(self, name: str) -> None:
+        """Before any of it is hashed: the folder may be a stranger's. Raises ModelError."""
+        path = self.path / name
+        if name in _MOST_BYTES:
+            check_size(path, _MOST_BYTES[name])
+        elif name == WEIGHTS or CHECKPOINT.fullmatch(name):
+            model, training = (record := self.record()).model, record.training
+            state = model.members * model.num_layers * model.hidden_size * training.batch_size
+            check_size(path, _HEADROOM_BYTES + 16 * model.parameters + 8 * state)
+        elif name == NGRAM and path.is_file():
+            check_whole(path)  # nothing else says how large it may be
 
     def _replace(self, contents: Mapping[str, bytes], gone: Sequence[str] = ()) -> None:
         """Write files in their order, then unlink others: storage/manifest.py. Raises StorageError."""
@@ -320,7 +335,7 @@ class ModelDir:
         changes: dict[str, Entry | None] = {name: Entry.of(content) for name, content in contents.items()}
         changes |= dict.fromkeys(gone)
         if METRICS not in changes and (self.path / METRICS).exists():
-            changes[METRICS] = Entry.of(read_file(self.path / METRICS))
+            changes[METRICS] = Entry.of_file(self.path / METRICS, self.path)
         manifest.allowing(changes).write(self.path)
         for name, content in contents.items():
             atomic.write_file(self.path / name, content)

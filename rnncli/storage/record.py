@@ -10,6 +10,7 @@ from rnncli import __version__
 from rnncli.errors import ConfigError, ModelError
 from rnncli.model.config import ModelConfig
 from rnncli.storage.safe_load import parse_json, read_config, read_file
+from rnncli.strict import LARGEST_BYTES
 from rnncli.text.config import Unit
 from rnncli.training.config import TrainConfig
 
@@ -50,7 +51,7 @@ class Record:
 
 def read_record(path: Path) -> Record:
     """A record from config.json, checked field by field; raises ModelError."""
-    content = parse_json(read_file(path), path)
+    content = parse_json(read_file(path, LARGEST_BYTES), path)
     version = content.get("format_version")
     if type(version) is not int or version not in _READ_VERSIONS:
         raise ModelError(

@@ -36,13 +36,17 @@ def open_file(path: Path, folder: Path | None = None) -> Iterator[BinaryIO]:
         raise ModelError(f"cannot read {path}: {error.strerror}", hint="check its permissions") from error
 
 
-def read_file(path: Path) -> bytes:
-    """All of a plain file; raises ModelError as open_file."""
-    try:
-        with open_file(path) as file:
-            return file.read()
-    except MemoryError as error:
-        raise ModelError(f"{path} is larger than the memory", hint=DAMAGED) from error
+def check_size(path: Path, most_bytes: int) -> None:
+    """Raises ModelError for a larger file, before any of it is read: a sparse one is quickly made."""
+    if path.is_file() and path.stat().st_size > most_bytes:
+        raise ModelError(f"{path} is larger than any of its kind", hint=DAMAGED)
+
+
+def read_file(path: Path, most_bytes: int) -> bytes:
+    """All of a plain file; raises ModelError as open_file and check_size."""
+    check_size(path, most_bytes)
+    with open_file(path) as file:
+        return file.read(most_bytes)
 
 
 def parse_json(content: bytes, path: Path, most_bytes: int = strict.LARGEST_BYTES) -> dict[str, Any]:

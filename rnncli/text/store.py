@@ -12,6 +12,8 @@ NAME.tok/
 import glob
 import hashlib
 import json
+import os
+import stat
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,7 +36,9 @@ from rnncli.text.tokenizers import Ids, Tokenizer, decode, fingerprint, from_jso
 
 FORMAT_VERSION = 2
 PARTS = ("train", "valid", "test")
-TOKENS, LINES, _RECORD = "tokens.bin", "lines.bin", "store.json"
+TOKENS, LINES, RECORD = "tokens.bin", "lines.bin", "store.json"
+# Of a store of 100,000 files, and of a tokenizer of a million words.
+MOST_RECORD_BYTES = MOST_TOKENIZER_BYTES = 2**26
 LINE_DTYPE = np.dtype("<u8")
 TOKENIZERS = ("tokenizer.model", "tokenizer.json")
 _AT_ONCE = 2**24
@@ -170,7 +174,7 @@ class TokenStore:
     def open(cls, path: Path) -> "TokenStore":
         """Map a store that was written; raises CorpusError when it is not one or is damaged."""
         try:
-            record = json.loads((path / _RECORD).read_bytes())
+            record = strict.parsed(_content(path / RECORD, MOST_RECORD_BYTES), MOST_RECORD_BYTES)
             if record["format_version"] != FORMAT_VERSION:
                 raise CorpusError(
                     f"{path} has store format {record['format_version']}; this rnncli reads {FORMAT_VERSION}",
@@ -231,13 +235,16 @@ def write_record(
         "parts": {part: asdict(size) for part, size in sizes.items()},
         **asdict(origin),
     }
-    (folder / _RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    content = json.dumps(record, indent=1).encode() + b"\n"
+    if len(content) > MOST_RECORD_BYTES:
+        raise CorpusError(f"{origin.name} is of too many files", hint="join them into fewer, larger ones")
+    (folder / RECORD).write_bytes(content)
 
 
 def is_store(path: Path) -> bool:
     """A folder counts as a store when its last-written file is there."""
     try:
-        return (path / _RECORD).is_file()
+        return (path / RECORD).is_file()
     except (OSError, ValueError):  # not even a possible name of a file
         return False
 
@@ -247,14 +254,31 @@ def tokenizer_file(tokenizer: Tokenizer) -> str:
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
-    """The tokenizer kept in a store or a model folder; raises OSError and TokenizerError."""
-    name = next((name for name in TOKENIZERS if (folder / name).exists()), TOKENIZERS[1])
-    return parsed_tokenizer(name, (folder / name).read_bytes())
+    """The tokenizer kept in a store; raises CorpusError and TokenizerError."""
+    name = next((name for name in TOKENIZERS if os.path.lexists(folder / name)), TOKENIZERS[1])
+    try:
+        return parsed_tokenizer(name, _content(folder / name, MOST_TOKENIZER_BYTES))
+    except (OSError, ValueError) as error:
+        raise CorpusError(f"{folder} has no tokenizer: {error}", hint=_AGAIN) from error
 
 
 def parsed_tokenizer(name: str, content: bytes) -> Tokenizer:
     """From the content of the file of that name; raises TokenizerError."""
     return SubwordTokenizer(content) if name == TOKENIZERS[0] else from_json(content)
+
+
+def _content(path: Path, most_bytes: int) -> bytes:
+    """Of a plain file that is no larger; raises OSError and ValueError."""
+    _check_plain(path)
+    if path.stat().st_size > most_bytes:
+        raise ValueError(f"{path} is larger than any of its kind")
+    return path.read_bytes()
+
+
+def _check_plain(path: Path) -> None:
+    """Raises OSError for nothing and ValueError for what is no file: a FIFO would keep one waiting."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError(f"{path} is not a plain file")
 
 
 def _source(record: dict[str, Any]) -> Source:
@@ -280,6 +304,8 @@ def _origin(record: dict[str, Any]) -> Origin:
 def _map_parts(
     path: Path, sizes: dict[str, PartSize], tokenizer: Tokenizer, origin: Origin
 ) -> dict[str, Part]:
+    for name in (TOKENS, LINES) if origin.text.unit == "line" else (TOKENS,):
+        _check_plain(path / name)
     dtype = smallest_dtype(tokenizer.vocab_size).newbyteorder("<")
     tokens = np.memmap(path / TOKENS, dtype=dtype, mode="r")
     lines = np.memmap(path / LINES, dtype=LINE_DTYPE, mode="r") if origin.text.unit == "line" else None

@@ -22,9 +22,7 @@ def test_of_two_that_begin_at_once_one_wins(
         name = f"x{number}"
         one_wins(name, "train", str(text), "--name", name, "--steps", "100000000", *SHAPE)
         assert ModelDir.find(name).wrong() == []
-    figure(
-        f"{times} times two trainings into one folder: one won each time, the other named it or the folder"
-    )
+    figure(f"{times} times two trainings into one folder: one won each time, the other named it")
 
 
 def test_of_two_that_resume_at_once_one_wins(
@@ -50,10 +48,18 @@ def one_wins(name: str, *command: str) -> None:
     assert os.waitstatus_to_exitcode(status) == 1, said
     assert ended(winner) == 143, Path(outputs[winner]).read_text()
     found = re.search(HELD.replace("/x ", f"/{name} "), said)
-    if found is None:  # it began so late that the folder was there already, in its place
-        assert f"{folder} exists already" in said, said
-    else:
-        assert int(found[2]) == winner
+    assert found is not None, said
+    assert int(found[2]) == winner
+
+
+def test_a_training_that_begins_late_hears_who_holds_the_folder(model: Path, text: Path) -> None:
+    with held(model):
+        assert ended(forked("train", str(text), "--name", "x", "--steps", "1", *SHAPE)) == 1
+    found = re.search(HELD, Path("output").read_text())
+    assert found is not None
+    assert int(found[2]) == os.getpid()
+    assert ended(forked("train", str(text), "--name", "x", "--steps", "1", *SHAPE)) == 1
+    assert "models/x exists already" in Path("output").read_text()
 
 
 def test_an_ngram_waits_for_a_training(model: Path) -> None:

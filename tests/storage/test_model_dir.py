@@ -263,9 +263,9 @@ def test_the_tokenizer_of_another_model_is_refused() -> None:
 def test_a_torn_last_line_of_the_metrics_is_passed_over() -> None:
     folder = made("x")
     Path("models/x/metrics.jsonl").write_bytes(b'{"report": "stepped"}\n{"repo')
-    assert folder.metrics() == [{"report": "stepped"}]
+    assert list(folder.metrics()) == [{"report": "stepped"}]
     Path("models/x/metrics.jsonl").write_bytes(b'{"repo{"report": "stepped"}\n{"report": "noted"}\n')
-    assert folder.metrics() == [{"report": "noted"}]
+    assert list(folder.metrics()) == [{"report": "noted"}]
 
 
 def test_a_score_that_is_not_a_number_is_described_as_none(own_folder: Path) -> None:
