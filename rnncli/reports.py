@@ -384,10 +384,13 @@ class Saved:
 
 @dataclass(frozen=True)
 class GradientReach:
-    """Norms of a loss's gradient by layer and by distance in steps, from 1; means over `stretches`."""
+    """Norms of a loss's gradient by block ("layers.0") and by distance in steps, from 1.
+
+    Means over `stretches`.
+    """
 
     stretches: int
-    norms: tuple[tuple[float, ...], ...]
+    norms: Mapping[str, tuple[float, ...]]
 
 
 Report = Noted | CorpusReport | Planned | Stepped | Evaluated | Sampled | Saved

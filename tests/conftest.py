@@ -49,6 +49,24 @@ def tiny_model(**settings: object) -> LanguageModel:
     return LanguageModel.initialized(config, torch.Generator().manual_seed(7))
 
 
+# Every kind of cell, and all that may stand beside one.
+STRUCTURES: dict[str, dict[str, Any]] = {
+    "rnn": {"cell": "rnn"},
+    "gru": {"cell": "gru"},
+    "lstm": {"cell": "lstm"},
+    "mingru": {"cell": "mingru"},
+    "minlstm": {"cell": "minlstm", "num_layers": 1},
+    "rglru": {"cell": "rglru", "tied_embeddings": True, "embedding_size": 8},
+    "mixed": {"cell": "gru,mingru,lstm", "num_layers": 3},
+    "convolution": {"cell": "mingru", "convolution": 4},
+    "attention": {"cell": "gru", "attention": 6},
+    "mogrifier": {"cell": "lstm", "mogrifier": 3},
+    "everything": {
+        **{"cell": "lstm,rglru", "convolution": 3, "attention": 5, "mogrifier": 2, "members": 2},
+    },
+}
+
+
 def part_of(
     ids: npt.NDArray[np.unsignedinteger[Any]],
     counts: TextCounts | None = None,

@@ -142,7 +142,8 @@ def _resume(
     steps_left = training.steps is None or run.step < training.steps
     seconds_left = training.seconds is None or run.seconds < training.seconds
     over = training == record.training or not (steps_left and seconds_left)
-    if record.status == "finished" and over:
+    lost = run.step < record.step  # the checkpoint of its end is damaged
+    if record.status == "finished" and over and not lost:
         raise TrainingError(
             f"{folder.path.name} has used up its budget: {run.step:,} steps, {run.seconds:.0f} s",
             hint="give it more, for example --time +10m or --epochs +20",

@@ -89,13 +89,32 @@ def train(
             metavar="STEPS|TIME",
         ),
     ] = None,
-    cell: Annotated[str | None, _option("Recurrent cell.", _MODEL, metavar="rnn|lstm|gru")] = None,
+    cell: Annotated[
+        str | None,
+        _option(
+            "Recurrent cell, or one a layer with commas between.",
+            _MODEL,
+            metavar="rnn|lstm|gru|mingru|minlstm|rglru",
+        ),
+    ] = None,
     nonlinearity: Annotated[
         str | None, _option("Of --cell rnn.", _MODEL, ModelConfig.nonlinearity, metavar="tanh|relu")
     ] = None,
     hidden_size: Annotated[int | None, _option("Width of the recurrent layers.", _MODEL)] = None,
     num_layers: Annotated[int | None, _option("Recurrent layers.", _MODEL, ModelConfig.num_layers)] = None,
     embedding_size: Annotated[int | None, _option("Width of the embedding.", _MODEL)] = None,
+    convolution: Annotated[
+        int | None,
+        _option("Symbols seen together before the first layer.", _MODEL, "none", metavar="K"),
+    ] = None,
+    attention: Annotated[
+        int | None,
+        _option("Steps of its own past that the last layer looks at.", _MODEL, "none", metavar="STEPS"),
+    ] = None,
+    mogrifier: Annotated[
+        int | None,
+        _option("Rounds in which lstm's input and memory gate one another.", _MODEL, "none", metavar="N"),
+    ] = None,
     members: Annotated[
         int | None, _option("Networks side by side, whose probabilities are averaged.", _MODEL)
     ] = None,

@@ -17,7 +17,7 @@ def show_gradients(reach: GradientReach, bptt: int) -> None:
     """How far back the loss of a token reaches, by layer; `bptt` is where training cuts."""
     console = stdout_console()
     console.print(Text("gradient of a token's loss with respect to the memory before it", style="bold"))
-    for layer, norms in enumerate(reach.norms):
+    for block, norms in reach.norms.items():
         table = Table.grid(padding=(0, 2))
         table.add_column(justify="right")
         table.add_column(width=_BAR)
@@ -26,7 +26,7 @@ def show_gradients(reach: GradientReach, bptt: int) -> None:
         bars = log_bars([norms[distance - 1] for distance in shown])
         for distance, bar in zip(shown, bars, strict=True):
             table.add_row(f"{distance}", Text(bar, style="cyan"), f"{norms[distance - 1]:.2e}")
-        console.print(Text(f"layer {layer}: steps back, norm (logarithmic)"))
+        console.print(Text(f"{block}: steps back, norm (logarithmic)"))
         console.print(table)
         console.print(Text(_sentence(norms)))
     console.print(Text(f"mean over {reach.stretches} stretches; training cut gradients after {bptt} steps"))

@@ -77,16 +77,16 @@ def gradient_reach(model: LanguageModel, tokens: npt.NDArray[np.int64]) -> Gradi
         hidden, state = model.hidden(ids[:, position : position + 1], state)
     nats = F.cross_entropy(model.logits(hidden[:, 0]).float(), ids[:, -1], reduction="sum")
     tensors = [tensor for memory in memories for tensor in memory.tensors()]
-    gradients = iter(torch.autograd.grad(nats, tensors))
-    depth = model.config.num_layers
+    gradients = iter(torch.autograd.grad(nats, tensors, materialize_grads=True))
+    blocks = list(model.config.memories)
     by_distance = []
     for memory in memories:
-        of_layers = [torch.cat([next(gradients) for _ in layer], dim=1) for layer in memory.layers]
+        of_blocks = [torch.cat([next(gradients).flatten(1) for _ in block], dim=1) for block in memory.layers]
         # In float64: the squares of what has faded to 1e-20 are below all that float32 can hold.
         by_distance.append(
             [
-                float(torch.cat(of_layers[layer::depth], dim=1).double().norm(dim=1).mean())
-                for layer in range(depth)
+                float(torch.cat(of_blocks[place :: len(blocks)], dim=1).double().norm(dim=1).mean())
+                for place in range(len(blocks))
             ]
         )
-    return GradientReach(len(ids), tuple(zip(*reversed(by_distance), strict=True)))
+    return GradientReach(len(ids), dict(zip(blocks, zip(*reversed(by_distance), strict=True), strict=True)))

@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rnncli.model.language_model import LanguageModel
-from rnncli.model.recurrent import State
+from rnncli.model.state import State
 from rnncli.text.lines import line_bounds, padded
 from rnncli.text.shards import Shards
 from rnncli.text.tokenizers import Ids
@@ -288,9 +288,13 @@ def _read(model: LanguageModel, inputs: Tensor, state: State, window: int) -> St
 
 
 def _guessed_starts(model: LanguageModel, rows: Tensor, state: State, window: int) -> State:
-    """The state before each lane (S, L): the first is known, the others have read WARM_UP tokens."""
+    """The state before each lane (S, L): the first is known, the others have read WARM_UP tokens.
+
+    An attention has all of its past by then, and of a past that was guessed well.
+    """
     empty = model.initial_state(len(rows) - 1)
-    guesses = _read(model, rows[:-1, -WARM_UP:], empty, window) if len(rows) > 1 else empty
+    warm_up = WARM_UP + model.config.attention
+    guesses = _read(model, rows[:-1, -warm_up:], empty, window) if len(rows) > 1 else empty
     return state.merge(guesses, lambda true, guess: torch.cat([true, guess]))
 
 

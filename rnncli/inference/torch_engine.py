@@ -5,7 +5,7 @@ import numpy.typing as npt
 import torch
 
 from rnncli.model.language_model import LanguageModel
-from rnncli.model.recurrent import State
+from rnncli.model.state import State
 
 _WINDOW = 1024
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from rnncli.model.config import ModelConfig
 from rnncli.model.cross_entropy import mean_nats
 from rnncli.model.network import DropoutMasks, Network
-from rnncli.model.recurrent import State
+from rnncli.model.state import State
 
 
 class LanguageModel(nn.Module):
@@ -58,7 +58,7 @@ class LanguageModel(nn.Module):
 
     def hidden(self, tokens: Tensor, state: State, masks: DropoutMasks | None = None) -> tuple[Tensor, State]:
         """tokens (B, T) -> the members' last outputs (B, T, K D) and the state after T."""
-        depth = self.config.num_layers
+        depth = len(self.config.memories)
         outputs, after = [], []
         for number, member in enumerate(self._networks()):
             own = State(state.layers[number * depth : (number + 1) * depth])

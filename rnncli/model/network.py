@@ -1,7 +1,7 @@
 """One network: embedding, recurrent stack, logits. Shapes: B lanes, T time, E embedding, D width, V symbols.
 
-tokens (B, T) -> embedding (B, T, E) -> layer -> ... -> layer (B, T, D) -> logits (B, T, V)
-                                              ^ dropout               ^ dropout
+tokens (B, T) -> embedding (B, T, E) -> [convolution] -> layer -> ... -> layer (B, T, D) -> [attention]
+                                                         dropout ^           dropout ^     -> logits (B, T, V)
 """
 
 from typing import NamedTuple
@@ -10,8 +10,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rnncli.model.attention import Attention
 from rnncli.model.config import ModelConfig
-from rnncli.model.recurrent import LAYERS, Layer, State
+from rnncli.model.convolution import Convolution
+from rnncli.model.linear_recurrence import LinearLayer, MinGruLayer, MinLstmLayer, RgLruLayer
+from rnncli.model.recurrent import ElmanLayer, GruLayer, LstmLayer
+from rnncli.model.state import Layer, State
+
+LAYERS: dict[str, type[nn.Module]] = {
+    "rnn": ElmanLayer,
+    "gru": GruLayer,
+    "lstm": LstmLayer,
+    "mingru": MinGruLayer,
+    "minlstm": MinLstmLayer,
+    "rglru": RgLruLayer,
+}
 
 
 class DropoutMasks(NamedTuple):
@@ -38,7 +51,14 @@ class Network(nn.Module):
         super().__init__()
         self.config = config
         self.embedding = nn.Embedding(config.vocab_size + 1, config.embedding_size)
-        self.layers = nn.ModuleList(LAYERS[config.cell](config, width) for width, _ in config.layer_widths)
+        if config.convolution:
+            self.convolution = Convolution(config)
+        self.layers = nn.ModuleList(
+            LAYERS[cell](config, width)
+            for cell, (width, _) in zip(config.cells, config.layer_widths, strict=True)
+        )
+        if config.attention:
+            self.attention = Attention(config)
         self.output_bias = nn.Parameter(torch.zeros(config.vocab_size))
         if not config.tied_embeddings:
             self.output_weight = nn.Parameter(torch.zeros(config.vocab_size, config.hidden_size))
@@ -54,10 +74,13 @@ class Network(nn.Module):
                 parameter.zero_()
             else:
                 parameter.uniform_(-bound, bound, generator=rng)
+        for layer in self.layers:
+            if isinstance(layer, LinearLayer):
+                layer.initialize(rng)
 
     def initial_state(self, batch_size: int) -> State:
         """The state before any text: zeros, B lanes."""
-        return State(tuple(_as_layer(layer).initial_state(batch_size) for layer in self.layers))
+        return State(tuple(block.initial_state(batch_size) for block in self._blocks()))
 
     def hidden(self, tokens: Tensor, state: State, masks: DropoutMasks | None = None) -> tuple[Tensor, State]:
         """tokens (B, T) -> the last layer's outputs (B, T, D) and the state after T.
@@ -66,10 +89,11 @@ class Network(nn.Module):
         """
         hidden = self.embedding(tokens)
         after = []
-        for layer, layer_state in zip(self.layers, state.layers, strict=True):
-            hidden, layer_after = _as_layer(layer)(hidden, layer_state)
-            hidden = _dropout(hidden, self.config.dropout, masks)
-            after.append(layer_after)
+        for block, before in zip(self._blocks(), state.layers, strict=True):
+            hidden, own_after = block(hidden, before)
+            if not isinstance(block, Convolution | Attention):
+                hidden = _dropout(hidden, self.config.dropout, masks)
+            after.append(own_after)
         return hidden, State(tuple(after))
 
     def logits(self, hidden: Tensor) -> Tensor:
@@ -81,9 +105,11 @@ class Network(nn.Module):
         """(V, D): the embedding without "text begins" where both are one."""
         return self.embedding.weight[:-1] if self.config.tied_embeddings else self.output_weight
 
-
-def _as_layer(module: nn.Module) -> Layer:
-    return module  # type: ignore[return-value]  # every member of LAYERS is a Layer
+    def _blocks(self) -> list[Layer]:
+        """In the order of ModelConfig.memories."""
+        blocks = [getattr(self, name) for name in ("convolution",) if hasattr(self, name)]
+        blocks += list(self.layers)
+        return blocks + ([self.attention] if hasattr(self, "attention") else [])
 
 
 def _dropout(hidden: Tensor, rate: float, masks: DropoutMasks | None) -> Tensor:

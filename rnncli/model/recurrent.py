@@ -1,52 +1,18 @@
-"""The recurrent cells behind one signature. Shapes: B lanes, T time, E input width, D width.
+"""The recurrent cells with gates that know the memory. Shapes: B lanes, T time, E input width, D width.
 
 Every layer maps inputs (B, T, E) and its LayerState to outputs (B, T, D) and the state after T. A
 LayerState is a tuple of tensors (B, D): h for rnn and gru, h and c for lstm. To add a cell, write
-its layer, name it in LAYERS, give model/config.py its name and number of gates, and model/stepper.py
-what it does in one step.
+its layer, name it in model/network.py's LAYERS, give model/config.py its name, gates, weights and memory, and
+model/stepper.py what it does in one step.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple, Protocol
-
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rnncli.model.acceleration import fused_for
-from rnncli.model.config import Cell, ModelConfig
-
-LayerState = tuple[Tensor, ...]
-
-
-class State(NamedTuple):
-    """What the network remembers: one LayerState a layer, lanes first in every tensor."""
-
-    layers: tuple[LayerState, ...]
-
-    def map(self, change: Callable[[Tensor], Tensor]) -> "State":
-        return State(tuple(tuple(change(tensor) for tensor in layer) for layer in self.layers))
-
-    def merge(self, other: "State", combine: Callable[[Tensor, Tensor], Tensor]) -> "State":
-        """`combine` applied to each tensor and its partner in `other`."""
-        pairs = (
-            zip(mine, theirs, strict=True) for mine, theirs in zip(self.layers, other.layers, strict=True)
-        )
-        return State(tuple(tuple(combine(a, b) for a, b in layer) for layer in pairs))
-
-    def detach(self) -> "State":
-        """The same memory with no gradient path: where back-propagation through time is cut."""
-        return self.map(torch.Tensor.detach)
-
-    def tensors(self) -> list[Tensor]:
-        return [tensor for layer in self.layers for tensor in layer]
-
-
-class Layer(Protocol):
-    """What model/language_model.py knows of a cell; a Layer is an nn.Module too."""
-
-    def initial_state(self, batch_size: int) -> LayerState: ...
-
-    def __call__(self, inputs: Tensor, state: LayerState) -> tuple[Tensor, LayerState]: ...
+from rnncli.model.config import ModelConfig
+from rnncli.model.state import LayerState
 
 
 class ElmanLayer(nn.Module):
@@ -91,19 +57,31 @@ class LstmLayer(nn.Module):
     def __init__(self, config: ModelConfig, input_size: int) -> None:
         super().__init__()
         self.kernel = nn.LSTM(input_size, config.hidden_size, batch_first=True)
+        shapes = ((config.hidden_size, input_size), (input_size, config.hidden_size))
+        rounds = range(config.mogrifier)
+        self.mogrifier = nn.ParameterList(nn.Parameter(torch.zeros(shapes[n % 2 == 0])) for n in rounds)
 
     def initial_state(self, batch_size: int) -> LayerState:
         return _zeros(self.kernel, batch_size, 2)
 
     def forward(self, inputs: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
-        return _run(self.kernel, inputs, state)
+        return self._mogrified(inputs, *state) if len(self.mogrifier) else _run(self.kernel, inputs, state)
 
-
-LAYERS: dict[Cell, type[ElmanLayer] | type[GruLayer] | type[LstmLayer]] = {
-    "rnn": ElmanLayer,
-    "gru": GruLayer,
-    "lstm": LstmLayer,
-}
+    def _mogrified(self, inputs: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, LayerState]:
+        """x = 2 σ(Q h) x,  h = 2 σ(R x) h, in turns, before each step (Melis et al. 2020, Mogrifier LSTM)."""
+        outputs = []
+        w, u, b, b2 = (tensor for tensor in self.kernel._flat_weights if tensor is not None)
+        for x in inputs.unbind(1):
+            for number, matrix in enumerate(self.mogrifier):
+                if number % 2:
+                    h = 2.0 * torch.sigmoid(F.linear(x, matrix)) * h
+                else:
+                    x = 2.0 * torch.sigmoid(F.linear(h, matrix)) * x
+            add, forget, new, opens = (F.linear(x, w, b) + F.linear(h, u, b2)).float().chunk(4, -1)
+            c = torch.sigmoid(forget) * c + torch.sigmoid(add) * torch.tanh(new)
+            h = torch.sigmoid(opens) * torch.tanh(c)
+            outputs.append(h)
+        return torch.stack(outputs, 1), (h, c)
 
 
 def _run(kernel: nn.RNNBase, inputs: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rnncli.model.config import GATES, ModelConfig
+from rnncli.model.config import ModelConfig
+from rnncli.model.step_blocks import BlockState, Floats, Layer, Mogrified, blocks_of, columns
 
-Floats = npt.NDArray[np.float32]
-# Of each layer, one member's after another's: h, and for lstm c, (B, D).
-StepState = tuple[tuple[Floats, ...], ...]
+# Of each block, one member's after another's: shapes (B, ...) as in ModelConfig.memories.
+StepState = tuple[BlockState, ...]
 
 # Larger tables than this are left out, and their rows computed when they are needed.
 _MOST_TABLE = 2**23
@@ -42,9 +42,8 @@ class Stepper:
 
     def initial_state(self, lanes: int) -> StepState:
         """The state before any text: zeros, B lanes."""
-        shape, tensors = (lanes, self.config.hidden_size), 2 if self.config.cell == "lstm" else 1
-        layers = self.config.num_layers * self.config.members
-        return tuple(tuple(np.zeros(shape, np.float32) for _ in range(tensors)) for _ in range(layers))
+        blocks = [*self.config.memories.values()] * self.config.members
+        return tuple(tuple(np.zeros((lanes, *shape), np.float32) for shape in shapes) for shapes in blocks)
 
     def step(self, tokens: npt.NDArray[np.integer], state: StepState) -> tuple[Floats, StepState]:
         """tokens (B,) -> logits (B, V) of what follows them, and the state after them."""
@@ -53,10 +52,10 @@ class Stepper:
 
     def advance(self, tokens: npt.NDArray[np.integer], state: StepState) -> tuple[list[Floats], StepState]:
         """tokens (B,) -> the members' last outputs (B, D), and the state after them: no logits."""
-        depth, outputs, after = self.config.num_layers, list[Floats](), list[tuple[Floats, ...]]()
+        depth, outputs, after = len(state) // len(self._members), list[Floats](), list[BlockState]()
         for number, member in enumerate(self._members):
-            own = member.step(tokens, state[number * depth : (number + 1) * depth])
-            outputs.append(own[-1][0])
+            hidden, own = member.step(tokens, state[number * depth : (number + 1) * depth])
+            outputs.append(hidden)
             after.extend(own)
         return outputs, tuple(after)
 
@@ -82,51 +81,36 @@ class Stepper:
 
 
 class _Member:
-    """One network; gates that go through the logistic function are halved, so that tanh serves for all.
-
-    σ(x) = (1 + tanh(x / 2)) / 2
-    """
+    """One network."""
 
     def __init__(self, config: ModelConfig, weights: Mapping[str, npt.NDArray[Any]]) -> None:
-        self._cell = config.cell
-        self._relu = config.nonlinearity == "relu"
-        self._width = config.hidden_size
-        halves = _halves(config)
-        self._recurrent, self._inputs, self._biases = list[Floats](), list[Floats](), list[Floats]()
-        # Of gru's candidate, whose recurrent bias stands inside the reset gate's product.
-        self._inner = list[Floats]()
-        for layer in range(config.num_layers):
-            kernel = f"layers.{layer}.kernel."
-            recurrent_bias = weights[f"{kernel}bias_hh_l0"]
-            bias = weights[f"{kernel}bias_ih_l0"] + recurrent_bias
-            if config.cell == "gru":
-                bias[2 * self._width :] -= recurrent_bias[2 * self._width :]
-                self._inner.append(recurrent_bias[2 * self._width :].copy())
-            self._recurrent.append(_columns(weights[f"{kernel}weight_hh_l0"] * halves[:, None]))
-            self._inputs.append(_columns(weights[f"{kernel}weight_ih_l0"] * halves[:, None]))
-            self._biases.append(bias * halves)
+        self._blocks = blocks_of(config, weights)
         self._embedding = weights["embedding.weight"]
         output = self._embedding[:-1] if config.tied_embeddings else weights["output_weight"]
-        self._output = _columns(output)
+        self._output = columns(output)
         self._output_bias = weights["output_bias"]
-        tabulated = len(self._embedding) * len(halves) <= _MOST_TABLE
-        self._table = self._embedding @ self._inputs[0] + self._biases[0] if tabulated else None
+        first = self._blocks[0]
+        # A mogrifier changes the embedding before it is multiplied.
+        self._tabulated = first if isinstance(first, Layer) and not isinstance(first, Mogrified) else None
+        if self._tabulated and len(self._embedding) * len(self._tabulated.bias) <= _MOST_TABLE:
+            self._table = self._embedding @ self._tabulated.inputs + self._tabulated.bias
+        else:
+            self._tabulated = None
 
     def step(
-        self, tokens: npt.NDArray[np.integer], state: tuple[tuple[Floats, ...], ...]
-    ) -> list[tuple[Floats, ...]]:
-        """tokens (B,) and each layer's state -> each layer's state after them."""
-        after = list[tuple[Floats, ...]]()
-        for layer, before in enumerate(state):
-            if layer or self._table is None:
-                inputs = after[-1][0] if layer else self._embedding[tokens]
-                gates = inputs @ self._inputs[layer]
-                gates += self._biases[layer]
-            else:
-                gates = self._table[tokens]
-            recurrent = before[0] @ self._recurrent[layer]
-            after.append(self._cells(layer, gates, recurrent, before))
-        return after
+        self, tokens: npt.NDArray[np.integer], state: tuple[BlockState, ...]
+    ) -> tuple[Floats, list[BlockState]]:
+        """tokens (B,) and each block's state -> outputs (B, D) and each block's state after them."""
+        after, blocks = list[BlockState](), self._blocks
+        if self._tabulated:
+            hidden, own = self._tabulated.next(self._table[tokens], state[0])
+            after, blocks, state = [own], blocks[1:], state[1:]
+        else:
+            hidden = self._embedding[tokens]
+        for block, before in zip(blocks, state, strict=True):
+            hidden, own = block.step(hidden, before)
+            after.append(own)
+        return hidden, after
 
     def logits(self, hidden: Floats) -> Floats:
         """(B, D) -> (B, V)."""
@@ -134,48 +118,11 @@ class _Member:
         logits += self._output_bias
         return np.asarray(logits)
 
-    def _cells(
-        self, layer: int, gates: Floats, recurrent: Floats, before: tuple[Floats, ...]
-    ) -> tuple[Floats, ...]:
-        """What the inputs and the memory say (B, G), and the state before -> the state after."""
-        d = self._width
-        if self._cell == "gru":
-            opens = np.tanh(gates[:, : 2 * d] + recurrent[:, : 2 * d])  # 2 r - 1, 2 z - 1
-            opens += 1.0
-            opens *= 0.5
-            candidate = recurrent[:, 2 * d :]
-            candidate += self._inner[layer]
-            candidate *= opens[:, :d]
-            candidate += gates[:, 2 * d :]
-            np.tanh(candidate, out=candidate)
-            return (candidate + opens[:, d:] * (before[0] - candidate),)
-        gates += recurrent
-        if self._cell == "rnn":
-            return (np.maximum(gates, 0.0) if self._relu else np.tanh(gates),)
-        np.tanh(gates, out=gates)  # 2 i - 1, 2 f - 1, g, 2 o - 1
-        opens = gates + 1.0
-        opens *= 0.5
-        memory = opens[:, d : 2 * d] * before[1]
-        memory += opens[:, :d] * gates[:, 2 * d : 3 * d]
-        return opens[:, 3 * d :] * np.tanh(memory), memory
-
 
 def _names(config: ModelConfig) -> list[str]:
     """Of one member's weights."""
     first = "members.0."
     return [name.removeprefix(first) for name in config.shapes if name.startswith(first)]
-
-
-def _halves(config: ModelConfig) -> Floats:
-    """(G,): one half for gates that are logistic, else 1."""
-    of_gates = {"rnn": (1.0,), "gru": (0.5, 0.5, 1.0), "lstm": (0.5, 0.5, 1.0, 0.5)}[config.cell]
-    assert len(of_gates) == GATES[config.cell]
-    return np.repeat(np.array(of_gates, np.float32), config.hidden_size)
-
-
-def _columns(weight: npt.NDArray[Any]) -> Floats:
-    """(G, E) -> (E, G) by its columns: a product with one lane then reads the weights once, in order."""
-    return np.ascontiguousarray(weight, np.float32).T
 
 
 def _softmax(logits: Floats) -> Floats:

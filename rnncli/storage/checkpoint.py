@@ -12,7 +12,7 @@ from torch import Tensor
 from rnncli import strict
 from rnncli.errors import ModelError
 from rnncli.model.config import ModelConfig
-from rnncli.model.recurrent import State
+from rnncli.model.state import State
 from rnncli.reports import Score
 from rnncli.storage.array_file import Array, check_arrays, packed, read_arrays
 from rnncli.storage.safe_load import DAMAGED, read_config
@@ -83,8 +83,7 @@ def read_run(
 
 def _check_size(path: Path, arrays: Mapping[str, Array], model: ModelConfig, config: TrainConfig) -> None:
     """Before anything of that size is built: the record may be a stranger's."""
-    layers = model.members * model.num_layers * (2 if model.cell == "lstm" else 1)
-    sizes = {"model.": model.parameters, "state.": layers * model.hidden_size * config.batch_size}
+    sizes = {"model.": model.parameters, "state.": model.memory_floats * config.batch_size}
     for beginning, size in sizes.items():
         if sum(array.size for name, array in arrays.items() if name.startswith(beginning)) != size:
             raise ModelError(f"{path} is not of the shape that config.json names: {beginning}*", hint=DAMAGED)

@@ -324,8 +324,8 @@ class ModelDir:
             check_size(path, _MOST_BYTES[name])
         elif name == WEIGHTS or CHECKPOINT.fullmatch(name):
             model, training = (record := self.record()).model, record.training
-            state = model.members * model.num_layers * model.hidden_size * training.batch_size
-            check_size(path, _HEADROOM_BYTES + 16 * model.parameters + 8 * state)
+            memories = model.memory_floats * training.batch_size
+            check_size(path, _HEADROOM_BYTES + 16 * model.parameters + 4 * memories)
         elif name == NGRAM and path.is_file():
             check_whole(path)  # nothing else says how large it may be
 

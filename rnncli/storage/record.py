@@ -14,7 +14,7 @@ from rnncli.strict import LARGEST_BYTES
 from rnncli.text.config import Unit
 from rnncli.training.config import TrainConfig
 
-FORMAT_VERSION, _READ_VERSIONS = 4, (3, 4)
+FORMAT_VERSION, _READ_VERSIONS = 5, (3, 4, 5)
 MODELS = Path("models")
 
 Status = Literal["training", "interrupted", "finished"]
@@ -56,7 +56,7 @@ def read_record(path: Path) -> Record:
     if type(version) is not int or version not in _READ_VERSIONS:
         raise ModelError(
             f"{path} has format {version!r}; this rnncli, {__version__}, reads "
-            f"{' and '.join(map(str, _READ_VERSIONS))}",
+            f"{', '.join(map(str, _READ_VERSIONS))}",
             hint="use the rnncli that made it, or a newer one",
         )
     for field, kind in (("model", ModelConfig), ("training", TrainConfig)):

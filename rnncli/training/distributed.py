@@ -17,7 +17,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from rnncli.errors import ConfigError
-from rnncli.model.recurrent import State
+from rnncli.model.state import State
 
 Told = TypeVar("Told")
 

@@ -131,9 +131,16 @@ def memory_bytes(model: ModelConfig, training: TrainConfig, device: str) -> int:
     """Copies of the weights, and what a window keeps for its gradient: the most at any time."""
     tokens = training.batch_size * training.bptt
     activations = model.members * (
-        2 * model.embedding_size + sum((2 * GATES[model.cell] + 4) * width for _, width in model.layer_widths)
+        2 * model.embedding_size
+        + sum(
+            (2 * GATES[cell] + 4) * width
+            for cell, (_, width) in zip(model.cells, model.layer_widths, strict=True)
+        )
+        + model.convolution * model.embedding_size
+        + (4 * model.hidden_size + 3 * (model.attention + training.bptt) if model.attention else 0)
     )
     logits = 3 * min(tokens * model.vocab_size, MOST_LOGITS)  # themselves, their softmax, its gradient
     copies = _TRAINING_COPIES + (_SAVING_COPIES if device == "cpu" else 0)
-    floats = copies * model.parameters + tokens * activations + logits
+    memories = 4 * training.batch_size * model.memory_floats  # before and after a window, and for a gradient
+    floats = copies * model.parameters + tokens * activations + logits + memories
     return _BASE_MEMORY_BYTES + 4 * floats

@@ -14,7 +14,7 @@ from rnncli.model.acceleration import fused_kernels
 from rnncli.model.config import ModelConfig
 from rnncli.model.language_model import LanguageModel
 from rnncli.model.network import DropoutMasks
-from rnncli.model.recurrent import State
+from rnncli.model.state import State
 from rnncli.reports import Score
 from rnncli.text.lanes import Window
 from rnncli.training.config import TrainConfig
@@ -103,7 +103,7 @@ def train_step(run: Run, window: Window, config: TrainConfig, rate: float, ranks
     )
     state = run.state.map(lambda tensor: tensor[share]).merge(
         run.model.initial_state(len(inputs)),
-        lambda carried, empty: torch.where(fresh[:, None], empty, carried),
+        lambda carried, empty: torch.where(fresh.view(-1, *[1] * (carried.dim() - 1)), empty, carried),
     )
     with precision_context(config, device):
         hidden, state = run.model.hidden(inputs, state, DropoutMasks(run.rng, lanes, share.start))

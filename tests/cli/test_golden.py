@@ -5,9 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from rnncli.storage.record import FORMAT_VERSION
 from tests.cli.conftest import Command
 
 GOLDEN = Path(__file__).parent.parent / "golden"
+# Nats of the held-out part, and what is written at temperature 0: lstm, and then one of every block at once.
+SAID = {
+    "format-3": (54.0612695, "a lamp was lamp was lamp was lamp was la"),
+    "format-4": (54.0612695, "a lamp was lamp was lamp was lamp was la"),
+    "format-5": (66.927794, "a learned,\na learned,\na learned,\na learn"),
+}
 
 
 @pytest.fixture(params=sorted(path.name for path in GOLDEN.iterdir()))
@@ -18,10 +25,9 @@ def golden(request: pytest.FixtureRequest, own_folder: Path) -> str:
 
 
 def test_it_says_what_it_said(rnncli: Command, golden: str) -> None:
-    score = rnncli("eval", "-m", golden, "--json").json
-    assert score["nats"] == pytest.approx(54.0612695, rel=1e-6)
-    text = rnncli("generate", "-m", golden, "--temperature", "0", "--length", "40").out
-    assert text == "a lamp was lamp was lamp was lamp was la"
+    nats, text = SAID[golden]
+    assert rnncli("eval", "-m", golden, "--json").json["nats"] == pytest.approx(nats, rel=1e-6)
+    assert rnncli("generate", "-m", golden, "--temperature", "0", "--length", "40").out == text
 
 
 def test_it_goes_on_and_becomes_one_of_this_format(rnncli: Command, golden: str) -> None:
@@ -29,7 +35,7 @@ def test_it_goes_on_and_becomes_one_of_this_format(rnncli: Command, golden: str)
     assert ran.code == 0, ran.err
     assert "goes on from step 150" in ran.err
     assert rnncli("verify", golden).code == 0
-    assert rnncli("info", golden, "--json").json["format_version"] == 4
+    assert rnncli("info", golden, "--json").json["format_version"] == FORMAT_VERSION
 
 
 def test_a_newer_format_is_refused_in_one_line(rnncli: Command, golden: str) -> None:

@@ -28,14 +28,14 @@ def test_what_is_no_number_has_no_bar() -> None:
 def test_nothing_is_measured_against_what_is_no_number(
     first: float, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    show_gradients(GradientReach(1, ((first, 1.0, 0.001),)), bptt=64)
+    show_gradients(GradientReach(1, {"layers.0": (first, 1.0, 0.001)}), bptt=64)
     out = capsys.readouterr().out
     assert f"how it falls cannot be said: one step back it is {first:.3g}" in out
     assert "to a tenth" not in out
 
 
 def test_the_plot_says_when_the_gradient_is_gone(capsys: pytest.CaptureFixture[str]) -> None:
-    show_gradients(GradientReach(32, (FADING, (1.0,) * 128)), bptt=64)
+    show_gradients(GradientReach(32, {"layers.0": FADING, "layers.1": (1.0,) * 128}), bptt=64)
     out = capsys.readouterr().out
     assert "it falls to a tenth after 5 steps, to a hundredth after 8 steps" in out
     assert "not to a tenth in 128 steps" in out

@@ -21,7 +21,7 @@ TOKENS = np.random.default_rng(0).integers(0, 11, (5, 12))
 def test_the_norm_at_a_distance_is_that_of_a_gradient_taken_by_hand(cell: Cell) -> None:
     model = tiny_model(cell=cell, num_layers=2)
     reach = gradient_reach(model, TOKENS)
-    assert [len(norms) for norms in reach.norms] == [12, 12]
+    assert [len(norms) for norms in reach.norms.values()] == [12, 12]
     ids = torch.cat([torch.full((5, 1), model.config.start), torch.from_numpy(TOKENS)], dim=1)
     for distance in (1, 4, 12):
         with torch.no_grad():
@@ -35,7 +35,9 @@ def test_the_norm_at_a_distance_is_that_of_a_gradient_taken_by_hand(cell: Cell) 
         for layer, memory in enumerate(state.layers):
             squares = sum((tensor.grad**2).sum(1) for tensor in memory if tensor.grad is not None)
             assert isinstance(squares, torch.Tensor)
-            assert reach.norms[layer][distance - 1] == pytest.approx(float(squares.sqrt().mean()), rel=1e-4)
+            assert reach.norms[f"layers.{layer}"][distance - 1] == pytest.approx(
+                float(squares.sqrt().mean()), rel=1e-4
+            )
 
 
 def test_members_count_as_one_memory() -> None:
@@ -45,7 +47,9 @@ def test_members_count_as_one_memory() -> None:
     for member in twins.members:
         member.load_state_dict(model.members[0].state_dict())
     one, two = gradient_reach(model, TOKENS), gradient_reach(twins, TOKENS)
-    assert np.array(two.norms) == pytest.approx(np.array(one.norms) / np.sqrt(2.0), rel=1e-3)
+    assert np.array([*two.norms.values()]) == pytest.approx(
+        np.array([*one.norms.values()]) / np.sqrt(2.0), rel=1e-3
+    )
 
 
 @pytest.mark.parametrize("strength", [0.01, 0.25, 0.5])
@@ -56,7 +60,7 @@ def test_a_linear_network_forgets_by_the_same_factor_every_step(strength: float)
     with torch.no_grad():
         kernel.weight_hh_l0.copy_(strength * torch.eye(8))
         kernel.bias_ih_l0.fill_(10.0)
-    (norms,) = gradient_reach(model, TOKENS).norms
+    (norms,) = gradient_reach(model, TOKENS).norms.values()
     ratios = np.array(norms[1:]) / np.array(norms[:-1])
     assert ratios == pytest.approx(np.full(11, strength), rel=1e-4)
 

@@ -12,7 +12,7 @@ from rnncli.model import acceleration
 from rnncli.model.acceleration import BLOCK, fused_for, fused_kernels
 from rnncli.model.config import ModelConfig
 from rnncli.model.language_model import LanguageModel
-from rnncli.model.recurrent import LAYERS
+from rnncli.model.network import LAYERS
 
 needs_kernels = pytest.mark.skipif(
     acceleration.missing() is not None, reason=f"no fused kernels here: {acceleration.missing()}"

@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from rnncli.model.config import GATES, Cell, ModelConfig
-from rnncli.model.recurrent import LAYERS, LayerState
+from rnncli.model.network import LAYERS
+from rnncli.model.state import LayerState
 
 B, T, E, D = 3, 7, 5, 4
 
@@ -67,7 +68,7 @@ def test_the_lstm_follows_its_equations() -> None:
     torch.testing.assert_close(after, (h, c))
 
 
-@pytest.mark.parametrize("cell", LAYERS)
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 def test_the_initial_state_is_zero_and_fits_the_layer(cell: Cell) -> None:
     layer, _ = layer_and_weights(cell)
     state = layer.initial_state(B)
@@ -76,7 +77,7 @@ def test_the_initial_state_is_zero_and_fits_the_layer(cell: Cell) -> None:
     assert [tensor.shape for tensor in after] == [tensor.shape for tensor in state]
 
 
-@pytest.mark.parametrize("cell", LAYERS)
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 def test_the_number_of_gates_counts_the_rows_of_the_matrices(cell: Cell) -> None:
     _, weights = layer_and_weights(cell)
     assert weights[0].shape == (GATES[cell] * D, E)

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from rnncli.model.config import Cell
-from tests.conftest import stepper, tiny_model
+from rnncli.model.language_model import LanguageModel
+from tests.conftest import STRUCTURES, stepper, tiny_model
 
 TOKENS = np.random.default_rng(0).integers(0, 11, (3, 40))
 
@@ -27,14 +28,28 @@ def test_logits_are_those_of_torch(
     members: int,
 ) -> None:
     monkeypatch.setattr("rnncli.model.stepper._MOST_TABLE", 2**20 if tabulated else 0)
-    model = tiny_model(
-        cell=cell,
-        nonlinearity=nonlinearity,
-        num_layers=layers,
-        members=members,
-        embedding_size=8 if tied else 5,
-        tied_embeddings=tied,
+    says_what_torch_says(
+        tiny_model(
+            cell=cell,
+            nonlinearity=nonlinearity,
+            num_layers=layers,
+            members=members,
+            embedding_size=8 if tied else 5,
+            tied_embeddings=tied,
+        )
     )
+
+
+@pytest.mark.parametrize("tabulated", [False, True])
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_every_structure_says_what_torch_says(
+    monkeypatch: pytest.MonkeyPatch, structure: str, tabulated: bool
+) -> None:
+    monkeypatch.setattr("rnncli.model.stepper._MOST_TABLE", 2**20 if tabulated else 0)
+    says_what_torch_says(tiny_model(**STRUCTURES[structure]))
+
+
+def says_what_torch_says(model: LanguageModel) -> None:
     numpy = stepper(model)
     inputs = np.concatenate([np.full((3, 1), model.config.start), TOKENS], axis=1)
     with torch.no_grad():

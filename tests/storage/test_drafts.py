@@ -12,6 +12,7 @@ from rnncli.model.config import ModelConfig
 from rnncli.storage.checkpoint import packed_run
 from rnncli.storage.draft import new_model
 from rnncli.storage.model_dir import ModelDir
+from rnncli.storage.record import FORMAT_VERSION
 from rnncli.text.building import build
 from rnncli.text.config import ReadConfig, TextConfig
 from rnncli.text.corpus import Corpus
@@ -84,7 +85,7 @@ def test_the_record_names_text_tokens_and_unit() -> None:
         store = store_in(draft.corpus_folder(), TextConfig(unit="line"))
         draft.describe(MODEL, TRAINING, store, [], 0, RUN, None)
     record = json.loads(Path("models/x/config.json").read_text())
-    assert record["format_version"] == 4
+    assert record["format_version"] == FORMAT_VERSION
     assert record["stores"] == []
     assert record["unit"] == "line"
     assert record["level"] == "char"

@@ -1,0 +1,157 @@
+"""Gated linear recurrences: gates that know the input alone. Shapes: B lanes, T time, E input, D width.
+
+h_t = a_t h_{t-1} + b_t, where a_t and b_t do not depend on h. All matrix products of a window are one, and
+what is left from step to step is one multiplication and one addition a unit.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rnncli.model.config import GATES, ModelConfig
+from rnncli.model.state import LayerState
+
+# RG-LRU: how sharply its gate changes the decay.
+_SHARPNESS = 8.0
+# Memories at first last from one step to so many, evenly by their logarithms.
+_LONGEST = 64.0
+
+
+class LinearLayer(nn.Module):
+    """weight (G D, E) and bias (G D) give all gates of a window at once."""
+
+    def __init__(self, cell: str, config: ModelConfig, input_size: int) -> None:
+        super().__init__()
+        self.gates = GATES[cell]
+        self.weight = nn.Parameter(torch.zeros(self.gates * config.hidden_size, input_size))
+        self.bias = nn.Parameter(torch.zeros(self.gates * config.hidden_size))
+
+    def initial_state(self, batch_size: int) -> LayerState:
+        return (self.weight.new_zeros(batch_size, len(self.bias) // self.gates),)
+
+    def forward(self, inputs: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
+        products = F.linear(inputs.transpose(0, 1), self.weight, self.bias).float()
+        decay, new, opens = self._recurrence(products.chunk(self.gates, -1))
+        states = scan(decay, new, state[0].float())
+        outputs = states if opens is None else states * opens
+        return outputs.transpose(0, 1), (states[-1],)
+
+    def _recurrence(self, gates: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Gates (T, B, D) each -> a and b of the recurrence, and what its result is multiplied with."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def initialize(self, rng: torch.Generator) -> None:
+        """What is not drawn like other weights: how long a memory lasts at first."""
+        raise NotImplementedError
+
+
+class MinGruLayer(LinearLayer):
+    """z = σ(W_z x),  h' = (1 - z) h + z W_n x (Feng et al. 2024, Were RNNs all we needed?, minGRU)."""
+
+    def __init__(self, config: ModelConfig, input_size: int) -> None:
+        super().__init__("mingru", config, input_size)
+
+    def _recurrence(self, gates: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor | None]:
+        update, candidate = gates
+        return torch.sigmoid(-update), torch.sigmoid(update) * candidate, None
+
+    @torch.no_grad()
+    def initialize(self, rng: torch.Generator) -> None:
+        update, _ = self.bias.chunk(2)
+        update.copy_(-_horizons(update, rng).log())  # z = 1 / (1 + horizon)
+
+
+class MinLstmLayer(LinearLayer):
+    """f, i = σ(W x) made to sum to one,  h' = f h + i W_n x (Feng et al. 2024, minLSTM)."""
+
+    def __init__(self, config: ModelConfig, input_size: int) -> None:
+        super().__init__("minlstm", config, input_size)
+
+    def _recurrence(self, gates: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor | None]:
+        forget, add, candidate = gates
+        keep = torch.sigmoid(forget) / (torch.sigmoid(forget) + torch.sigmoid(add))
+        return keep, (1.0 - keep) * candidate, None
+
+    @torch.no_grad()
+    def initialize(self, rng: torch.Generator) -> None:
+        _, add, _ = self.bias.chunk(3)
+        add.copy_(-_horizons(add, rng).log())
+
+
+class RgLruLayer(LinearLayer):
+    """Real-gated linear recurrent unit with the output gate of its block (De et al. 2024, Griffin, 2.4).
+
+    r, i = σ(W x),  a = exp(-8 softplus(Λ) r),  h' = a h + sqrt(1 - a²) i (W_u x),  y = gelu(W_o x) h'
+    """
+
+    def __init__(self, config: ModelConfig, input_size: int) -> None:
+        super().__init__("rglru", config, input_size)
+        self.decay = nn.Parameter(torch.zeros(config.hidden_size))
+
+    def _recurrence(self, gates: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor | None]:
+        value, reset, add, opens = gates
+        log_decay = -_SHARPNESS * F.softplus(self.decay) * torch.sigmoid(reset)
+        grown = torch.sqrt(-torch.expm1(2.0 * log_decay))
+        return log_decay.exp(), grown * torch.sigmoid(add) * value, F.gelu(opens, approximate="tanh")
+
+    @torch.no_grad()
+    def initialize(self, rng: torch.Generator) -> None:
+        # At r = 1/2 a memory keeps exp(-1 / horizon) of itself.
+        rate = 2.0 / (_SHARPNESS * _horizons(self.decay, rng))
+        self.decay.copy_(rate.expm1().log())
+
+
+def _horizons(like: Tensor, rng: torch.Generator) -> Tensor:
+    """(D,) steps, log-uniform (Tallec and Ollivier 2018, Can recurrent neural networks warp time?)."""
+    return _LONGEST ** torch.rand(like.shape, generator=rng)
+
+
+def scan(decay: Tensor, new: Tensor, h: Tensor) -> Tensor:
+    """decay and new (T, B, D), h (B, D) before them -> h_t = decay_t h_{t-1} + new_t (T, B, D)."""
+    states: Tensor = _Scan.apply(decay, new, h)  # type: ignore[no-untyped-call]
+    return states
+
+
+class _Scan(torch.autograd.Function):
+    """The gradient is the same recurrence, backwards: g_t = d loss / d h_t + decay_{t+1} g_{t+1}."""
+
+    @staticmethod
+    def forward(ctx: Any, decay: Tensor, new: Tensor, h: Tensor) -> Tensor:
+        states = _run(decay, new, h)
+        ctx.save_for_backward(decay, states, h)
+        return states
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
+        decay, states, h = ctx.saved_tensors
+        later = torch.cat([decay[1:], torch.zeros_like(decay[:1])])
+        total = _run(later.flip(0), gradients[0].flip(0), torch.zeros_like(h)).flip(0)
+        before = torch.cat([h[None], states[:-1]])
+        return total * before, total, total[0] * decay[0]
+
+
+def _run(decay: Tensor, new: Tensor, h: Tensor) -> Tensor:
+    return stepwise(decay, new, h) if decay.device.type == "cpu" else doubling(decay, new, h)
+
+
+def stepwise(decay: Tensor, new: Tensor, h: Tensor) -> Tensor:
+    """One step after another: on a processor a step's numbers stay in the cache."""
+    states = torch.empty_like(new)
+    for a, b, after in zip(decay.unbind(), new.unbind(), states.unbind(), strict=True):
+        h = torch.addcmul(b, a, h, out=after)
+    return states
+
+
+def doubling(decay: Tensor, new: Tensor, h: Tensor) -> Tensor:
+    """In log T rounds over the whole window, each twice as far (Hillis and Steele 1986): for a GPU."""
+    a, b = decay, torch.cat([new[:1] + decay[:1] * h, new[1:]])
+    reach = 1
+    while reach < len(b):
+        b = torch.cat([b[:reach], b[reach:] + a[reach:] * b[:-reach]])
+        a = torch.cat([a[:reach], a[reach:] * a[:-reach]])
+        reach *= 2
+    return b

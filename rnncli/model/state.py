@@ -1,0 +1,43 @@
+"""What a network remembers, and what every block of it is. Shapes: B lanes, T time."""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+LayerState = tuple[Tensor, ...]
+
+
+class State(NamedTuple):
+    """What the network remembers: one LayerState a layer, lanes first in every tensor."""
+
+    layers: tuple[LayerState, ...]
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "State":
+        return State(tuple(tuple(change(tensor) for tensor in layer) for layer in self.layers))
+
+    def merge(self, other: "State", combine: Callable[[Tensor, Tensor], Tensor]) -> "State":
+        """`combine` applied to each tensor and its partner in `other`."""
+        pairs = (
+            zip(mine, theirs, strict=True) for mine, theirs in zip(self.layers, other.layers, strict=True)
+        )
+        return State(tuple(tuple(combine(a, b) for a, b in layer) for layer in pairs))
+
+    def detach(self) -> "State":
+        """The same memory with no gradient path: where back-propagation through time is cut."""
+        return self.map(torch.Tensor.detach)
+
+    def tensors(self) -> list[Tensor]:
+        return [tensor for layer in self.layers for tensor in layer]
+
+
+class Layer(Protocol):
+    """What model/network.py knows of its blocks: inputs (B, T, ...) -> outputs (B, T, ...), state after T.
+
+    A Layer is an nn.Module too. The shapes of its state are in ModelConfig.memories.
+    """
+
+    def initial_state(self, batch_size: int) -> LayerState: ...
+
+    def __call__(self, inputs: Tensor, state: LayerState) -> tuple[Tensor, LayerState]: ...

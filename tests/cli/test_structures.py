@@ -1,0 +1,62 @@
+"""Every structure through the whole command line: trained, resumed, scored, mixed, looked into."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import TINY, Command, words
+from tests.conftest import STRUCTURES
+
+
+def options(structure: str) -> list[str]:
+    """Of a tiny network; tied embeddings have its width."""
+    found = [*TINY, "--dropout", "0.2"]
+    for name, value in STRUCTURES[structure].items():
+        if value is True:
+            found += ["--tied-embeddings", "--embedding-size", "12"]
+        elif name != "embedding_size":
+            found += [f"--{name.replace('_', '-')}", str(value)]
+    return found
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_a_structure_goes_through_all_rooms(rnncli: Command, rhyme: Path, structure: str) -> None:
+    ran = rnncli("train", rhyme, "--name", "x", *options(structure), "--ngram", "3")
+    assert ran.code == 0, ran.err
+    assert rnncli("verify", "x").code == 0
+    described = rnncli("info", "x", "--gradients", "--json").json
+    norms = described["gradient_norm_by_layer_and_distance"]
+    assert len(norms) == described["model"]["num_layers"] + sum(
+        name in STRUCTURES[structure] for name in ("convolution", "attention")
+    )
+    scores = rnncli("eval", "--json").json
+    assert {model["name"] for model in scores["models"]} == {"network", "3-gram", "mixture"}
+    (Path("lines.txt")).write_text("the rain came down\na page was turned\n")
+    assert len(rnncli("score", "lines.txt", "--format", "tsv").out.split("\n")) > 30
+    written = rnncli("generate", "--prompt", "the ", "--length", "30", "--seed", "3")
+    assert written.code == 0, written.err
+    assert len(written.out) >= 30
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_a_resume_goes_on_to_the_bit(rnncli: Command, rhyme: Path, structure: str) -> None:
+    assert rnncli("train", rhyme, "--name", "whole", *options(structure)).code == 0
+    assert rnncli("train", rhyme, "--name", "half", *options(structure)).code == 0
+    Path("models/half/checkpoints/step-6.safetensors").write_bytes(b"spoiled: the one before it is taken")
+    resumed = rnncli("train", "--resume", "half")
+    assert resumed.code == 0, resumed.err
+    assert "going back to step 5" in words(resumed.err)
+    hashes = [
+        hashlib.sha256(Path("models", name, "model.safetensors").read_bytes()).hexdigest()
+        for name in ("whole", "half")
+    ]
+    assert hashes[0] == hashes[1]
+
+
+def test_cells_by_layer_say_how_many_layers_there_are(rnncli: Command, rhyme: Path) -> None:
+    assert rnncli("train", rhyme, "--name", "x", *TINY, "--cell", "gru,mingru").code == 0
+    assert "gru and mingru, 2 layers of 12" in words(rnncli("info", "x").out)
+    refused = rnncli("train", rhyme, "--name", "y", *TINY, "--cell", "gru,mingru", "--num-layers", "3")
+    assert refused.code == 1
+    assert "2 cells are named for 3 layers" in words(refused.err)

@@ -1,0 +1,87 @@
+"""Gated linear recurrences against loops from their equations. Shapes: B lanes, T time, D width."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from rnncli.model.config import ModelConfig
+from rnncli.model.linear_recurrence import doubling, scan, stepwise
+from rnncli.model.network import LAYERS, Network
+
+B, T, E, D = 3, 13, 5, 4
+
+
+def random(*shape: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(len(shape)), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("time", [1, 2, 13, 64])
+@pytest.mark.parametrize("way", [stepwise, doubling])
+def test_both_ways_follow_the_recurrence(time: int, way: Callable[..., Tensor]) -> None:
+    decay, new, h = torch.sigmoid(random(time, B, D)), random(time, B, D), random(B, D)
+    states = way(decay, new, h)
+    for t in range(time):
+        h = decay[t] * h + new[t]
+        torch.testing.assert_close(states[t], h)
+
+
+def test_the_gradient_is_that_of_finite_differences() -> None:
+    decay = torch.sigmoid(random(T, B, D)).requires_grad_()
+    new, h = random(T, B, D).requires_grad_(), random(B, D).requires_grad_()
+    assert torch.autograd.gradcheck(scan, (decay, new, h))
+
+
+def mingru(gates: list[Tensor], h: Tensor, _: Tensor | None) -> tuple[Tensor, Tensor]:
+    z = torch.sigmoid(gates[0])
+    h = (1 - z) * h + z * gates[1]
+    return h, h
+
+
+def minlstm(gates: list[Tensor], h: Tensor, _: Tensor | None) -> tuple[Tensor, Tensor]:
+    f, i = torch.sigmoid(gates[0]), torch.sigmoid(gates[1])
+    h = f / (f + i) * h + i / (f + i) * gates[2]
+    return h, h
+
+
+def rglru(gates: list[Tensor], h: Tensor, decay: Tensor | None) -> tuple[Tensor, Tensor]:
+    assert decay is not None
+    value, r, i, o = gates[0], torch.sigmoid(gates[1]), torch.sigmoid(gates[2]), gates[3]
+    a = torch.exp(-8.0 * torch.log1p(decay.exp()) * r)
+    h = a * h + torch.sqrt(1 - a**2) * i * value
+    return F.gelu(o, approximate="tanh") * h, h
+
+
+@pytest.mark.parametrize("equation", [mingru, minlstm, rglru])
+def test_every_cell_follows_its_equations(equation: Callable[..., tuple[Tensor, Tensor]]) -> None:
+    cell = equation.__name__
+    config = ModelConfig(9, cell=cell, hidden_size=D, embedding_size=E)
+    layer = LAYERS[cell](config, E).double()
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter, generator=torch.Generator().manual_seed(parameter.numel()))
+    inputs, h = random(B, T, E), random(B, D)
+    with torch.no_grad():
+        outputs, (after,) = layer.float()(inputs.float(), (h.float(),))
+        products = inputs.float() @ layer.weight.T + layer.bias
+        h = h.float()
+        for t in range(T):
+            gates = products[:, t].split(D, -1)
+            expected, h = equation(gates, h, getattr(layer, "decay", None))
+            torch.testing.assert_close(outputs[:, t], expected)
+    torch.testing.assert_close(after, h)
+
+
+@pytest.mark.parametrize("cell", ["mingru", "minlstm", "rglru"])
+def test_at_first_memories_last_from_one_step_to_many(cell: str) -> None:
+    """How long a memory lasts where the input says nothing."""
+    network = Network(ModelConfig(9, cell=cell, hidden_size=256, embedding_size=E))
+    network.initialize(torch.Generator().manual_seed(0))
+    layer = network.layers[0]
+    with torch.no_grad():
+        layer.weight.zero_()
+        _, (kept,) = layer(torch.zeros(1, 1, E), (torch.ones(1, 256),))
+    horizons = -1.0 / kept.log()
+    assert 0.5 < horizons.min() < 2.0
+    assert 30.0 < horizons.max() < 100.0
