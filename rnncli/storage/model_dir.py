@@ -42,11 +42,13 @@ from rnncli.storage.record import MODELS, Record, Status, now, read_record
 from rnncli.storage.safe_load import DAMAGED, check_size, open_file, read_config, read_file
 from rnncli.strict import is_of
 from rnncli.text.known_lines import MOST_LINES, KnownLines
+from rnncli.text.store import LINES as STARTS
 from rnncli.text.store import (
     MOST_RECORD_BYTES,
     MOST_TOKENIZER_BYTES,
     RECORD,
     TOKENIZERS,
+    TOKENS,
     TokenStore,
     parsed_tokenizer,
 )
@@ -147,11 +149,18 @@ class ModelDir:
         record, manifest = self.record(), Manifest.read(self.path)
         folder = self.path / CORPUS
         known = manifest.files if manifest else [f"{CORPUS}/{path.name}" for path in folder.glob("*")]
-        for name in [name for name in known if name.startswith(f"{CORPUS}/")]:
-            with open_file(self._sound(name), self.path):
-                pass  # it is a plain file
+        own = [name for name in known if name.startswith(f"{CORPUS}/")]
+        arrays = [name for name in own if name in (f"{CORPUS}/{TOKENS}", f"{CORPUS}/{STARTS}")]
+        for name in own:
+            if name not in arrays:
+                self._sound(name)
+            elif os.path.lexists(self.path / name):
+                with open_file(self.path / name, self.path):
+                    pass  # it is a plain file
         paths = [Path(store) for store in record.stores] or [self.path / CORPUS]
         store = TokenStore.joined([TokenStore.open(path) for path in paths])
+        for name in arrays:  # as long as they should be, and not hashed before that is known
+            self._sound(name)
         if (
             fingerprint(store.tokenizer) != record.tokenizer_fingerprint
             or store.origin.sha256 != record.corpus_sha256

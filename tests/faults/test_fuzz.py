@@ -44,7 +44,8 @@ from rnncli.text.tokenizers import (
 )
 from rnncli.training.config import TrainConfig
 from tests.faults.conftest import SHAPE, TEXT, ended, forked
-from tests.faults.test_hostile_models import Array, config, edit, facts_of, headed, protobuf, signed
+from tests.faults.hostile.arrays import Array, facts_of, headed, signed
+from tests.faults.hostile.spoiling import config, edit, protobuf
 
 LONGEST_SECONDS = 5.0
 # A C++ library that crashes again and again has been understood.
