@@ -17,6 +17,7 @@ from rnncli.cli import (
     info,
     memorized,
     ngram,
+    plot,
     rescore,
     score,
     tokenize,
@@ -80,6 +81,7 @@ for command in (
     complete.complete,
     memorized.memorized,
     info.info,
+    plot.plot,
     verify.verify,
 ):
     app.command(cls=_Command)(command)

@@ -29,7 +29,7 @@ from rnncli.training.loop import train
 from rnncli.training.step import Best, Run, precision_context, weights_of
 
 # Often enough for a curve, seldom enough for a small file.
-_METRICS_SECONDS = 5.0
+_LOG_SHARE, _LEAST_LOG_SECONDS, _MOST_LOG_SECONDS = 0.01, 0.5, 5.0
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def carry_out(session: Session, view: View, ranks: Ranks = ALONE) -> Outcome:
                 _keep(session, told, view)
                 view.show(Sampled(run.step, _sample(run.model, store, training.seed)))
             elif isinstance(told, Noted) or (
-                isinstance(told, Stepped) and told.seconds - logged >= _METRICS_SECONDS
+                isinstance(told, Stepped) and told.seconds - logged >= _log_seconds(told.seconds)
             ):
                 logged = run.seconds
                 with _noted(view):
@@ -128,6 +128,11 @@ def follow(device: torch.device, ranks: Ranks) -> None:
             reserve_seconds=reserve_seconds,
         ):
             pass
+
+
+def _log_seconds(seconds: float) -> float:
+    """Between two steps that are logged: often at first, when much changes, and then now and then."""
+    return min(max(_LOG_SHARE * seconds, _LEAST_LOG_SECONDS), _MOST_LOG_SECONDS)
 
 
 def _keep(session: Session, evaluated: Evaluated, view: View) -> None:

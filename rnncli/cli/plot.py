@@ -1,0 +1,104 @@
+"""`rnncli plot`: what a model learned, and how, as a picture."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rnncli.cli import options
+
+if TYPE_CHECKING:
+    from rnncli.pictures import Picture
+    from rnncli.storage.model_dir import ModelDir
+
+
+class Subject(StrEnum):
+    """What is drawn."""
+
+    curves = "curves"
+    rate = "rate"
+    norms = "norms"
+    speed = "speed"
+    gradients = "gradients"
+    memory = "memory"
+    units = "units"
+    symbols = "symbols"
+
+
+def plot(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[MODEL...]",
+            help="Models under models/ or folders; without any, the newest finished one.",
+        ),
+    ] = None,
+    of: Annotated[
+        Subject,
+        typer.Option(
+            help="Loss, rate, gradient norms or tokens/s as it was trained; how gradients fade through time; "
+            "loss by the history that can be seen; what units track; where symbols lie."
+        ),
+    ] = Subject.curves,
+    unit: Annotated[
+        str | None, typer.Option(metavar="BLOCK:N", help="Of --of units: one that is named, as layers.0:17.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE.png|FILE.html", help="A file instead of the terminal."),
+    ] = None,
+    quiet: options.Quiet = False,
+    config: options.Settings = None,
+) -> None:
+    """Draw how models were trained and what they learned, on the terminal or as a file.
+
+    Example: rnncli plot novel --of gradients --output gradients.png
+    """
+    kind = None if output is None else output.suffix.removeprefix(".")
+    if kind not in (None, "png", "html"):
+        raise typer.BadParameter("its name ends with .png or .html", param_hint="--output")
+    if unit is not None and of != Subject.units:
+        raise typer.BadParameter("only --of units has one", param_hint="--unit")
+    if len(models or []) > 1 and of in (Subject.units, Subject.symbols):
+        raise typer.BadParameter(f"--of {of} is of one model", param_hint="MODEL...")
+    from rnncli import atomic
+    from rnncli.console import picture_files, picture_view, terminal
+    from rnncli.storage.model_dir import ModelDir
+
+    note = terminal.notes(quiet)
+    folders = [ModelDir.find(name) for name in models] if models else [ModelDir.find(None)]
+    note(f"model {', '.join(str(folder.path) for folder in folders)}")
+    picture = _picture(of, folders, unit, note)
+    if output is None:
+        picture_view.show_picture(picture)
+    else:
+        atomic.write_file(output, picture_files.picture_bytes(picture, kind or "png"))
+        terminal.print_lines([str(output)])
+
+
+def _picture(
+    of: Subject, folders: "list[ModelDir]", unit: str | None, note: Callable[[str], None]
+) -> "Picture":
+    from rnncli.cli import plotting
+
+    match of:
+        case Subject.curves:
+            return plotting.curves(folders)
+        case Subject.rate:
+            return plotting.logged(folders, "learning_rate", "learning rate")
+        case Subject.norms:
+            return plotting.logged(
+                folders, "gradient_norms", "norms of gradients before clipping", log_y=True
+            )
+        case Subject.speed:
+            return plotting.logged(folders, "tokens_per_second", "speed of training")
+        case Subject.gradients:
+            return plotting.gradients(folders)
+        case Subject.memory:
+            return plotting.memory(folders)
+        case Subject.units:
+            return plotting.units(folders[0], unit, note)
+        case Subject.symbols:
+            return plotting.symbols(folders[0])

@@ -1,0 +1,167 @@
+"""Pictures as files: PNG, or an HTML page that needs nothing else. Nothing else imports matplotlib."""
+
+import io
+import math
+import warnings
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from rnncli.errors import ConfigError
+from rnncli.pictures import LineChart, Picture, SymbolMap, UnitText
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FORMATS = ("png", "html")
+# Fonts with Chinese, as systems name them; what is not there is passed over.
+_FONTS = (
+    *("DejaVu Sans", "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "PingFang SC"),
+    *("Microsoft YaHei", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "SimHei", "Arial Unicode MS"),
+)
+_TEXT_COLUMNS = 80
+_PAGE = """<!doctype html>
+<html><head><meta charset="utf-8"><title>{title}</title><style>
+body {{ font: 1rem/1.7 Georgia, "Noto Serif CJK SC", serif; max-width: 56rem; margin: 2rem auto;
+  padding: 0 1rem; color: #1a1a1a; background: #fff; }}
+h1 {{ font-size: 1.2rem; }}
+.text {{ white-space: pre-wrap; overflow-wrap: anywhere; font-family: monospace; }}
+svg {{ max-width: 100%; height: auto; }}
+svg text {{ font-family: sans-serif; }}
+</style></head><body>
+<h1>{title}</h1>
+{body}
+<p>{caption}</p>
+</body></html>
+"""
+
+
+def picture_bytes(picture: Picture, kind: str) -> bytes:
+    """The content of a file of one of FORMATS; raises ConfigError where matplotlib is needed and missing."""
+    if kind == "png":
+        return _figure_bytes(picture, "png")
+    if isinstance(picture, UnitText):
+        return _page(picture.title, f'<p class="text">{_spans(picture)}</p>', picture.caption)
+    # From <svg on: what precedes it is for a file of its own.
+    svg = _figure_bytes(picture, "svg").decode()
+    caption = picture.caption if isinstance(picture, SymbolMap) else ""
+    return _page(picture.title, svg[svg.index("<svg") :], caption)
+
+
+def _page(title: str, body: str, caption: str) -> bytes:
+    page = _PAGE.format(title=escape(title), body=body, caption=escape(caption))
+    return page.encode("utf-8", "backslashreplace")
+
+
+def _spans(picture: UnitText) -> str:
+    return "".join(
+        f'<span style="background: {_css(activation)}" title="{activation:.2f}">{escape(piece)}</span>'
+        for piece, activation in zip(picture.pieces, picture.activations, strict=True)
+    )
+
+
+def _css(activation: float) -> str:
+    colour = "214 72 40" if activation > 0.0 else "40 92 214"
+    return f"rgb({colour} / {min(abs(activation), 1.0):.2f})"
+
+
+def _figure_bytes(picture: Picture, kind: str) -> bytes:
+    try:
+        import matplotlib  # noqa: PLC0415 - an extra, and slow
+        from matplotlib import font_manager  # noqa: PLC0415
+        from matplotlib.figure import Figure  # noqa: PLC0415
+    except ImportError as error:
+        raise ConfigError(
+            f"a picture as a file needs matplotlib: {error}", hint="pip install 'rnncli[plots]'"
+        ) from error
+    there = {entry.name for entry in font_manager.fontManager.ttflist}
+    # Text stays text in SVG, so that a page is small and Chinese is set in the reader's own font.
+    settings: Any = {
+        "font.family": [name for name in _FONTS if name in there],
+        "svg.fonttype": "none",
+        "svg.hashsalt": "rnncli",
+    }
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a box stands for it, and says so by itself
+        figure = Figure(figsize=(9.0, 5.0), layout="constrained")
+        axes = figure.add_subplot()
+        match picture:
+            case LineChart():
+                _draw_lines(axes, picture)
+            case SymbolMap():
+                _draw_map(axes, picture)
+            case UnitText():
+                _draw_text(figure, axes, picture)
+        if kind == "png":  # a page has its title above the picture
+            axes.set_title(_plain(picture.title))
+        content = io.BytesIO()
+        figure.savefig(content, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else None)
+    return content.getvalue()
+
+
+def _draw_lines(axes: "Axes", chart: LineChart) -> None:
+    for line in chart.lines:
+        axes.plot(
+            line.x, [y if math.isfinite(y) else math.nan for y in line.y], label=_plain(line.name), lw=1.5
+        )
+    axes.set_xlabel(chart.x_label)
+    axes.set_ylabel(chart.y_label)
+    if chart.log_x:
+        axes.set_xscale("log")
+    if chart.log_y:
+        axes.set_yscale("log")
+    axes.grid(alpha=0.3)
+    if chart.lines:
+        axes.legend()
+
+
+def _draw_map(axes: "Axes", picture: SymbolMap) -> None:
+    x, y = ([place[axis] for place in picture.places] for axis in (0, 1))
+    axes.scatter(x, y, s=4, alpha=0.3)
+    for symbol, place in zip(picture.symbols, picture.places, strict=True):
+        axes.annotate(_label(symbol), place, ha="center", va="center", parse_math=False)
+    axes.set_xlabel(picture.caption)
+
+
+def _draw_text(figure: "Figure", axes: "Axes", picture: UnitText) -> None:
+    rows = _rows(picture.pieces, picture.activations)
+    figure.set_size_inches(9.0, max(2.0, 0.2 * len(rows) + 1.0))
+    axes.set_xlim(0, _TEXT_COLUMNS)
+    axes.set_ylim(len(rows), 0)
+    axes.axis("off")
+    for number, row in enumerate(rows):
+        for column, (character, activation) in enumerate(row):
+            colour = (0.84, 0.28, 0.16) if activation > 0.0 else (0.16, 0.36, 0.84)
+            strength = min(abs(activation), 1.0)
+            axes.axhspan(
+                number,
+                number + 1,
+                xmin=column / _TEXT_COLUMNS,
+                xmax=(column + 1) / _TEXT_COLUMNS,
+                color=(*colour, strength),
+                lw=0,
+            )
+            axes.text(column + 0.5, number + 0.75, character, ha="center", fontsize=8, parse_math=False)
+    axes.text(0, len(rows) + 0.5, _plain(picture.caption), fontsize=8, va="top")
+
+
+def _rows(pieces: Sequence[str], activations: Sequence[float]) -> list[list[tuple[str, float]]]:
+    """Characters with the activation of their piece, a row a line of at most _TEXT_COLUMNS."""
+    rows: list[list[tuple[str, float]]] = [[]]
+    for piece, activation in zip(pieces, activations, strict=True):
+        for character in piece:
+            if character == "\n" or len(rows[-1]) == _TEXT_COLUMNS:
+                rows.append([])
+            if character != "\n":
+                rows[-1].append((character, activation))
+    return rows
+
+
+def _plain(text: str) -> str:
+    """Not a formula between two dollars."""
+    return text.replace("$", r"\$")
+
+
+def _label(symbol: str) -> str:
+    return {" ": "␣", "\n": "↵", "\t": "⇥"}.get(symbol, symbol) or "∅"

@@ -1,0 +1,99 @@
+"""rnncli plot: every subject, for every structure that has it, on the terminal and as a file."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from rnncli.reports import Stepped
+from rnncli.storage.model_dir import ModelDir
+from tests.cli.conftest import TINY, Command, words
+
+ALL = ("curves", "rate", "norms", "speed", "gradients", "memory", "units", "symbols")
+
+
+@pytest.fixture
+def trained(rnncli: Command, rhyme: Path) -> Command:
+    for name, more in (("x", ()), ("y", ("--cell", "gru,mingru", "--convolution", "3", "--attention", "4"))):
+        given = (*TINY, *more, "--validations", "3")
+        assert rnncli("train", rhyme, "--name", name, *given).code == 0
+        for step in (2, 4):  # so short a training logs none by itself
+            norms = {"embedding": 0.1 * step, "layers.0": 0.3, "output": 0.5}
+            told = Stepped(step, 0.1, 1.0 * step, None, None, 2.0, 900.0 + step, 1e-3 / step, 0.6, norms, 0)
+            ModelDir.find(name).append_metrics(told)
+    return rnncli
+
+
+@pytest.mark.parametrize("subject", ALL)
+def test_every_subject_is_drawn(trained: Command, subject: str) -> None:
+    shown = trained("plot", "x", "--of", subject)
+    assert shown.code == 0, shown.err
+    assert "\x1b" not in shown.out
+    assert len(shown.out.split("\n")) > 8
+    file = trained("plot", "x", "--of", subject, "--output", "picture.html")
+    assert file.out == "picture.html\n"
+    assert "<svg" in Path("picture.html").read_text() or subject == "units"
+
+
+def test_several_models_share_one_pair_of_axes(trained: Command) -> None:
+    for subject in ("curves", "gradients", "memory"):
+        out = trained("plot", "x", "y", "--of", subject).out
+        assert "━━ x" in out
+        assert "━━ y" in out
+    out = trained("plot", "x", "y", "--of", "gradients").out
+    for block in ("y convolution", "y layers.0", "y layers.1", "y attention"):
+        assert block in out
+
+
+def test_curves_of_one_model_are_of_both_parts_in_bits_per_character(trained: Command) -> None:
+    out = trained("plot", "x").out
+    assert "x, held out" in out
+    assert "x, training" in out
+    assert "bits per character by seconds" in out
+
+
+def test_a_unit_may_be_named(trained: Command) -> None:
+    assert "unit layers.0:7 of x" in trained("plot", "x", "--of", "units", "--unit", "layers.0:7").out
+    refused = trained("plot", "x", "--of", "units", "--unit", "layers.0:12")
+    assert refused.code == 1
+    assert "they are called layers.0:0 to layers.0:11" in words(refused.err)
+
+
+def test_lines_by_themselves_have_units_and_no_long_memory(rnncli: Command, rhyme: Path) -> None:
+    assert rnncli("train", rhyme, "--name", "x", *TINY, "--unit", "line").code == 0
+    assert rnncli("plot", "x", "--of", "units").code == 0
+    refused = rnncli("plot", "x", "--of", "memory")
+    assert refused.code == 1
+    assert "reads lines by themselves" in words(refused.err)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--output", "picture.gif"), "its name ends with .png or .html"),
+        (("--unit", "layers.0:1"), "only --of units has one"),
+        (("y", "--of", "symbols"), "is of one model"),
+        (("--of", "colours"), "'colours' is not one of"),
+    ],
+)
+def test_wrong_usage_says_so(trained: Command, arguments: tuple[str, ...], says: str) -> None:
+    ran = trained("plot", "x", *arguments)
+    assert ran.code == 2
+    assert says in words(ran.err)
+
+
+def test_a_file_without_matplotlib_says_what_to_install(
+    trained: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    ran = trained("plot", "x", "--output", "x.png")
+    assert ran.code == 1
+    assert "pip install 'rnncli[plots]'" in ran.err
+    assert trained("plot", "x").code == 0
+
+
+def test_a_file_that_cannot_be_written_is_one_error(trained: Command) -> None:
+    ran = trained("plot", "x", "--output", "nowhere/x.png")
+    assert ran.code == 1
+    assert ran.err.count("error: ") == 1
+    assert "nowhere/x.png" in words(ran.err)

@@ -1,0 +1,110 @@
+"""Pictures on a terminal and as files."""
+
+import math
+import re
+
+import pytest
+
+from rnncli.console.picture_files import picture_bytes
+from rnncli.console.picture_view import show_picture
+from rnncli.pictures import Line, LineChart, Picture, SymbolMap, UnitText
+
+FALLING = LineChart(
+    "how it falls",
+    "steps",
+    "loss",
+    (
+        Line("first", (1.0, 10.0, 100.0), (4.0, 2.0, 1.0)),
+        Line("$second$", (1.0, 10.0, 100.0), (3.0, math.nan, 0.5)),
+    ),
+    log_x=True,
+)
+MAP = SymbolMap(
+    "symbols", "near is alike", ("a", "春", " ", "$x$", "b"), ((0, 0), (1, 1), (2, 0), (1, 2), (0, 0))
+)
+TEXT = UnitText(
+    "unit layers.0:3", "tracks quotes", ("he ", "<b>", "\n", "春", "\x1b[2J"), (0.9, 0.8, 0.0, -0.9, 0.1)
+)
+PICTURES = {"lines": FALLING, "map": MAP, "text": TEXT}
+
+
+def test_a_line_goes_from_corner_to_corner(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    show_picture(LineChart("one", "k", "nats", (Line("x", (0.0, 1.0), (0.0, 1.0)),)))
+    rows = [line.split("│")[1] for line in capsys.readouterr().out.split("\n") if "│" in line]
+    assert len(rows) == 16
+    assert rows[0].rstrip()[-1] > "\u2800"
+    assert rows[0][: len(rows[0]) // 2].strip() == ""
+    assert rows[-1][0] > "\u2800"
+
+
+def test_axes_name_their_ends_and_lines_their_last_value(capsys: pytest.CaptureFixture[str]) -> None:
+    show_picture(FALLING)
+    out = capsys.readouterr().out
+    assert re.search(r"4 │", out)
+    assert re.search(r"0.5 │", out)
+    assert "loss by steps; logarithmic x" in out
+    assert "first: 1 at last" in out
+    assert "$second$: 0.5 at last" in out
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (),
+        (Line("none", (), ()),),
+        (Line("nan", (1.0,), (math.nan,)),),
+        (Line("zeros", (0.0, 0.0), (0.0, 0.0)),),
+    ],
+)
+def test_what_has_no_points_says_so(capsys: pytest.CaptureFixture[str], lines: tuple[Line, ...]) -> None:
+    show_picture(LineChart("empty", "x", "y", lines, log_x=True, log_y=True))
+    assert "nothing to draw" in capsys.readouterr().out
+
+
+def test_one_point_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:
+    show_picture(LineChart("one", "x", "y", (Line("point", (3.0,), (2.0,)),)))
+    assert any("\u2801" <= character <= "\u28ff" for character in capsys.readouterr().out)
+
+
+def test_symbols_stand_apart_and_blanks_can_be_seen(capsys: pytest.CaptureFixture[str]) -> None:
+    show_picture(MAP)
+    out = capsys.readouterr().out
+    for label in ("a", "春", "␣", "$x$", "1 more lie behind others"):
+        assert label in out
+
+
+def test_without_colours_runs_of_active_pieces_are_marked(capsys: pytest.CaptureFixture[str]) -> None:
+    show_picture(TEXT)
+    out = capsys.readouterr().out
+    assert "[+he <b>]" in out
+    assert "[-春]" in out
+    assert "\x1b" not in out
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_a_png_is_one(picture: str) -> None:
+    content = picture_bytes(PICTURES[picture], "png")
+    assert content.startswith(b"\x89PNG\r\n\x1a\n")
+    assert len(content) > 5_000
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_a_page_needs_nothing_else_and_lets_no_markup_through(picture: str) -> None:
+    page = picture_bytes(PICTURES[picture], "html").decode()
+    assert page.startswith("<!doctype html>")
+    assert not re.search(r'(src|href)="(?!#)', page), "nothing is fetched"
+    assert "<script" not in page
+    assert "<b>" not in page
+    for said in {"lines": ("first", "$second$", "loss"), "map": ("春", "$x$"), "text": ("&lt;b&gt;", "春")}[
+        picture
+    ]:
+        assert said in page
+
+
+def test_the_same_picture_is_the_same_page(own_folder: object) -> None:
+    pictures: list[Picture] = [FALLING, MAP, TEXT]
+    for picture in pictures:
+        assert picture_bytes(picture, "html") == picture_bytes(picture, "html")
