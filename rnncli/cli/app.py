@@ -11,6 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from rnncli import __version__
 from rnncli.cli import (
+    compare,
     complete,
     eval,
     generate,
@@ -73,6 +74,7 @@ app = typer.Typer(
 for command in (
     tokenize.tokenize,
     train.train,
+    compare.compare,
     ngram.ngram,
     eval.eval,
     score.score,

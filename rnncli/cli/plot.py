@@ -56,9 +56,7 @@ def plot(
 
     Example: rnncli plot novel --of gradients --output gradients.png
     """
-    kind = None if output is None else output.suffix.removeprefix(".")
-    if kind not in (None, "png", "html"):
-        raise typer.BadParameter("its name ends with .png or .html", param_hint="--output")
+    kind = options.picture_kind(output)
     if unit is not None and of != Subject.units:
         raise typer.BadParameter("only --of units has one", param_hint="--unit")
     if len(models or []) > 1 and of in (Subject.units, Subject.symbols):

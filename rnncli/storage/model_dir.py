@@ -4,6 +4,7 @@ What is in it is drawn in storage/layout.py; all that is here needs no torch.
 """
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from rnncli import atomic, strict
-from rnncli.errors import CorpusError, ModelError
+from rnncli.errors import CorpusError, ModelError, StorageError
 from rnncli.model.mixture import Mixture
 from rnncli.model.ngram import Ngram
 from rnncli.reports import Planned, Report, Score, to_json
@@ -305,6 +306,17 @@ class ModelDir:
                 hint="models have it from format 4 on",
             )
         return list(manifest.wrong(self.path))
+
+    def remove(self) -> None:
+        """All of it; raises StorageError."""
+        try:
+            shutil.rmtree(self.path)
+            with suppress(OSError):  # it stays where there is anything else in it
+                self.path.parent.rmdir()
+        except OSError as error:
+            raise StorageError(
+                f"cannot remove {self.path}: {error.strerror}", hint="check the permissions of that folder"
+            ) from error
 
     def forget_after(self, step: int) -> None:
         """Make the folder that of a run which came to `step` and no further, without leftovers of writes."""

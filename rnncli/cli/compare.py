@@ -1,0 +1,67 @@
+"""`rnncli compare`: which structure suits a text, found by trying."""
+
+from pathlib import Path
+from time import monotonic
+from typing import Annotated
+
+import typer
+
+from rnncli.cli import options
+from rnncli.cli.parsing import Amount, seconds
+from rnncli.training.config import TrainConfig
+
+_DEFAULT_MINUTES = 20
+
+
+def compare(
+    context: typer.Context,
+    corpus: Annotated[list[str], typer.Argument(metavar="TEXT...", help=f"Texts: {options.TEXTS}.")],
+    name: Annotated[
+        str | None, typer.Option(help="The winner's name under models/.", show_default="the text's")
+    ] = None,
+    time: Annotated[
+        Amount,
+        typer.Option(
+            parser=seconds, metavar="20m|1h30m", help="All of it: half to search, half to train the winner."
+        ),
+    ] = f"{_DEFAULT_MINUTES}m",  # type: ignore[assignment]  # parsed as if it were typed
+    encoding: options.Encoding = None,
+    errors: options.Errors = None,
+    newlines: options.Newlines = None,
+    level: options.Level = None,
+    unit: options.Unit = None,
+    valid_fraction: options.ValidFraction = None,
+    split: options.Split = None,
+    split_seed: options.SplitSeed = None,
+    seed: Annotated[int, typer.Option(help="Of the search, weights and dropout.")] = TrainConfig.seed,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE.png|FILE.html", help="The learning curves as a file."),
+    ] = None,
+    device: options.Device = "auto",
+    quiet: options.Quiet = False,
+    json: options.Json = False,
+    config: options.Settings = None,
+) -> None:
+    """Try structures on a text within a time, and train the best one.
+
+    Cells, depths, widths and levels are tried for a little while, the best of them for longer.
+
+    Example: rnncli compare novel.txt --time 20m
+    """
+    began = monotonic()
+    kind = options.picture_kind(output)
+    from rnncli.cli import contest
+    from rnncli.cli.device import pick_device
+    from rnncli.console import training_view
+
+    where = pick_device(device)
+    with (
+        training_view.open_view("auto", quiet) as view,
+        contest.Contest.open(corpus, context.params, name, where, view) as tried,
+    ):
+        result = contest.run_contest(tried, time.value, began)
+    contest.report(tried, result, output, kind, json)
+    stopped = tried.signal if result is None else result[1].signal
+    if stopped:
+        raise SystemExit(128 + stopped)

@@ -1,0 +1,129 @@
+"""Which structure suits a text: many are trained for a little while, and the best of them for longer.
+
+share of the time   1 1 1 1 1 1 1 1 1      each candidate once
+                    3   3     3            the best third of them
+                        9                  and so on, where there is time for more than nine
+
+Successive halving (Jamieson and Talwalkar 2016, Non-stochastic best arm identification). Every cell has its
+turn; the other candidates are drawn by optuna where good ones were (Bergstra et al. 2011, Algorithms for
+hyper-parameter optimization).
+"""
+
+import math
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import product
+from typing import Any
+
+from rnncli.errors import ConfigError
+
+_FACTOR, _FEWEST = 3, 9
+# With a first share that is longer than this, more candidates are worth more than more time for each.
+_FIRST_SECONDS = 20.0
+_SINGLE, _DEEP = ("lstm", "gru", "rnn"), ("mingru", "minlstm", "rglru")
+_WIDTHS = (128, 256, 384, 512, 640, 768)
+_FIRST_WIDTH, _MOST_LAYERS = 384, 3
+# What optuna is told of a candidate that could not be trained.
+_WORST_BITS = 32.0
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A structure: how a text is cut, and what reads it."""
+
+    level: str
+    cell: str
+    num_layers: int
+    hidden_size: int
+
+    def __str__(self) -> str:
+        layers = "1 layer" if self.num_layers == 1 else f"{self.num_layers} layers"
+        return f"{self.level}, {self.cell}, {layers} of {self.hidden_size}"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A candidate that was trained for so long, and its held-out bits per character."""
+
+    candidate: Candidate
+    seconds: float
+    bits_per_character: float
+
+
+def search(
+    levels: Sequence[str], seconds: float, train: Callable[[Candidate, float], float], seed: int
+) -> Iterator[Trial]:
+    """Trials as they come, which last `seconds` together; train(candidate, seconds) gives their bits.
+
+    Raises ConfigError where optuna is missing.
+    """
+    number, rungs = _FEWEST, 2
+    while seconds / (rungs + 1) / (number * _FACTOR) > _FIRST_SECONDS:
+        number, rungs = number * _FACTOR, rungs + 1
+    share = seconds / rungs / number
+    found = dict[Candidate, float]()
+    for candidate, tell in _drawn(levels, number, seed):
+        found[candidate] = train(candidate, share)
+        yield Trial(candidate, share, found[candidate])
+        tell(min(found[candidate], _WORST_BITS))
+    for _ in range(rungs - 1):
+        share *= _FACTOR
+        known = [candidate for candidate in found if math.isfinite(found[candidate])]
+        best = sorted(known, key=found.__getitem__)[: max(1, len(found) // _FACTOR)]
+        found = {}
+        for candidate in best:
+            found[candidate] = train(candidate, share)
+            yield Trial(candidate, share, found[candidate])
+
+
+def _drawn(
+    levels: Sequence[str], number: int, seed: int
+) -> Iterator[tuple[Candidate, Callable[[float], None]]]:
+    """So many different candidates, each with what is to be told of it before the next is drawn."""
+    optuna = _optuna()
+    first = [Candidate(levels[0], cell, 1, _FIRST_WIDTH) for cell in _SINGLE]
+    first += [Candidate(levels[0], cell, 2, _FIRST_WIDTH) for cell in _DEEP]
+    sampler = optuna.samplers.TPESampler(n_startup_trials=len(first), seed=seed)
+    study = optuna.create_study(direction="minimize", sampler=sampler)
+    for candidate in first:
+        study.enqueue_trial(asdict(candidate))
+    seen, rng = set[Candidate](), random.Random(seed)
+    grid = [
+        Candidate(*one) for one in product(levels, (*_SINGLE, *_DEEP), range(1, _MOST_LAYERS + 1), _WIDTHS)
+    ]
+    while len(seen) < min(number, len(grid)):
+        trial = study.ask()
+        candidate = Candidate(
+            level=trial.suggest_categorical("level", list(levels)),
+            cell=trial.suggest_categorical("cell", [*_SINGLE, *_DEEP]),
+            num_layers=trial.suggest_int("num_layers", 1, _MOST_LAYERS),
+            hidden_size=trial.suggest_categorical("hidden_size", list(_WIDTHS)),
+        )
+        if candidate in seen:
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            study.enqueue_trial(asdict(rng.choice([one for one in grid if one not in seen])))
+            continue
+        seen.add(candidate)
+        yield candidate, partial(study.tell, trial)
+
+
+def ranked(trials: Sequence[Trial]) -> list[Trial]:
+    """Each candidate's longest trial, those that were trained longest first, and the best of them first."""
+    longest: dict[Candidate, Trial] = {}
+    for trial in trials:
+        if trial.candidate not in longest or longest[trial.candidate].seconds < trial.seconds:
+            longest[trial.candidate] = trial
+    return sorted(longest.values(), key=lambda trial: (-trial.seconds, trial.bits_per_character))
+
+
+def _optuna() -> Any:
+    try:
+        import optuna  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise ConfigError(
+            f"comparing structures needs optuna: {error}", hint="pip install 'rnncli[tune]'"
+        ) from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna

@@ -1,0 +1,113 @@
+"""rnncli compare: structures tried on a text, the winner kept, and the command that makes it."""
+
+import shlex
+import signal
+from pathlib import Path
+
+import pytest
+
+from rnncli.cli import contest
+from rnncli.storage.model_dir import ModelDir
+from rnncli.training import halving
+from tests.cli.conftest import Command, words
+
+
+@pytest.fixture(autouse=True)
+def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small structures, and no least time."""
+    monkeypatch.setattr(halving, "_WIDTHS", (8, 12))
+    monkeypatch.setattr(halving, "_FIRST_WIDTH", 12)
+    monkeypatch.setattr(contest, "_LEAST_SECONDS", 0.1)
+    monkeypatch.setattr(contest, "_WRITING_SECONDS", 0.01)
+
+
+def test_it_ranks_structures_and_keeps_the_winner_alone(rnncli: Command, rhyme: Path) -> None:
+    ran = rnncli("compare", rhyme, "--time", "9s", "--name", "best", "--seed", "3", "--json")
+    assert ran.code == 0, ran.err
+    record = ran.json
+    assert record["model"] == "models/best"
+    ranking = record["ranking"]
+    assert len(ranking) == 9
+    longest = [row for row in ranking if row["seconds"] == ranking[0]["seconds"]]
+    assert len(longest) == 3
+    bits = [row["bits_per_character"] for row in longest]
+    assert bits == sorted(bits)
+    assert {row["structure"].split(", ")[1] for row in ranking} == set(halving._SINGLE + halving._DEEP)
+    for row in ranking:
+        assert min(row["tokens_per_second"], row["parameters"], row["characters_written_per_second"]) > 0
+    assert [path.name for path in Path("models").iterdir()] == ["best"]
+    model = ModelDir.find("best").record().model
+    level, cell, layers = ranking[0]["structure"].split(", ")
+    assert (model.cell, f"{model.num_layers} layer") == (cell, layers.split(" of ")[0].removesuffix("s"))
+    assert ModelDir.find("best").tokenizer().level == level
+    assert rnncli("verify", "best").code == 0
+
+
+def test_its_command_trains_the_same_structure(rnncli: Command, rhyme: Path) -> None:
+    assert (
+        rnncli("compare", rhyme, "--time", "4s", "--name", "best", "--level", "char", "--unit", "line").code
+        == 0
+    )
+    ran = rnncli("compare", rhyme, "--time", "4s", "--name", "again", "--level", "char", "--unit", "line")
+    folder, command = ran.out.strip().split("\n")[-2:]
+    assert folder == "models/again"
+    program, *arguments = shlex.split(command)
+    assert program == "rnncli"
+    assert rnncli(*arguments, "--name", "by-hand").code == 0
+    one, two = (ModelDir.find(name).record() for name in ("again", "by-hand"))
+    assert one.model == two.model
+    assert one.unit == two.unit == "line"
+    for field in ("batch_size", "bptt", "learning_rate", "weight_decay", "precision", "kernels", "seed"):
+        assert getattr(one.training, field) == getattr(two.training, field)
+
+
+def test_the_curves_may_be_a_file(rnncli: Command, rhyme: Path) -> None:
+    ran = rnncli("compare", rhyme, "--time", "4s", "--level", "char", "-o", "curves.html")
+    assert ran.code == 0, ran.err
+    assert "<svg" in Path("curves.html").read_text()
+    assert "structure" in ran.out
+    assert "━━" not in ran.out
+
+
+def test_ctrl_c_ends_the_search_and_leaves_no_candidate(
+    rnncli: Command, rhyme: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = contest.Contest._train
+
+    def train(self: contest.Contest, candidate: halving.Candidate, seconds: float) -> float:
+        bits = real(self, candidate, seconds)
+        if len(self.found) == 2:
+            self.signal = signal.SIGINT
+        return bits
+
+    monkeypatch.setattr(contest.Contest, "_train", train)
+    ran = rnncli("compare", rhyme, "--time", "5s", "--level", "char", "--json")
+    assert ran.code == 130
+    assert 1 <= len(ran.json["ranking"]) <= 2
+    assert ran.json["model"] is None
+    assert not Path("models").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("-",), 1, "reads a text more than once"),
+        (("rhyme.txt", "--time", "50ms"), 2, "--time"),
+        (("rhyme.txt", "-o", "x.gif"), 2, "its name ends with .png or .html"),
+        (("none.txt",), 1, "none.txt"),
+    ],
+)
+def test_what_cannot_be_compared_is_said(
+    rnncli: Command, rhyme: Path, arguments: tuple[str, ...], code: int, says: str
+) -> None:
+    ran = rnncli("compare", *arguments, stdin=b"text")
+    assert ran.code == code
+    assert says in words(ran.err)
+    assert not Path("models").exists()
+
+
+def test_a_name_that_is_taken_is_refused_before_anything_is_tried(rnncli: Command, rhyme: Path) -> None:
+    Path("models/x").mkdir(parents=True)
+    ran = rnncli("compare", rhyme, "--name", "x")
+    assert ran.code == 1
+    assert "models/x exists already" in words(ran.err)
