@@ -20,7 +20,7 @@ def _option(help_text: str, panel: str, default: object = None, **settings: Any)
 
 
 _BUDGETS = ("time", "epochs", "steps")
-_WITH_RESUME = {"resume", *_BUDGETS, "device", "progress", "quiet", "json", "config"}
+_WITH_RESUME = {"resume", *_BUDGETS, "device", "progress", "quiet", "json", "config", "tensorboard"}
 _BUDGET, _MODEL, _TRAINING = "Budget: what ends first, ends it", "Model", "Training"
 
 
@@ -150,6 +150,12 @@ def train(
             "Of recurrent layers: torch's own or fused ones.", _TRAINING, "auto", metavar="auto|torch|fused"
         ),
     ] = None,
+    tensorboard: Annotated[
+        bool,
+        typer.Option(
+            "--tensorboard", help="Event files in the model's folder too.", rich_help_panel=_TRAINING
+        ),
+    ] = False,
     seed: Annotated[int | None, _option("Of weights and dropout.", _TRAINING, TrainConfig.seed)] = None,
     device: options.Device = "auto",
     progress: Annotated[options.Progress, typer.Option(help="How it is shown.")] = options.Progress.auto,
@@ -168,7 +174,11 @@ def train(
     from rnncli.cli import preparing, training_session, writing
     from rnncli.cli.device import pick_device
     from rnncli.console import terminal, training_view
+    from rnncli.storage.events import writer_type
     from rnncli.training.distributed import from_environment, joined
+
+    if tensorboard:
+        writer_type()  # before anything is read
 
     budget = {"seconds": time, "epochs": epochs, "steps": steps}
     ranks, where = from_environment(), pick_device(device)
@@ -186,7 +196,7 @@ def train(
             source = preparing.Source(tuple(corpus or ()), settings, from_model)
             ready = preparing.begun(source, name, where, view, began)
         with ready as session:
-            outcome = training_session.carry_out(session, view, ranks)
+            outcome = training_session.carry_out(session, view, ranks, tensorboard)
     try:
         if json:
             terminal.print_json(training_view.outcome_record(outcome.saved, session.planned, outcome.score))

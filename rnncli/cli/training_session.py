@@ -18,6 +18,7 @@ from rnncli.model.language_model import LanguageModel
 from rnncli.model.stepper import Stepper
 from rnncli.reports import Evaluated, Noted, Planned, Sampled, Saved, Savepoint, Score, Stepped
 from rnncli.storage.checkpoint import as_arrays
+from rnncli.storage.events import event_log
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.runs import as_weights, load_model, load_run, save_run
 from rnncli.text.lanes import Lanes, Windows
@@ -54,8 +55,11 @@ class Outcome:
     signal: int
 
 
-def carry_out(session: Session, view: View, ranks: Ranks = ALONE) -> Outcome:
-    """Train to the end of the budget or to the first Ctrl-C; what is shown is also kept."""
+def carry_out(session: Session, view: View, ranks: Ranks = ALONE, tensorboard: bool = False) -> Outcome:
+    """Train to the end of the budget or to the first Ctrl-C; what is shown is also kept.
+
+    Once it was kept for TensorBoard too, it is so whenever the run goes on.
+    """
     folder, run, store, training = session.folder, session.run, session.store, session.training
     windows = windows_of(store, run.model.config, training)
 
@@ -65,7 +69,11 @@ def carry_out(session: Session, view: View, ranks: Ranks = ALONE) -> Outcome:
 
     view.show(session.planned)
     logged = run.seconds
-    with _memory_said(folder), noted_requests() as requests:
+    with (
+        _memory_said(folder),
+        event_log(folder.path, run.step, tensorboard) as append_event,
+        noted_requests() as requests,
+    ):
         folder.update(training=training)
         save_run(folder, run, "training", new_best=True)
         ranks.told(lambda: (folder, training, session.validation_seconds, session.ngram_seconds))
@@ -83,6 +91,8 @@ def carry_out(session: Session, view: View, ranks: Ranks = ALONE) -> Outcome:
                 view.show(told)
             if isinstance(told, Evaluated):
                 _keep(session, told, view)
+                with _noted(view):
+                    append_event(told)
                 view.show(Sampled(run.step, _sample(run.model, store, training.seed)))
             elif isinstance(told, Noted) or (
                 isinstance(told, Stepped) and told.seconds - logged >= _log_seconds(told.seconds)
@@ -90,6 +100,7 @@ def carry_out(session: Session, view: View, ranks: Ranks = ALONE) -> Outcome:
                 logged = run.seconds
                 with _noted(view):
                     folder.append_metrics(told)
+                    append_event(told)
             if isinstance(told, Savepoint) or requests.save:
                 requests.save = False
                 with _noted(view):

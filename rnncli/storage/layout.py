@@ -11,6 +11,7 @@ models/NAME/
     corpus.tok/           the tokenized text, unless it came as a token store of its own
     metrics.jsonl         a line a report
     README.md             the model card
+    tensorboard/          the same reports as event files, where they were asked for
     checkpoints/step-N.safetensors    all that a resume needs; the newest two are kept
 """
 
@@ -26,7 +27,7 @@ from rnncli.storage.record import FORMAT_VERSION, Record
 
 CONFIG, WEIGHTS, METRICS, CARD = "config.json", "model.safetensors", "metrics.jsonl", "README.md"
 NGRAM, LINES = "ngram.safetensors", "lines.safetensors"
-CORPUS, CHECKPOINTS = "corpus.tok", "checkpoints"
+CORPUS, CHECKPOINTS, EVENTS = "corpus.tok", "checkpoints", "tensorboard"
 CHECKPOINT = re.compile(rf"{CHECKPOINTS}/step-([0-9]{{1,15}})\.safetensors")
 
 

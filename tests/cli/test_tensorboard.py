@@ -1,0 +1,52 @@
+"""train --tensorboard: the reports of metrics.jsonl as event files, also over a resume."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from rnncli.storage.model_dir import ModelDir
+from tests.cli.conftest import TINY, Command, nothing_is_left
+
+
+def scalars(name: str) -> dict[str, list[tuple[int, float]]]:
+    """By tag, step and value, as TensorBoard itself reads them."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    found = EventAccumulator(f"models/{name}/tensorboard")
+    found.Reload()
+    return {
+        tag: [(event.step, event.value) for event in found.Scalars(tag)] for tag in found.Tags()["scalars"]
+    }
+
+
+def test_event_files_have_the_names_and_values_of_the_log(rnncli: Command, rhyme: Path) -> None:
+    given = (*TINY, "--validations", "3", "--tensorboard")
+    assert rnncli("train", rhyme, "--name", "x", *given).code == 0
+    found = scalars("x")
+    logged = [line for line in ModelDir.find("x").metrics() if line["report"] == "evaluated"]
+    assert [step for step, _ in found["score/nats"]] == [line["step"] for line in logged]
+    for name in ("train_nats_per_token", "epoch", "seconds"):
+        assert [value for _, value in found[name]] == pytest.approx([line[name] for line in logged])
+    assert [value for _, value in found["score/nats"]] == pytest.approx(
+        [one["score"]["nats"] for one in logged]
+    )
+    assert rnncli("verify", "x").code == 0
+
+
+def test_a_resume_goes_on_with_them_unasked(rnncli: Command, rhyme: Path) -> None:
+    assert rnncli("train", rhyme, "--name", "x", *TINY, "--tensorboard").code == 0
+    assert rnncli("train", "--resume", "x", "--steps", "+6").code == 0
+    assert scalars("x")["score/nats"][-1][0] == 12
+    assert rnncli("train", rhyme, "--name", "y", *TINY).code == 0
+    assert not Path("models/y/tensorboard").exists()
+
+
+def test_without_tensorboard_it_says_what_to_install(
+    rnncli: Command, rhyme: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    ran = rnncli("train", rhyme, "--name", "x", *TINY, "--tensorboard")
+    assert ran.code == 1
+    assert "pip install 'rnncli[tensorboard]'" in ran.err
+    assert nothing_is_left()
