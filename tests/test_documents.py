@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-SHORT = "2s"
+SHORT, SHORT_COMPARISON = "2s", "20s"
 
 
 def console_commands(document: Path) -> list[str]:
@@ -46,7 +46,8 @@ def test_every_command_of_a_document_runs(document: Path, own_folder: Path) -> N
         if command.startswith("make "):
             assert re.search(rf"^{command.split()[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
             continue
-        shortened = re.sub(r"--time (\+?)\S+", rf"--time \g<1>{SHORT}", command)
+        short = SHORT_COMPARISON if command.startswith("rnncli compare") else SHORT
+        shortened = re.sub(r"--time (\+?)\S+", rf"--time \g<1>{short}", command)
         if "rnncli train" in command and not re.search(r"--(time|steps|epochs|resume)", command):
             shortened += f" --time {SHORT}"
         done = subprocess.run(shortened, shell=True, env=environment, capture_output=True, check=False)

@@ -1,5 +1,7 @@
 """rnncli plot: every subject, for every structure that has it, on the terminal and as a file."""
 
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -8,15 +10,26 @@ import pytest
 from rnncli.reports import Stepped
 from rnncli.storage.model_dir import ModelDir
 from tests.cli.conftest import TINY, Command, words
+from tests.conftest import RHYME
 
 ALL = ("curves", "rate", "norms", "speed", "gradients", "memory", "units", "symbols")
 
 
-@pytest.fixture
-def trained(rnncli: Command, rhyme: Path) -> Command:
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """models/x and models/y, each trained once: to be copied."""
+    folder = tmp_path_factory.mktemp("plotted")
+    (folder / "rhyme.txt").write_text(RHYME, encoding="utf-8")
     for name, more in (("x", ()), ("y", ("--cell", "gru,mingru", "--convolution", "3", "--attention", "4"))):
-        given = (*TINY, *more, "--validations", "3")
-        assert rnncli("train", rhyme, "--name", name, *given).code == 0
+        train = (sys.executable, "-m", "rnncli", "train", "rhyme.txt", "--name", name, *TINY, *more)
+        subprocess.run([*train, "--validations", "3", "--quiet"], cwd=folder, check=True)
+    return folder / "models"
+
+
+@pytest.fixture
+def trained(rnncli: Command, models: Path, own_folder: Path) -> Command:
+    shutil.copytree(models, own_folder / "models")
+    for name in ("x", "y"):
         for step in (2, 4):  # so short a training logs none by itself
             norms = {"embedding": 0.1 * step, "layers.0": 0.3, "output": 0.5}
             told = Stepped(step, 0.1, 1.0 * step, None, None, 2.0, 900.0 + step, 1e-3 / step, 0.6, norms, 0)
