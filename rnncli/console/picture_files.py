@@ -102,9 +102,8 @@ def _figure_bytes(picture: Picture, kind: str) -> bytes:
 
 def _draw_lines(axes: "Axes", chart: LineChart) -> None:
     for line in chart.lines:
-        axes.plot(
-            line.x, [y if math.isfinite(y) else math.nan for y in line.y], label=_plain(line.name), lw=1.5
-        )
+        shown = [y if math.isfinite(y) and (y > 0.0 or not chart.log_y) else math.nan for y in line.y]
+        axes.plot(line.x, shown, label=_plain(line.name), lw=1.5)
     axes.set_xlabel(chart.x_label)
     axes.set_ylabel(chart.y_label)
     if chart.log_x:

@@ -62,6 +62,8 @@ def read_run(
         check_arrays(path, moments, _moments_like(run))
     try:
         strict.check_types(Run, {name: counters[name] for name in _COUNTERS})
+        if counters["step"] < 0:
+            raise ValueError(f"its step is {counters['step']}")
         for name in _COUNTERS:
             setattr(run, name, counters[name])
         restore_optimizer(run.optimizer, run.model, as_tensors(moments))

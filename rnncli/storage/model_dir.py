@@ -153,11 +153,11 @@ class ModelDir:
         own = [name for name in known if name.startswith(f"{CORPUS}/")]
         arrays = [name for name in own if name in (f"{CORPUS}/{TOKENS}", f"{CORPUS}/{STARTS}")]
         for name in own:
-            if name not in arrays:
-                self._sound(name)
-            elif os.path.lexists(self.path / name):
+            if os.path.lexists(self.path / name):
                 with open_file(self.path / name, self.path):
                     pass  # it is a plain file
+            if name not in arrays:
+                self._sound(name)
         paths = [Path(store) for store in record.stores] or [self.path / CORPUS]
         store = TokenStore.joined([TokenStore.open(path) for path in paths])
         for name in arrays:  # as long as they should be, and not hashed before that is known

@@ -36,7 +36,7 @@ _ENOUGH_EPOCHS, _MOST_EPOCHS, _ENOUGH_TOKENS = 20, 60, 2_000_000
 # Two networks that have read a text half as often each are better than one, once that is often enough and
 # they have more weights than the text has tokens. The eighth still adds a little, and each makes writing
 # and scoring slower.
-_EPOCHS_FOR_A_MEMBER, MOST_MEMBERS = 5.0, 8
+_EPOCHS_FOR_A_MEMBER, MOST_MEMBERS = 4.4, 8
 # Lines as samples: tokens of a window, the longest that is learned in one stretch, the most side by side.
 _LINES_WINDOW, _LONGEST_LINE, _MOST_LINES = 2048, 256, 512
 
