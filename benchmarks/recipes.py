@@ -25,6 +25,8 @@ class Trained(NamedTuple):
     perplexity: float
     seconds: float
     plan: str
+    parameters: int
+    tokens_per_second: float
 
 
 def rnncli(folder: str, *arguments: str) -> dict[str, Any]:
@@ -47,7 +49,14 @@ def trained(text: str, budget: str, seed: int, options: list[str]) -> Trained:
     plan = record["plan"]
     epochs = record["step"] / plan["steps"] * plan["epochs"]
     words = f"{plan['architecture']}; {plan['batch_size']} lanes of {plan['bptt']}, {epochs:.1f} epochs"
-    return Trained(score["nats_per_token"], score["token_perplexity"], seconds, words)
+    return Trained(
+        score["nats_per_token"],
+        score["token_perplexity"],
+        seconds,
+        words,
+        plan["parameters"],
+        plan["tokens_per_second"],
+    )
 
 
 def main() -> None:
