@@ -2,7 +2,7 @@
 
     python -m benchmarks.structures TEXT --time 5m --seeds 3 [--only lstm gru ...]
 
-The plan chooses the width, unless a structure names it, and everything else; only one network is trained, so that
+The plan chooses the width, unless a structure names it, and everything else; one network is trained, so that
 structures are compared and not how many of them fit. The whole held-out part is scored.
 """
 

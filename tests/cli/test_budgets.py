@@ -65,7 +65,7 @@ def test_patience_without_a_budget_takes_no_number_of_validations(rnncli: Comman
 def test_the_norms_of_the_gradients_are_kept_by_layer(
     rnncli: Command, rhyme: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training_session, "_METRICS_SECONDS", 0.0)
+    monkeypatch.setattr(training_session, "_LEAST_LOG_SECONDS", 0.0)
     monkeypatch.setattr(loop, "REPORT_SECONDS", 0.0)
     assert rnncli("train", rhyme, "--name", "x", *TINY).code == 0
     lines = [json.loads(line) for line in Path("models/x/metrics.jsonl").read_text().splitlines()]

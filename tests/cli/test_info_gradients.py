@@ -15,11 +15,11 @@ def test_the_gradient_is_shown_and_given_as_numbers(
     rnncli("train", rhyme, "--name", "x", "--unit", unit, "--cell", cell, "--num-layers", "2", *TINY)
     shown = rnncli("info", "x", "--gradients")
     assert shown.code == 0, shown.err
-    assert "layer 1: steps back" in shown.out
+    assert "layers.1: steps back" in shown.out
     assert "training cut gradients after 16 steps" in shown.out
     norms = rnncli("info", "x", "--gradients", "--json").json["gradient_norm_by_layer_and_distance"]
-    assert len(norms) == 2
-    assert norms[0][0] > norms[0][-1] >= 0.0
+    assert list(norms) == ["layers.0", "layers.1"]
+    assert norms["layers.0"][0] > norms["layers.0"][-1] >= 0.0
 
 
 def test_without_the_option_nothing_is_measured(rnncli: Command, rhyme: Path) -> None:
