@@ -1,7 +1,9 @@
 """Whole files or nothing: a reader sees the old bytes or the new ones, after any crash."""
 
 import os
+import re
 import shutil
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -88,13 +90,33 @@ def _lock(partial: Path, path: Path) -> int:
 
 
 def holder(folder: Path) -> str:
-    """Who says that the folder is theirs; they may only be about to."""
+    """Who says that the folder is theirs; they may only be about to, and who was killed still says so."""
     for _ in range(20):
         with suppress(OSError):
-            if who := (folder / LOCK).read_text(encoding="utf-8", errors="replace").strip():
+            who = (folder / LOCK).read_text(encoding="utf-8", errors="replace").strip()
+            if who and not _is_gone(who):
                 return who
         time.sleep(0.05)
     return "another process"
+
+
+def signature() -> str:
+    """What this process writes into LOCK."""
+    return f"process {os.getpid()} on {socket.gethostname()}"
+
+
+def _is_gone(who: str) -> bool:
+    """Whether a signature is that of a process of this machine that has ended."""
+    found = re.fullmatch(r"process (\d{1,9}) on (.*)", who)
+    if found is None or found[2] != socket.gethostname():
+        return False
+    try:
+        os.kill(int(found[1]), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # somebody else's
+        return False
+    return False
 
 
 def _empty(folder: Path) -> None:

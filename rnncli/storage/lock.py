@@ -1,7 +1,6 @@
 """One writer at a time in a model folder: a lock that the end of its process opens, however it ends."""
 
 import os
-import socket
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,8 +30,11 @@ def held(folder: Path) -> Iterator[None]:
             raise StorageError(f"{path} is not a file of its own", hint="remove it")
         _lock(descriptor, folder)
         os.truncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
-        yield
+        os.pwrite(descriptor, f"{atomic.signature()}\n".encode(), 0)
+        try:
+            yield
+        finally:
+            os.truncate(descriptor, 0)  # whoever comes next must not be taken for us
     finally:
         os.close(descriptor)
 

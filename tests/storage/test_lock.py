@@ -1,10 +1,13 @@
 """The file by which a folder is held is written, and so must be a file of its own."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from rnncli import atomic
 from rnncli.errors import StorageError
 from rnncli.storage.lock import held
 
@@ -15,6 +18,20 @@ def test_a_lock_that_is_another_file_too_is_left_alone(own_folder: Path) -> None
     with pytest.raises(StorageError, match="not a file of its own"), held(own_folder):
         pytest.fail("the block must not be entered")
     assert (own_folder / "mine").read_text() == "precious"
+
+
+def test_who_ended_is_not_named_as_the_holder(own_folder: Path) -> None:
+    with held(own_folder):
+        assert atomic.holder(own_folder) == atomic.signature()
+    assert (own_folder / "lock").read_text() == ""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    gone = atomic.signature().replace(str(os.getpid()), str(process.pid))
+    (own_folder / "lock").write_text(f"{gone}\n")
+    assert atomic.holder(own_folder) == "another process"
+    elsewhere = f"process {process.pid} on another-machine"
+    (own_folder / "lock").write_text(f"{elsewhere}\n")
+    assert atomic.holder(own_folder) == elsewhere
 
 
 @pytest.mark.parametrize("kind", ["fifo", "link", "folder"])
