@@ -34,12 +34,13 @@ def packed(arrays: Mapping[str, Array], facts: dict[str, Any]) -> bytes:
     return save(plain, {_KEY: json.dumps({"facts": text, "sha256": _digest(plain, text)})})
 
 
-def read_arrays(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
+def read_arrays(
+    path: Path, most_header_bytes: int = _LARGEST_HEADER
+) -> tuple[dict[str, Array], dict[str, Any]]:
     """The arrays and facts, if they are what was written and finite; raises ModelError."""
-    check_whole(path)
+    metadata = _metadata(path, check_whole(path, most_header_bytes))
     with open_file(path) as file:
         content = file.read()
-    metadata = _metadata(path, content)
     try:
         arrays = load(content)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
@@ -52,11 +53,11 @@ def read_arrays(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
     return arrays, parse_json(metadata["facts"].encode(errors="replace"), path)
 
 
-def check_whole(path: Path) -> None:
-    """Raises ModelError unless a file is as long as its header says, of which alone is read here."""
+def check_whole(path: Path, most_header_bytes: int) -> dict[str, Any]:
+    """The header, which alone is read here; raises ModelError unless the file is as long as it says."""
     with open_file(path) as file:
         length = int.from_bytes(file.read(8), "little")
-        header = parse_json(file.read(min(length, _LARGEST_HEADER + 1)), path, _LARGEST_HEADER)
+        header = parse_json(file.read(min(length, most_header_bytes + 1)), path, most_header_bytes)
         try:
             ends = [entry["data_offsets"][1] for name, entry in header.items() if name != _METADATA]
             whole = 8 + length + max(ends, default=0) == os.fstat(file.fileno()).st_size
@@ -64,6 +65,7 @@ def check_whole(path: Path) -> None:
             raise ModelError(f"{path} has no safetensors header: {error}", hint=DAMAGED) from error
     if not whole:
         raise ModelError(f"{path} is not as long as its header says", hint=DAMAGED)
+    return header
 
 
 def check_arrays(
@@ -83,9 +85,7 @@ def _words(kind: tuple[np.dtype[Any], tuple[int, ...]]) -> str:
     return f"{kind[0].name} {kind[1]}"
 
 
-def _metadata(path: Path, content: bytes) -> dict[str, str]:
-    length = int.from_bytes(content[:8], "little")
-    header = parse_json(content[8 : 8 + length], path, _LARGEST_HEADER)
+def _metadata(path: Path, header: dict[str, Any]) -> dict[str, str]:
     metadata = header.get(_METADATA)
     if isinstance(metadata, dict) and isinstance(metadata.get(_KEY), str):  # not before format 4
         metadata = parse_json(metadata[_KEY].encode(errors="replace"), path)

@@ -38,7 +38,7 @@ from rnncli.storage.layout import (
 )
 from rnncli.storage.lock import refuse_held
 from rnncli.storage.manifest import MANIFEST, Entry, Manifest
-from rnncli.storage.ngram_file import packed_ngram, read_ngram
+from rnncli.storage.ngram_file import MOST_HEADER_BYTES, packed_ngram, read_ngram
 from rnncli.storage.record import MODELS, Record, Status, now, read_record
 from rnncli.storage.safe_load import DAMAGED, check_size, open_file, read_config, read_file
 from rnncli.strict import is_of
@@ -231,7 +231,7 @@ class ModelDir:
         if not self._has(LINES):
             return None
         path = self.path / LINES
-        arrays, _ = read_arrays(path)
+        arrays, _ = read_arrays(path, strict.LARGEST_BYTES)
         numbers = arrays.get("numbers", np.zeros(0, np.uint64))
         check_arrays(path, arrays, {"numbers": (np.dtype(np.uint64), (numbers.size,))})
         return KnownLines(numbers)
@@ -348,7 +348,7 @@ class ModelDir:
             memories = model.memory_floats * training.batch_size
             check_size(path, _HEADROOM_BYTES + 16 * model.parameters + 4 * memories)
         elif name == NGRAM and path.is_file():
-            check_whole(path)  # nothing else says how large it may be
+            check_whole(path, MOST_HEADER_BYTES)  # nothing else says how large it may be
 
     def _replace(self, contents: Mapping[str, bytes], gone: Sequence[str] = ()) -> None:
         """Write files in their order, then unlink others: storage/manifest.py. Raises StorageError."""

@@ -14,6 +14,8 @@ from rnncli.storage.safe_load import DAMAGED
 
 Array = npt.NDArray[Any]
 
+# Of three arrays an order, and two of the mixture.
+MOST_HEADER_BYTES = 100_000
 # By so much a probability of 1 may exceed it, as a logarithm.
 _ROUNDING = 1e-6
 # No weight of a shorter context is more than e to the power of it, or less.
@@ -31,7 +33,7 @@ def packed_ngram(ngram: Ngram, mixture: Mixture) -> bytes:
 
 def read_ngram(path: Path, vocab_size: int) -> tuple[Ngram, Mixture]:
     """What was written, for a model of so many symbols; raises ModelError unless all of it fits together."""
-    arrays, facts = read_arrays(path)
+    arrays, facts = read_arrays(path, MOST_HEADER_BYTES)
     order = facts.get("order")
     if type(order) is not int or not 1 <= order <= MOST_ORDER or facts.get("vocab_size") != vocab_size:
         raise ModelError(f"{path} is not an n-gram of {vocab_size:,} symbols", hint=DAMAGED)
