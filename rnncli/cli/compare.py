@@ -53,15 +53,32 @@ def compare(
     kind = options.picture_kind(output)
     from rnncli.cli import contest
     from rnncli.cli.device import pick_device
-    from rnncli.console import training_view
+    from rnncli.console import contest_view, picture_files, picture_view, terminal, training_view
 
-    where = pick_device(device)
+    contest.check(time.value)
+    if output is not None:
+        picture_files.check(output)
     with (
         training_view.open_view("auto", quiet) as view,
-        contest.Contest.open(corpus, context.params, name, where, view) as tried,
+        contest.Contest.open(corpus, context.params, name, pick_device(device), view) as tried,
     ):
-        result = contest.run_contest(tried, time.value, began)
-    contest.report(tried, result, output, kind, json)
-    stopped = tried.signal if result is None else result[1].signal
+        winner = contest.find_winner(tried, time.value, began)
+        rows, chart = contest.rows(tried), contest.chart(tried)
+        if rows and not json:
+            contest_view.show_ranking(rows)
+        if output is not None:
+            picture_files.write(chart, output, kind)
+        elif rows and not json:
+            picture_view.show_picture(chart)
+        stopped = tried.signal
+        found: dict[str, str | None] = {"model": None, "command": None}
+        if winner is not None:
+            session, outcome = tried.finish(winner, max(time.value - (monotonic() - began), 1.0))
+            stopped = outcome.signal
+            found = {"model": outcome.saved.path, "command": tried.command(winner, session)}
+    if json:
+        terminal.print_json({"ranking": [row._asdict() for row in rows], **found})
+    else:
+        terminal.print_lines([said for said in found.values() if said is not None])
     if stopped:
         raise SystemExit(128 + stopped)

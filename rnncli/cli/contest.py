@@ -1,5 +1,7 @@
 """The work of `rnncli compare`: candidates trained for a while, and the best of them to the end."""
 
+import math
+import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -12,35 +14,35 @@ from typing import Any
 import numpy as np
 import torch
 
-from rnncli import atomic
 from rnncli.cli import corpora, plotting, preparing, training_session
-from rnncli.cli.training_session import Outcome, Session
-from rnncli.console import picture_view, terminal
-from rnncli.console.contest_view import Row, show_ranking
-from rnncli.console.picture_files import picture_bytes
+from rnncli.cli.training_session import Session
+from rnncli.console.contest_view import Row
 from rnncli.console.training_view import SilentView, View
-from rnncli.errors import ConfigError, RnncliError
+from rnncli.errors import ConfigError, RnncliError, TrainingError
 from rnncli.model.stepper import Stepper
 from rnncli.pictures import Line, LineChart
-from rnncli.reports import Noted
+from rnncli.reports import Noted, Score
 from rnncli.storage.model_dir import ModelDir
-from rnncli.storage.record import free_name
+from rnncli.storage.record import checked_name, free_name
 from rnncli.text.config import Level
-from rnncli.text.sources import STDIN
-from rnncli.training.halving import Candidate, Trial, ranked, search
+from rnncli.text.sources import STDIN, expand
+from rnncli.training import halving
+from rnncli.training.halving import Candidate, Outcome, Trial, ranked, search
+from rnncli.training.wishes import Wishes
 
 # Of the whole time; the rest is the winner's.
 _SEARCH_SHARE = 0.5
 # Below it a candidate would be planned rather than trained.
 _LEAST_SECONDS = 20.0
 _WRITING_SECONDS = 0.2
+# How a candidate is validated: the same tokens for all of a level, whatever its speed.
+_WATCHED = {"validations": 3, "validation_tokens": 20_000}
 
 
 @dataclass(frozen=True)
 class Contender:
-    """What is known of a candidate after its longest trial."""
+    """What is known of a candidate after a trial."""
 
-    trial: Trial
     tokens_per_second: float
     parameters: int
     characters_written_per_second: float
@@ -57,8 +59,8 @@ class Contest:
     device: torch.device
     view: View
     stores: dict[str, Path]
-    found: dict[Candidate, Contender] = field(default_factory=dict)
     trials: list[Trial] = field(default_factory=list)
+    found: dict[Candidate, Contender] = field(default_factory=dict)
     signal: int = 0
 
     @classmethod
@@ -71,10 +73,15 @@ class Contest:
         device: torch.device,
         view: View,
     ) -> "Iterator[Contest]":
-        """Read and cut the texts; raises ConfigError where they cannot be read more than once."""
-        if STDIN in texts:
+        """Read and cut the texts; what would fail at the end is refused here."""
+        if corpora.stores_at(texts):
+            raise ConfigError("compare cuts a text at several levels", hint="name the text and not its store")
+        if any(
+            source == STDIN or not Path(source).is_file() for source in expand(texts) if _is_there(source)
+        ):
             raise ConfigError("compare reads a text more than once", hint="save it to a file, and name that")
-        chosen = name or free_name(corpora.title(texts))
+        Wishes.of({"seed": settings["seed"], "seconds": 1.0})
+        chosen = checked_name(name or free_name(corpora.title(texts)))
         ModelDir.refuse_taken(chosen)
         with TemporaryDirectory(prefix="rnncli-") as scratch, ExitStack() as stack:
             surveyed = corpora.Texts.survey(
@@ -89,19 +96,19 @@ class Contest:
 
     def search(self, seconds: float) -> None:
         """Try candidates for so long; ends early where a signal asks for it."""
-        trials = search([*self.stores], seconds, self._train, self.settings["seed"])
-        for trial in trials:
+        for trial in search([*self.stores], seconds, self._train, monotonic, self.settings["seed"]):
             if self.signal:
                 return
             self.trials.append(trial)
-            said = f"{trial.bits_per_character:.4f} bits per character after {trial.seconds:.0f} s"
-            self.view.show(Noted(f"{trial.candidate}: {said}"))
+            bits, used = trial.outcome
+            if math.isfinite(bits):
+                self.view.show(Noted(f"{trial.candidate}: {bits:.4f} bits per character after {used:.0f} s"))
 
-    def ranking(self) -> list[Contender]:
+    def ranking(self) -> list[tuple[Trial, Contender]]:
         """The best first."""
-        return [self.found[trial.candidate] for trial in ranked(self.trials) if trial.candidate in self.found]
+        return [(trial, self.found[trial.candidate]) for trial in ranked(self.trials)]
 
-    def finish(self, winner: Candidate, seconds: float) -> tuple[Session, Outcome]:
+    def finish(self, winner: Candidate, seconds: float) -> tuple[Session, training_session.Outcome]:
         """Train the winner from the texts themselves, as a model that stays."""
         settings = {**self.settings, **_wishes(winner, seconds), "level": winner.level}
         source = preparing.Source(self.texts, settings)
@@ -117,29 +124,32 @@ class Contest:
             **{name: self.settings[name] for name in _NAMED if self.settings.get(name) is not None},
             **{name: getattr(model, name) for name in _OF_MODEL},
             **{name: getattr(training, name) for name in _OF_TRAINING},
+            **({"device": self.settings["device"]} if self.settings["device"] != "auto" else {}),
         }
         words = ["rnncli", "train", *self.texts]
         for name, value in options.items():
             words += [f"--{name.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
         return shlex.join([*words, *(["--tied-embeddings"] if model.tied_embeddings else [])])
 
-    def _train(self, candidate: Candidate, seconds: float) -> float:
-        """Bits per character of the held-out part; infinite where it cannot be trained."""
-        wishes = {"seed": self.settings["seed"], **_wishes(candidate, seconds), "members": 1}
+    def _train(self, candidate: Candidate, seconds: float) -> Outcome:
+        """As a model that is thrown away; validated as often, on the same tokens, as every other."""
+        wishes = {"seed": self.settings["seed"], **_wishes(candidate, seconds), "members": 1, **_WATCHED}
         source, name = preparing.Source((str(self.stores[candidate.level]),), wishes), f"{self.name}-trial"
-        folder = None
+        folder, nothing = None, Outcome(math.inf, seconds)
         try:
             with preparing.begun(source, free_name(name), self.device, SilentView(), monotonic()) as session:
                 folder = session.folder
                 outcome = training_session.carry_out(session, SilentView())
             self.signal = outcome.signal
-            if outcome.score is None:
-                return float("inf")
-            self.found[candidate] = _contender(candidate, seconds, session, outcome)
-            return outcome.score.bits_per_character
-        except RnncliError as error:
+            if outcome.score is None or outcome.signal:
+                return nothing
+            self.found[candidate] = _contender(candidate, session, outcome.score)
+            return Outcome(outcome.score.bits_per_character, outcome.saved.seconds)
+        except (RnncliError, MemoryError, RuntimeError) as error:
+            if not isinstance(error, RnncliError) and not training_session.is_out_of_memory(error):
+                raise
             self.view.show(Noted(f"{candidate}: {error}"))
-            return float("inf")
+            return nothing
         finally:
             if folder is not None:
                 folder.remove()
@@ -150,61 +160,46 @@ _OF_MODEL = ("cell", "hidden_size", "num_layers", "embedding_size", "members", "
 _OF_TRAINING = ("batch_size", "bptt", "learning_rate", "weight_decay", "precision", "kernels", "seed")
 
 
-def run_contest(contest: Contest, seconds: float, began: float) -> tuple[Session, Outcome] | None:
-    """The whole of it within `seconds` that count from `began`; None where a signal ended the search."""
+def check(seconds: float) -> None:
+    """Before a text is read: raises ConfigError where there is no optuna, or no time."""
+    halving.check()
     if seconds < _LEAST_SECONDS:
         raise ConfigError(f"{seconds:g} s are too few to compare anything", hint="give --time 20m or so")
+
+
+def find_winner(contest: Contest, seconds: float, began: float) -> Candidate | None:
+    """Search for half of `seconds` that count from `began`; None where a signal ended it."""
     contest.search(seconds * _SEARCH_SHARE - (monotonic() - began))
-    ranking = contest.ranking()
-    if contest.signal or not ranking:
+    if contest.signal:
         return None
-    winner = ranking[0].trial.candidate
-    contest.view.show(Noted(f"the best is {winner}: it is trained for the rest of the time"))
-    return contest.finish(winner, max(seconds - (monotonic() - began), 1.0))
-
-
-def report(
-    contest: Contest,
-    result: tuple[Session, Outcome] | None,
-    output: Path | None,
-    kind: str | None,
-    as_json: bool,
-) -> None:
-    """The ranking, the curves, the model and the command that makes it."""
     ranking = contest.ranking()
-    rows = [
+    if not ranking:
+        raise TrainingError("no structure could be trained", hint="give more --time, or a longer text")
+    winner = ranking[0][0].candidate
+    contest.view.show(Noted(f"the best is {winner}: it is trained for the rest of the time"))
+    return winner
+
+
+def rows(contest: Contest) -> list[Row]:
+    """The ranking as a table, the best first."""
+    return [
         Row(
-            str(one.trial.candidate),
-            one.trial.seconds,
-            one.trial.bits_per_character,
-            one.tokens_per_second,
-            one.parameters,
-            one.characters_written_per_second,
+            str(trial.candidate),
+            trial.outcome.seconds,
+            trial.outcome.bits_per_character,
+            found.tokens_per_second,
+            found.parameters,
+            found.characters_written_per_second,
         )
-        for one in ranking
+        for trial, found in contest.ranking()
     ]
-    chart = LineChart(
-        "learning curves", "seconds", "bits per character", tuple(one.curve for one in ranking), log_x=True
-    )
-    if output is not None and kind is not None:
-        atomic.write_file(output, picture_bytes(chart, kind))
-    session, outcome = result or (None, None)
-    command = None if session is None else contest.command(ranking[0].trial.candidate, session)
-    if as_json:
-        terminal.print_json(
-            {
-                "ranking": [row._asdict() for row in rows],
-                "model": None if outcome is None else outcome.saved.path,
-                "command": command,
-            }
-        )
-        return
-    if rows:
-        show_ranking(rows)
-        if output is None:
-            picture_view.show_picture(chart)
-    if outcome is not None and command is not None:
-        terminal.print_lines([outcome.saved.path, command])
+
+
+def chart(contest: Contest) -> LineChart:
+    """The learning curves of those that were trained longest."""
+    ranking = contest.ranking()
+    longest = [found.curve for trial, found in ranking if trial.rung == ranking[0][0].rung]
+    return LineChart("learning curves", "seconds", "bits per character", tuple(longest), log_x=True)
 
 
 def _levels(texts: corpora.Texts, settings: Mapping[str, Any]) -> list[Level]:
@@ -223,13 +218,16 @@ def _wishes(candidate: Candidate, seconds: float) -> dict[str, Any]:
     }
 
 
-def _contender(candidate: Candidate, seconds: float, session: Session, outcome: Outcome) -> Contender:
-    assert outcome.score is not None
+def _is_there(source: str) -> bool:
+    """Whether anything has that name; what has not is refused by whoever reads it."""
+    return source == STDIN or os.path.lexists(source)
+
+
+def _contender(candidate: Candidate, session: Session, score: Score) -> Contender:
     curve = plotting.curves([session.folder]).lines[0]
     stepper = Stepper(session.run.model.config, session.folder.needed_weights().arrays)
-    characters_per_token = outcome.score.characters / outcome.score.tokens
+    characters_per_token = score.characters / score.tokens
     return Contender(
-        Trial(candidate, seconds, outcome.score.bits_per_character),
         session.planned.tokens_per_second,
         session.run.model.config.parameters,
         _tokens_written_per_second(stepper) * characters_per_token,

@@ -183,7 +183,7 @@ Workers = Annotated[
 
 def picture_kind(output: Path | None) -> str | None:
     """png or html by the name of a file, None where there is none; raises a usage error."""
-    kind = None if output is None else output.suffix.removeprefix(".")
+    kind = None if output is None else output.suffix.removeprefix(".").lower()
     if kind not in (None, "png", "html"):
         raise typer.BadParameter("its name ends with .png or .html", param_hint="--output")
     return kind

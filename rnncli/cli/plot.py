@@ -1,6 +1,5 @@
 """`rnncli plot`: what a model learned, and how, as a picture."""
 
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -32,6 +31,7 @@ def plot(
         list[str] | None,
         typer.Argument(
             metavar="[MODEL...]",
+            envvar="RNNCLI_MODEL",
             help="Models under models/ or folders; without any, the newest finished one.",
         ),
     ] = None,
@@ -61,24 +61,23 @@ def plot(
         raise typer.BadParameter("only --of units has one", param_hint="--unit")
     if len(models or []) > 1 and of in (Subject.units, Subject.symbols):
         raise typer.BadParameter(f"--of {of} is of one model", param_hint="MODEL...")
-    from rnncli import atomic
     from rnncli.console import picture_files, picture_view, terminal
     from rnncli.storage.model_dir import ModelDir
 
+    if output is not None:
+        picture_files.check(output)
     note = terminal.notes(quiet)
     folders = [ModelDir.find(name) for name in models] if models else [ModelDir.find(None)]
     note(f"model {', '.join(str(folder.path) for folder in folders)}")
-    picture = _picture(of, folders, unit, note)
+    picture = _picture(of, folders, unit)
     if output is None:
         picture_view.show_picture(picture)
     else:
-        atomic.write_file(output, picture_files.picture_bytes(picture, kind or "png"))
+        picture_files.write(picture, output, kind)
         terminal.print_lines([str(output)])
 
 
-def _picture(
-    of: Subject, folders: "list[ModelDir]", unit: str | None, note: Callable[[str], None]
-) -> "Picture":
+def _picture(of: Subject, folders: "list[ModelDir]", unit: str | None) -> "Picture":
     from rnncli.cli import plotting
 
     match of:
@@ -97,6 +96,6 @@ def _picture(
         case Subject.memory:
             return plotting.memory(folders)
         case Subject.units:
-            return plotting.units(folders[0], unit, note)
+            return plotting.units(folders[0], unit)
         case Subject.symbols:
             return plotting.symbols(folders[0])

@@ -1,19 +1,19 @@
 """What `rnncli plot` draws: from a model's log, or measured on the text that it has not learned from."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from rnncli.cli.scoring import own_part
-from rnncli.errors import ConfigError
+from rnncli.errors import ConfigError, ModelError
 from rnncli.pictures import Line, LineChart, SymbolMap, UnitText
 from rnncli.storage.model_dir import ModelDir
 from rnncli.strict import is_of
 
 # Of a unit's text so much is shown, and so many symbols of a map.
-_SHOWN_TOKENS, _MOST_SYMBOLS = 800, 150
+_SHOWN_TOKENS, _SHOWN_CHARACTERS, _MOST_SYMBOLS = 800, 4_000, 150
 
 
 def curves(folders: Sequence[ModelDir]) -> LineChart:
@@ -72,6 +72,10 @@ def memory(folders: Sequence[ModelDir]) -> LineChart:
     from rnncli.inference.memory_reach import memory_reach
 
     lines = []
+    if len({folder.record().tokenizer_fingerprint for folder in folders}) > 1:
+        raise ConfigError(
+            "the models are of different tokens, and so are their histories", hint="draw one at a time"
+        )
     for folder in folders:
         _, part = own_part(folder, "valid")
         if part.line_starts is not None:
@@ -85,7 +89,7 @@ def memory(folders: Sequence[ModelDir]) -> LineChart:
     return LineChart(title, "k", "nats per token", tuple(lines), log_x=True)
 
 
-def units(folder: ModelDir, unit: str | None, say: Callable[[str], None]) -> UnitText:
+def units(folder: ModelDir, unit: str | None) -> UnitText:
     """A text coloured by one unit: that which tracks something most closely, unless one is named."""
     from rnncli.inference.units import TOKENS, activations, tracked
 
@@ -95,13 +99,13 @@ def units(folder: ModelDir, unit: str | None, say: Callable[[str], None]) -> Uni
     pieces = tuple(decoder.push(token) for token in ids.tolist())
     starts = frozenset() if part.line_starts is None else frozenset(part.line_starts[:TOKENS].tolist())
     found = activations(_model(folder), ids, pieces, starts)
+    if not np.isfinite(found.values).all():
+        raise ModelError("the model's numbers overflow", hint="it cannot be used; train another")
     best = tracked(found)
-    for one in best:
-        say(f"{one.feature}: unit {one.unit}, r {one.r:+.2f}")
     if unit is None:
         if not best:
             raise ConfigError(
-                "no unit goes with anything in this text", hint="name one with --unit layers.0:0"
+                "no unit goes with anything in this text", hint=f"name one with --unit {found.units[0]}"
             )
         unit = max(best, key=lambda one: abs(one.r)).unit
     try:
@@ -111,11 +115,12 @@ def units(folder: ModelDir, unit: str | None, say: Callable[[str], None]) -> Uni
             f"there is no unit {unit}", hint=f"they are called {found.units[0]} to {found.units[-1]}"
         ) from error
     scale = max(float(np.abs(values).max()), 1e-9)
-    shown = slice(0, _SHOWN_TOKENS)
-    tracks = ", ".join(f"{one.feature} r {one.r:+.2f}" for one in best if one.unit == unit)
+    lengths = np.cumsum([len(piece) for piece in pieces])
+    shown = slice(0, min(_SHOWN_TOKENS, max(1, int((lengths <= _SHOWN_CHARACTERS).sum()))))
+    tracks = "; ".join(f"{one.feature}: {one.unit}, r {one.r:+.2f}" for one in best)
     return UnitText(
         f"unit {unit} of {folder.path.name}",
-        f"activation relative to its largest, {scale:.2f}" + (f"; tracks {tracks}" if tracks else ""),
+        f"activation relative to its largest, {scale:.2f}; units that track something: {tracks or 'none'}",
         pieces[shown],
         tuple((values[shown] / scale).tolist()),
     )

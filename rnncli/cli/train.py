@@ -101,7 +101,7 @@ def train(
         str | None, _option("Of --cell rnn.", _MODEL, ModelConfig.nonlinearity, metavar="tanh|relu")
     ] = None,
     hidden_size: Annotated[int | None, _option("Width of the recurrent layers.", _MODEL)] = None,
-    num_layers: Annotated[int | None, _option("Recurrent layers.", _MODEL, ModelConfig.num_layers)] = None,
+    num_layers: Annotated[int | None, _option("Recurrent layers.", _MODEL)] = None,
     embedding_size: Annotated[int | None, _option("Width of the embedding.", _MODEL)] = None,
     convolution: Annotated[
         int | None,

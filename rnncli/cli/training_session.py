@@ -9,7 +9,7 @@ import torch
 from rnncli.cli import writing
 from rnncli.cli.beside import add_ngram
 from rnncli.cli.stopping import noted_requests
-from rnncli.console.training_view import View
+from rnncli.console.training_view import SilentView, View
 from rnncli.errors import StorageError, TrainingError
 from rnncli.inference.evaluation import estimate
 from rnncli.inference.prediction import Predictor
@@ -93,7 +93,8 @@ def carry_out(session: Session, view: View, ranks: Ranks = ALONE, tensorboard: b
                 _keep(session, told, view)
                 with _noted(view):
                     append_event(told)
-                view.show(Sampled(run.step, _sample(run.model, store, training.seed)))
+                if not isinstance(view, SilentView):
+                    view.show(Sampled(run.step, _sample(run.model, store, training.seed)))
             elif isinstance(told, Noted) or (
                 isinstance(told, Stepped) and told.seconds - logged >= _log_seconds(told.seconds)
             ):
@@ -158,14 +159,18 @@ def _sample(model: LanguageModel, store: TokenStore, seed: int) -> str:
     return writing.sample(Predictor(stepper, None), store.tokenizer, store.unit, seed)
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """torch says so in words on a processor."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
+
+
 @contextmanager
 def _memory_said(folder: ModelDir) -> Iterator[None]:
-    """Where there is none left, one error; torch says so in words."""
+    """Where there is none left, one error."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        gone = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
-        if not gone:
+        if not is_out_of_memory(error):
             raise
         raise TrainingError(
             "the memory is used up",

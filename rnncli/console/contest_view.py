@@ -23,8 +23,8 @@ class Row(NamedTuple):
 def show_ranking(rows: Sequence[Row]) -> None:
     """A table on stdout, the best first; only those of equal seconds can be held against one another."""
     table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("structure", overflow="fold")
-    for title in ("seconds", "bits/char", "trained tok/s", "weights", "written char/s"):
+    table.add_column("structure", no_wrap=True)
+    for title in ("seconds", "bits/char", "tok/s", "weights", "writes/s"):
         table.add_column(title, justify="right")
     for row in rows:
         table.add_row(
@@ -37,4 +37,5 @@ def show_ranking(rows: Sequence[Row]) -> None:
         )
     console = stdout_console()
     console.print(table)
-    console.print(Text("bits per character as watched on the held-out part", style="dim"))
+    told = "bits per character as watched on the held-out part; writes: characters"
+    console.print(Text(told, style="dim"))

@@ -5,16 +5,19 @@ import math
 import warnings
 from collections.abc import Sequence
 from html import escape
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnncli.errors import ConfigError
+from rnncli import atomic
+from rnncli.console.safe_text import one_line, symbol_label, visible
+from rnncli.errors import ConfigError, StorageError
 from rnncli.pictures import LineChart, Picture, SymbolMap, UnitText
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FORMATS = ("png", "html")
 # Fonts with Chinese, as systems name them; what is not there is passed over.
 _FONTS = (
     *("DejaVu Sans", "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "PingFang SC"),
@@ -37,8 +40,21 @@ svg text {{ font-family: sans-serif; }}
 """
 
 
+def check(output: Path) -> None:
+    """Before anything is measured: raises ConfigError without matplotlib, StorageError without a folder."""
+    if find_spec("matplotlib") is None:
+        raise _missing("No module named 'matplotlib'")
+    if not output.absolute().parent.is_dir():
+        raise StorageError(f"cannot write {output}: its folder is not there", hint="make it, or name another")
+
+
+def write(picture: Picture, output: Path, kind: str | None) -> None:
+    """As a whole file, of `kind` png or html; raises StorageError."""
+    atomic.write_file(output, picture_bytes(picture, kind or "png"))
+
+
 def picture_bytes(picture: Picture, kind: str) -> bytes:
-    """The content of a file of one of FORMATS; raises ConfigError where matplotlib is needed and missing."""
+    """The content of a file of that kind; raises ConfigError where matplotlib is needed and missing."""
     if kind == "png":
         return _figure_bytes(picture, "png")
     if isinstance(picture, UnitText):
@@ -72,9 +88,7 @@ def _figure_bytes(picture: Picture, kind: str) -> bytes:
         from matplotlib import font_manager  # noqa: PLC0415
         from matplotlib.figure import Figure  # noqa: PLC0415
     except ImportError as error:
-        raise ConfigError(
-            f"a picture as a file needs matplotlib: {error}", hint="pip install 'rnncli[plots]'"
-        ) from error
+        raise _missing(str(error)) from error
     there = {entry.name for entry in font_manager.fontManager.ttflist}
     # Text stays text in SVG, so that a page is small and Chinese is set in the reader's own font.
     settings: Any = {
@@ -100,10 +114,14 @@ def _figure_bytes(picture: Picture, kind: str) -> bytes:
     return content.getvalue()
 
 
+def _missing(reason: str) -> ConfigError:
+    return ConfigError(f"a picture as a file needs matplotlib: {reason}", hint="pip install 'rnncli[plots]'")
+
+
 def _draw_lines(axes: "Axes", chart: LineChart) -> None:
     for line in chart.lines:
         shown = [y if math.isfinite(y) and (y > 0.0 or not chart.log_y) else math.nan for y in line.y]
-        axes.plot(line.x, shown, label=_plain(line.name), lw=1.5)
+        axes.plot(line.x, shown, lw=1.5)
     axes.set_xlabel(chart.x_label)
     axes.set_ylabel(chart.y_label)
     if chart.log_x:
@@ -111,16 +129,17 @@ def _draw_lines(axes: "Axes", chart: LineChart) -> None:
     if chart.log_y:
         axes.set_yscale("log")
     axes.grid(alpha=0.3)
-    if chart.lines:
-        axes.legend()
+    handles, labels = axes.get_lines(), [_plain(line.name) for line in chart.lines]
+    if handles:  # named one by one: a label that begins with _ would be left out
+        axes.legend(handles, labels)
 
 
 def _draw_map(axes: "Axes", picture: SymbolMap) -> None:
     x, y = ([place[axis] for place in picture.places] for axis in (0, 1))
     axes.scatter(x, y, s=4, alpha=0.3)
     for symbol, place in zip(picture.symbols, picture.places, strict=True):
-        axes.annotate(_label(symbol), place, ha="center", va="center", parse_math=False)
-    axes.set_xlabel(picture.caption)
+        axes.annotate(symbol_label(symbol), place, ha="center", va="center", parse_math=False)
+    axes.set_xlabel(_plain(picture.caption))
 
 
 def _draw_text(figure: "Figure", axes: "Axes", picture: UnitText) -> None:
@@ -149,7 +168,7 @@ def _rows(pieces: Sequence[str], activations: Sequence[float]) -> list[list[tupl
     """Characters with the activation of their piece, a row a line of at most _TEXT_COLUMNS."""
     rows: list[list[tuple[str, float]]] = [[]]
     for piece, activation in zip(pieces, activations, strict=True):
-        for character in piece:
+        for character in visible(piece):
             if character == "\n" or len(rows[-1]) == _TEXT_COLUMNS:
                 rows.append([])
             if character != "\n":
@@ -158,9 +177,5 @@ def _rows(pieces: Sequence[str], activations: Sequence[float]) -> list[list[tupl
 
 
 def _plain(text: str) -> str:
-    """Not a formula between two dollars."""
-    return text.replace("$", r"\$")
-
-
-def _label(symbol: str) -> str:
-    return {" ": "␣", "\n": "↵", "\t": "⇥"}.get(symbol, symbol) or "∅"
+    """Nothing that is obeyed, and no formula between two dollars."""
+    return one_line(text).replace("$", r"\$")

@@ -7,12 +7,13 @@ from itertools import groupby, pairwise
 from rich.console import Console
 from rich.text import Text
 
-from rnncli.console.safe_text import one_line
+from rnncli.console.safe_text import one_line, symbol_label
 from rnncli.console.terminal import stdout_console
 from rnncli.pictures import LineChart, Picture, SymbolMap, UnitText
 
 _COLOURS = ("cyan", "yellow", "magenta", "green", "red", "blue")
-_WIDTH, _HEIGHT = 64, 16
+_WIDTH, _HEIGHT, _LONGEST_LABEL = 64, 16, 16
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 # A character of dots is two wide and four high: the bits of U+2800 by column and row.
 _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 # Activations beyond it are marked where there are no colours.
@@ -44,6 +45,7 @@ def _show_lines(console: Console, chart: LineChart) -> None:
         return
     (low_x, high_x), (low_y, high_y) = (_range([point[axis] for point in points]) for axis in (0, 1))
     width = max(16, min(_WIDTH, console.width - 14))
+    lettered = len(chart.lines) > 1 and (_is_plain(console) or len(chart.lines) > len(_COLOURS))
     cells = [[0] * width for _ in range(_HEIGHT)]
     owners = [[0] * width for _ in range(_HEIGHT)]
     for number, line in enumerate(drawn):
@@ -62,7 +64,9 @@ def _show_lines(console: Console, chart: LineChart) -> None:
     for row in range(_HEIGHT):
         text = Text(f"{_number(labels[row]) if row in labels else '':>10} │")
         for cell, owner in zip(cells[row], owners[row], strict=True):
-            text.append(chr(0x2800 + cell) if cell else " ", style=_COLOURS[owner % len(_COLOURS)])
+            # Without colours each line is drawn with a letter of its own.
+            shown = _LETTERS[owner % len(_LETTERS)] if lettered else chr(0x2800 + cell)
+            text.append(shown if cell else " ", style=_COLOURS[owner % len(_COLOURS)])
         console.print(text)
     raw_x = [_number(10**value if chart.log_x else value) for value in (low_x, high_x)]
     console.print(Text(f"{'':>10} └{'─' * width}"))
@@ -74,7 +78,8 @@ def _show_lines(console: Console, chart: LineChart) -> None:
     for number, named in enumerate(chart.lines):
         last = next((y for y in reversed(named.y) if math.isfinite(y)), math.nan)
         said = f"{one_line(named.name)}: {_number(last)} at last"
-        console.print(Text.assemble(("━━ ", _COLOURS[number % len(_COLOURS)]), said))
+        key = f"{_LETTERS[number % len(_LETTERS)]} " if lettered else "━━ "
+        console.print(Text.assemble((key, _COLOURS[number % len(_COLOURS)]), said))
 
 
 def _show_map(console: Console, picture: SymbolMap) -> None:
@@ -84,7 +89,9 @@ def _show_map(console: Console, picture: SymbolMap) -> None:
     (low_x, high_x), (low_y, high_y) = (_range([place[axis] for place in picture.places]) for axis in (0, 1))
     hidden = 0
     for symbol, (x, y) in zip(picture.symbols, picture.places, strict=True):
-        label = _label(symbol)
+        label = symbol_label(symbol)
+        if Text(label).cell_len > _LONGEST_LABEL:
+            label = f"{label[: _LONGEST_LABEL // 2 - 1]}…"
         wide = Text(label).cell_len
         column = round((x - low_x) / (high_x - low_x) * (width - wide))
         row = round((high_y - y) / (high_y - low_y) * (height - 1))
@@ -107,7 +114,7 @@ def _show_map(console: Console, picture: SymbolMap) -> None:
 
 
 def _show_text(console: Console, picture: UnitText) -> None:
-    text, plain = Text(), not console.is_terminal or console.no_color
+    text, plain = Text(), _is_plain(console)
     pieces = [
         ("\n".join(map(one_line, piece.split("\n"))), activation)
         for piece, activation in zip(picture.pieces, picture.activations, strict=True)
@@ -122,6 +129,11 @@ def _show_text(console: Console, picture: UnitText) -> None:
     console.print(text)
     marks = f"; [+ ] above {_ACTIVE}, [- ] below -{_ACTIVE}" if plain else "; red is high, blue is low"
     console.print(Text(one_line(picture.caption) + marks, style="dim"))
+
+
+def _is_plain(console: Console) -> bool:
+    """Whether nothing can be told by colours."""
+    return console.no_color or console.color_system is None
 
 
 def _mark(activation: float) -> str:
@@ -142,11 +154,6 @@ def _heat(activation: float) -> str:
     return f"black on rgb({red},{green},{blue})"
 
 
-def _label(symbol: str) -> str:
-    """White space can be seen."""
-    return {" ": "␣", "\n": "↵", "\t": "⇥"}.get(symbol, one_line(symbol)) or "∅"
-
-
 def _scale(logarithmic: bool) -> Callable[[float], float]:
     return math.log10 if logarithmic else float
 
@@ -164,7 +171,8 @@ def _shown(chart: LineChart, x: float, y: float) -> bool:
 def _range(values: Sequence[float]) -> tuple[float, float]:
     """The least and the greatest, and a little around them where they are one."""
     low, high = min(values), max(values)
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
+    wider = max(0.5, abs(low) * 1e-6)
+    return (low, high) if high > low else (low - wider, high + wider)
 
 
 def _joined(places: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -18,6 +18,11 @@ def one_line(text: str) -> str:
     return visible(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
+def symbol_label(symbol: str) -> str:
+    """A symbol of its own: white space can be seen, and so can nothing."""
+    return {" ": "␣", "\n": "↵", "\t": "⇥"}.get(symbol, one_line(symbol)) or "∅"
+
+
 def _is_harmless(character: str) -> bool:
     return character in _HARMLESS or unicodedata.category(character) not in _LIVE
 

@@ -10,7 +10,8 @@ def principal_plane(vectors: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.f
     Principal component analysis (Pearson 1901). Signs are such that each direction's largest weight is
     positive, so that the same model gives the same picture everywhere.
     """
-    centred = vectors.astype(np.float64) - vectors.mean(0)
+    wide = vectors.astype(np.float64)
+    centred = wide - wide.mean(0)
     _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
     plane = np.zeros((2, vectors.shape[1]))
     plane[: len(directions[:2])] = directions[:2]

@@ -21,6 +21,7 @@ from rnncli.text.tokenizers import Ids
 STRETCHES, DISTANCES = 32, 128
 # Read before a stretch, so that its memory is one of the middle of a text.
 _WARM_UP = 64
+_MOST_FLOATS = 2**26
 # Below this many tokens there is no fading to speak of.
 _SHORTEST = 3
 
@@ -64,6 +65,8 @@ def gradient_reach(model: LanguageModel, tokens: npt.NDArray[np.int64]) -> Gradi
 
     Every stretch is led by "text begins", as texts and lines are in training.
     """
+    # All memories of all steps are held, and their gradients: an attention has many.
+    tokens = tokens[: max(1, _MOST_FLOATS // (DISTANCES * model.config.memory_floats))]
     ids = F.pad(torch.from_numpy(tokens), (1, 0), value=model.config.start).to(model.device)
     warm = max(0, ids.shape[1] - 1 - DISTANCES)
     with torch.no_grad():

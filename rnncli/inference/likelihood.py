@@ -192,7 +192,7 @@ def sampled_measures(
     positions = np.arange(lanes)[:, None] * length + np.arange(stretch)
     inputs, targets = _shifted(model, ids[0 : len(ids)], model.config.start)
     rows, goals = inputs[: lanes * length].view(lanes, length), targets[: lanes * length].view(lanes, length)
-    starts = _guessed_starts(model, rows, model.initial_state(1), window)
+    starts = _guessed_starts(model, rows, model.initial_state(1), WARM_UP, window)
     measures, _ = _score(model, rows[:, :stretch], goals[:, :stretch], starts, measure, window)
     return measures.flatten(0, 1).cpu().numpy(), positions.flatten()
 
@@ -239,11 +239,13 @@ def _block_measures(
     checked: bool,
 ) -> tuple[Tensor, State]:
     """inputs and targets (N,) and the state before them -> measures (N, M) and the state after them."""
-    lanes = lanes_for(len(targets), lanes)
+    # An attention is guessed well once all of its past was read by a memory that was.
+    warm_up = WARM_UP + model.config.attention if checked else WARM_UP
+    lanes = max(1, min(lanes_for(len(targets), lanes), len(targets) // warm_up))
     length = len(targets) // lanes
     body = length * lanes  # what does not fill the lanes is scored after them
     rows, goals = inputs[:body].view(lanes, length), targets[:body].view(lanes, length)
-    starts = _guessed_starts(model, rows, state, window)
+    starts = _guessed_starts(model, rows, state, warm_up, window)
     measures, ends = _score(model, rows, goals, starts, measure, window)
     if checked and not bool(_same(_after_each_lane(state, ends), starts).all()):
         true_starts = _true_starts(model, rows, state, window)
@@ -287,13 +289,9 @@ def _read(model: LanguageModel, inputs: Tensor, state: State, window: int) -> St
     return state
 
 
-def _guessed_starts(model: LanguageModel, rows: Tensor, state: State, window: int) -> State:
-    """The state before each lane (S, L): the first is known, the others have read WARM_UP tokens.
-
-    An attention has all of its past by then, and of a past that was guessed well.
-    """
+def _guessed_starts(model: LanguageModel, rows: Tensor, state: State, warm_up: int, window: int) -> State:
+    """The state before each lane (S, L): the first is known, the others have read `warm_up` tokens."""
     empty = model.initial_state(len(rows) - 1)
-    warm_up = WARM_UP + model.config.attention
     guesses = _read(model, rows[:-1, -warm_up:], empty, window) if len(rows) > 1 else empty
     return state.merge(guesses, lambda true, guess: torch.cat([true, guess]))
 

@@ -4,14 +4,18 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from rnncli.errors import CorpusError
+from rnncli.inference.likelihood import WINDOW
+from rnncli.model.config import GATES
 from rnncli.model.language_model import LanguageModel
 from rnncli.text.shards import Shards
 from rnncli.text.tokenizers import Ids
 
 HISTORIES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 PLACES = 512
+_MOST_FLOATS = 2**26
 
 
 @torch.inference_mode()
@@ -33,10 +37,24 @@ def memory_reach(model: LanguageModel, ids: Ids | Shards) -> dict[int, float]:
     rows = torch.from_numpy(_stretches(ids, places, longest)).to(model.device)
     found = {}
     for k in histories:
-        hidden, _ = model.hidden(rows[:, longest - k : longest], model.initial_state(len(rows)))
-        nats = F.cross_entropy(model.logits(hidden[:, -1]).float(), rows[:, longest])
-        found[k] = float(nats)
+        nats = [_nats(model, some[:, longest - k :]) for some in torch.split(rows, _rows_at_once(model))]
+        found[k] = float(torch.cat(nats).mean())
     return found
+
+
+def _nats(model: LanguageModel, rows: Tensor) -> Tensor:
+    """-ln p of the last token of each row (B,), from an empty memory before the first."""
+    state = model.initial_state(len(rows))
+    for window in torch.split(rows[:, :-1], WINDOW, 1):
+        hidden, state = model.hidden(window, state)
+    return F.cross_entropy(model.logits(hidden[:, -1]).float(), rows[:, -1], reduction="none")
+
+
+def _rows_at_once(model: LanguageModel) -> int:
+    """As many as a window's gates and memories leave room for."""
+    config = model.config
+    gates = config.members * config.num_layers * max(GATES.values()) * config.hidden_size
+    return max(1, _MOST_FLOATS // (WINDOW * gates + 4 * config.memory_floats))
 
 
 def _stretches(ids: Ids | Shards, places: npt.NDArray[np.int64], before: int) -> npt.NDArray[np.int64]:

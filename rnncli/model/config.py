@@ -149,11 +149,11 @@ class ModelConfig:
             else f"{self.num_layers} layers of {self.hidden_size}"
         )
         tied = " tied to the output" if self.tied_embeddings else ""
-        cell = " and ".join(self.cell.split(","))
-        cell = (
-            cell.replace("lstm", f"lstm ({self.mogrifier} rounds of mogrifier)") if self.mogrifier else cell
-        )
-        cell = f"rnn ({self.nonlinearity})" if self.cell == "rnn" else cell
+        said = {"rnn": f"rnn ({self.nonlinearity})"}
+        if self.mogrifier:
+            said["lstm"] = f"lstm ({self.mogrifier} rounds of mogrifier)"
+        cells = self.cells if len(set(self.cells)) > 1 else self.cells[:1]
+        cell = " and ".join(said.get(cell, cell) for cell in cells)
         members = f"{self.members} members of " if self.members > 1 else ""
         beside = f", convolution over {self.convolution}" if self.convolution else ""
         beside += f", attention to {self.attention} steps" if self.attention else ""
@@ -187,5 +187,7 @@ class ModelConfig:
         return blocks
 
 
+# RG-LRU: how sharply its gate changes the decay (De et al. 2024).
+RGLRU_SHARPNESS = 8.0
 # Vectors of width D that a layer computes from its input.
 GATES = {"rnn": 1, "lstm": 4, "gru": 3, "mingru": 2, "minlstm": 3, "rglru": 4}

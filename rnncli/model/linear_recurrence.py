@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rnncli.model.config import GATES, ModelConfig
+from rnncli.model.config import GATES, RGLRU_SHARPNESS, ModelConfig
 from rnncli.model.state import LayerState
 
-# RG-LRU: how sharply its gate changes the decay.
-_SHARPNESS = 8.0
+# Of what a root is taken: at zero its gradient would be infinite.
+_SMALLEST = 1e-12
 # Memories at first last from one step to so many, evenly by their logarithms.
 _LONGEST = 64.0
 
@@ -73,13 +73,14 @@ class MinLstmLayer(LinearLayer):
 
     def _recurrence(self, gates: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor | None]:
         forget, add, candidate = gates
-        keep = torch.sigmoid(forget) / (torch.sigmoid(forget) + torch.sigmoid(add))
+        # σ(f) / (σ(f) + σ(i)), also where both are all but zero.
+        keep = torch.sigmoid(F.logsigmoid(forget) - F.logsigmoid(add))
         return keep, (1.0 - keep) * candidate, None
 
     @torch.no_grad()
     def initialize(self, rng: torch.Generator) -> None:
         _, add, _ = self.bias.chunk(3)
-        add.copy_(-_horizons(add, rng).log())
+        add.copy_(-(2.0 * _horizons(add, rng) - 1.0).log())  # beside f = 1 / 2
 
 
 class RgLruLayer(LinearLayer):
@@ -94,14 +95,14 @@ class RgLruLayer(LinearLayer):
 
     def _recurrence(self, gates: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor | None]:
         value, reset, add, opens = gates
-        log_decay = -_SHARPNESS * F.softplus(self.decay) * torch.sigmoid(reset)
-        grown = torch.sqrt(-torch.expm1(2.0 * log_decay))
+        log_decay = -RGLRU_SHARPNESS * F.softplus(self.decay) * torch.sigmoid(reset)
+        grown = torch.sqrt((-torch.expm1(2.0 * log_decay)).clamp(min=_SMALLEST))
         return log_decay.exp(), grown * torch.sigmoid(add) * value, F.gelu(opens, approximate="tanh")
 
     @torch.no_grad()
     def initialize(self, rng: torch.Generator) -> None:
         # At r = 1/2 a memory keeps exp(-1 / horizon) of itself.
-        rate = 2.0 / (_SHARPNESS * _horizons(self.decay, rng))
+        rate = 2.0 / (RGLRU_SHARPNESS * _horizons(self.decay, rng))
         self.decay.copy_(rate.expm1().log())
 
 

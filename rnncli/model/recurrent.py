@@ -3,7 +3,7 @@
 Every layer maps inputs (B, T, E) and its LayerState to outputs (B, T, D) and the state after T. A
 LayerState is a tuple of tensors (B, D): h for rnn and gru, h and c for lstm. To add a cell, write
 its layer, name it in model/network.py's LAYERS, give model/config.py its name, gates, weights and memory, and
-model/stepper.py what it does in one step.
+model/step_blocks.py what it does in one step.
 """
 
 import torch

@@ -11,13 +11,11 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from rnncli.model.config import GATES, ModelConfig
+from rnncli.model.config import GATES, RGLRU_SHARPNESS, ModelConfig
 
 Floats = npt.NDArray[np.float32]
 BlockState = tuple[Floats, ...]
 Weights = Mapping[str, npt.NDArray[Any]]
-
-_SHARPNESS = 8.0  # RG-LRU's
 
 
 class Block(Protocol):
@@ -108,7 +106,7 @@ class Linear(Layer):
         super().__init__(weights["weight"], weights["bias"])
         self._cell = cell
         if cell == "rglru":
-            self._rate = -_SHARPNESS * np.logaddexp(0.0, weights["decay"]).astype(np.float32)
+            self._rate = -RGLRU_SHARPNESS * np.logaddexp(0.0, weights["decay"]).astype(np.float32)
 
     def next(self, gates: Floats, before: BlockState) -> tuple[Floats, BlockState]:
         first, *others = np.split(gates, GATES[self._cell], 1)
@@ -117,8 +115,7 @@ class Linear(Layer):
             h = before[0] + add * (others[0] - before[0])
             return h, (h,)
         if self._cell == "minlstm":
-            keep, add = _logistic(first), _logistic(others[0])
-            keep /= keep + add
+            keep = _logistic(np.logaddexp(0.0, -others[0]) - np.logaddexp(0.0, -first))
             h = others[1] + keep * (before[0] - others[1])
             return h, (h,)
         reset, add, opens = others
@@ -190,7 +187,8 @@ def columns(weight: npt.NDArray[Any]) -> Floats:
 
 
 def _logistic(x: Floats) -> Floats:
-    return np.asarray(0.5 * np.tanh(0.5 * x) + 0.5)
+    with np.errstate(over="ignore"):  # of what is as good as zero
+        return np.asarray(1.0 / (1.0 + np.exp(-x)))
 
 
 def _gelu(x: Floats) -> Floats:

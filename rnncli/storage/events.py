@@ -1,14 +1,15 @@
 """A run's reports as event files of TensorBoard, under the names of metrics.jsonl; needs an extra."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rnncli.errors import ConfigError, StorageError
+from rnncli.errors import ConfigError, ModelError, StorageError
 from rnncli.reports import Evaluated, Report, Stepped
 from rnncli.storage.layout import EVENTS
+from rnncli.storage.safe_load import DAMAGED
 
 
 def writer_type() -> Any:
@@ -30,28 +31,38 @@ def event_log(folder: Path, step: int, wanted: bool) -> Iterator[Callable[[Repor
     missing; to append raises StorageError.
     """
     place = folder / EVENTS
+    if place.is_symlink():
+        raise ModelError(f"{place} is a link", hint=DAMAGED)
     if not (wanted or place.is_dir()):
         yield lambda _: None
         return
-    writer = writer_type()(str(place), purge_step=step + 1)
+    with _as_storage_error(place):
+        writer = writer_type()(str(place), purge_step=step + 1)
 
     def append(report: Report) -> None:
         if not isinstance(report, Stepped | Evaluated):
             return
-        try:
+        with _as_storage_error(place):
             for name, value in _numbers(asdict(report)):
                 if name != "step":
                     writer.add_scalar(name, value, report.step)
-        except OSError as error:
-            raise StorageError(
-                f"cannot write {place}: {error.strerror}",
-                hint="check the free space and the permissions of that folder",
-            ) from error
 
     try:
         yield append
     finally:
-        writer.close()
+        with suppress(OSError):  # what could not be written was said, or is said by whoever reads it
+            writer.close()
+
+
+@contextmanager
+def _as_storage_error(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"cannot write {place}: {error.strerror}",
+            hint="check the free space and the permissions of that folder",
+        ) from error
 
 
 def _numbers(record: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, float]]:

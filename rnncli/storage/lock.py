@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rnncli import atomic
@@ -41,10 +41,13 @@ def held(folder: Path) -> Iterator[None]:
 
 def refuse_held(folder: Path) -> None:
     """Raises StorageError where somebody writes into the folder now, and says who."""
-    if os.name != "posix" or not (folder / LOCK).is_file():
+    if os.name != "posix":
         return
-    with (folder / LOCK).open("rb") as file:
-        _lock(file.fileno(), folder, shared=True)
+    path = folder / LOCK
+    with suppress(OSError):  # what cannot be opened is nobody's to us
+        if path.is_file():
+            with path.open("rb") as file:
+                _lock(file.fileno(), folder, shared=True)
 
 
 def _lock(descriptor: int, folder: Path, shared: bool = False) -> None:

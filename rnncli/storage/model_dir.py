@@ -67,6 +67,8 @@ _MOST_BYTES = {
     **{f"{CORPUS}/{name}": MOST_TOKENIZER_BYTES for name in TOKENIZERS},
 }
 
+_OF_CORPUS = frozenset(f"{CORPUS}/{name}" for name in (RECORD, TOKENS, STARTS, *TOKENIZERS))
+
 
 @dataclass(frozen=True)
 class ModelDir:
@@ -150,8 +152,8 @@ class ModelDir:
         record, manifest = self.record(), Manifest.read(self.path)
         folder = self.path / CORPUS
         known = manifest.files if manifest else [f"{CORPUS}/{path.name}" for path in folder.glob("*")]
-        own = [name for name in known if name.startswith(f"{CORPUS}/")]
-        arrays = [name for name in own if name in (f"{CORPUS}/{TOKENS}", f"{CORPUS}/{STARTS}")]
+        own = [name for name in known if name in _OF_CORPUS]
+        arrays = [name for name in own if name not in _MOST_BYTES]
         for name in own:
             if os.path.lexists(self.path / name):
                 with open_file(self.path / name, self.path):
@@ -370,7 +372,7 @@ class ModelDir:
 
 def _is_report(line: dict[str, Any]) -> bool:
     """Whether what is read of it has its type: the file may be a stranger's."""
-    if not is_of(line.get("step", 0), int):
+    if not (is_of(line.get("step", 0), int) and is_of(line.get("report"), str)):
         return False
     score = line.get("score")
     return line.get("report") != "evaluated" or (

@@ -45,14 +45,14 @@ class Ranks:
     def add_up(
         self, model: nn.Module, nats: Tensor, state: State, share: slice, lanes: int
     ) -> tuple[Tensor, State]:
-        """Gradients, nats () and states (B / size, D) of this share -> those of all lanes.
+        """Gradients, nats () and states (B / size, ...) of this share -> those of all lanes.
 
         Everything goes in one message. Gradients change in place.
         """
         if self.size == 1:
             return nats, state
         gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
-        memories = [tensor.new_zeros(lanes, tensor.shape[1]) for tensor in state.tensors()]
+        memories = [tensor.new_zeros(lanes, *tensor.shape[1:]) for tensor in state.tensors()]
         for memory, tensor in zip(memories, state.tensors(), strict=True):
             memory[share] = tensor
         parts = [*gradients, nats, *memories]

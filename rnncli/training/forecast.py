@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rnncli.inference.likelihood import sampled_cost
+from rnncli.inference.likelihood import LANES, sampled_cost
 from rnncli.model.config import GATES, ModelConfig
 from rnncli.model.cross_entropy import MOST_LOGITS
 from rnncli.reports import Planned
@@ -133,7 +133,7 @@ def memory_bytes(model: ModelConfig, training: TrainConfig, device: str) -> int:
     activations = model.members * (
         2 * model.embedding_size
         + sum(
-            (2 * GATES[cell] + 4) * width
+            (2 * GATES[cell] + 4 + (4 * model.mogrifier if cell == "lstm" else 0)) * width
             for cell, (_, width) in zip(model.cells, model.layer_widths, strict=True)
         )
         + model.convolution * model.embedding_size
@@ -141,6 +141,7 @@ def memory_bytes(model: ModelConfig, training: TrainConfig, device: str) -> int:
     )
     logits = 3 * min(tokens * model.vocab_size, MOST_LOGITS)  # themselves, their softmax, its gradient
     copies = _TRAINING_COPIES + (_SAVING_COPIES if device == "cpu" else 0)
-    memories = 4 * training.batch_size * model.memory_floats  # before and after a window, and for a gradient
+    # Before and after a window and for its gradient; a validation has more lanes.
+    memories = 4 * max(training.batch_size, LANES) * model.memory_floats
     floats = copies * model.parameters + tokens * activations + logits + memories
     return _BASE_MEMORY_BYTES + 4 * floats

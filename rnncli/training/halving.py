@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 from rnncli.errors import ConfigError
 
@@ -43,56 +43,84 @@ class Candidate:
         return f"{self.level}, {self.cell}, {layers} of {self.hidden_size}"
 
 
+class Outcome(NamedTuple):
+    """What a training gave: held-out bits per character, infinite where there are none, and its seconds."""
+
+    bits_per_character: float
+    seconds: float
+
+
 @dataclass(frozen=True)
 class Trial:
-    """A candidate that was trained for so long, and its held-out bits per character."""
+    """A candidate that was trained in a rung: the later, the longer."""
 
     candidate: Candidate
-    seconds: float
-    bits_per_character: float
+    rung: int
+    outcome: Outcome
 
 
 def search(
-    levels: Sequence[str], seconds: float, train: Callable[[Candidate, float], float], seed: int
+    levels: Sequence[str],
+    seconds: float,
+    train: Callable[[Candidate, float], Outcome],
+    clock: Callable[[], float],
+    seed: int,
 ) -> Iterator[Trial]:
-    """Trials as they come, which last `seconds` together; train(candidate, seconds) gives their bits.
+    """Trials as they come, for so many `seconds` by the clock; train(candidate, seconds) makes one.
 
+    Each rung has an equal part of the time that is left, and each candidate an equal part of that.
     Raises ConfigError where optuna is missing.
     """
-    number, rungs = _FEWEST, 2
-    while seconds / (rungs + 1) / (number * _FACTOR) > _FIRST_SECONDS:
+    number, rungs, grid = _FEWEST, 2, _grid(levels)
+    while seconds / (rungs + 1) / (number * _FACTOR) > _FIRST_SECONDS and number * _FACTOR <= len(grid):
         number, rungs = number * _FACTOR, rungs + 1
-    share = seconds / rungs / number
-    found = dict[Candidate, float]()
-    for candidate, tell in _drawn(levels, number, seed):
-        found[candidate] = train(candidate, share)
-        yield Trial(candidate, share, found[candidate])
-        tell(min(found[candidate], _WORST_BITS))
-    for _ in range(rungs - 1):
-        share *= _FACTOR
-        known = [candidate for candidate in found if math.isfinite(found[candidate])]
-        best = sorted(known, key=found.__getitem__)[: max(1, len(found) // _FACTOR)]
-        found = {}
-        for candidate in best:
-            found[candidate] = train(candidate, share)
-            yield Trial(candidate, share, found[candidate])
+    end, found = clock() + seconds, dict[Candidate, float]()
+    for rung in range(rungs):
+        rung_end = clock() + max(end - clock(), 0.0) / (rungs - rung)
+        if rung == 0:
+            chosen = _drawn(levels, grid, number, seed)
+        else:
+            known = [candidate for candidate in found if math.isfinite(found[candidate])]
+            best = sorted(known, key=found.__getitem__)[: max(1, len(found) // _FACTOR)]
+            chosen, found = _untold(best), {}
+            number = len(best)
+        for candidate, tell in chosen:
+            share = (rung_end - clock()) / (number - len(found))
+            if share <= 0.0:
+                break
+            outcome = train(candidate, share)
+            found[candidate] = outcome.bits_per_character
+            yield Trial(candidate, rung, outcome)
+            tell(min(outcome.bits_per_character, _WORST_BITS))
+
+
+def check() -> None:
+    """Raises ConfigError where optuna is missing."""
+    _optuna()
+
+
+def _grid(levels: Sequence[str]) -> list[Candidate]:
+    cells, depths = (*_SINGLE, *_DEEP), range(1, _MOST_LAYERS + 1)
+    return [Candidate(*one) for one in product(levels, cells, depths, _WIDTHS)]
+
+
+def _untold(candidates: Sequence[Candidate]) -> Iterator[tuple[Candidate, Callable[[float], object]]]:
+    for candidate in candidates:
+        yield candidate, lambda _: None
 
 
 def _drawn(
-    levels: Sequence[str], number: int, seed: int
-) -> Iterator[tuple[Candidate, Callable[[float], None]]]:
+    levels: Sequence[str], grid: Sequence[Candidate], number: int, seed: int
+) -> Iterator[tuple[Candidate, Callable[[float], object]]]:
     """So many different candidates, each with what is to be told of it before the next is drawn."""
     optuna = _optuna()
     first = [Candidate(levels[0], cell, 1, _FIRST_WIDTH) for cell in _SINGLE]
     first += [Candidate(levels[0], cell, 2, _FIRST_WIDTH) for cell in _DEEP]
-    sampler = optuna.samplers.TPESampler(n_startup_trials=len(first), seed=seed)
+    sampler = optuna.samplers.TPESampler(n_startup_trials=len(first), seed=seed % 2**32)
     study = optuna.create_study(direction="minimize", sampler=sampler)
     for candidate in first:
         study.enqueue_trial(asdict(candidate))
     seen, rng = set[Candidate](), random.Random(seed)
-    grid = [
-        Candidate(*one) for one in product(levels, (*_SINGLE, *_DEEP), range(1, _MOST_LAYERS + 1), _WIDTHS)
-    ]
     while len(seen) < min(number, len(grid)):
         trial = study.ask()
         candidate = Candidate(
@@ -110,12 +138,9 @@ def _drawn(
 
 
 def ranked(trials: Sequence[Trial]) -> list[Trial]:
-    """Each candidate's longest trial, those that were trained longest first, and the best of them first."""
-    longest: dict[Candidate, Trial] = {}
-    for trial in trials:
-        if trial.candidate not in longest or longest[trial.candidate].seconds < trial.seconds:
-            longest[trial.candidate] = trial
-    return sorted(longest.values(), key=lambda trial: (-trial.seconds, trial.bits_per_character))
+    """Each candidate's last trial that gave anything: those of later rungs first, the best of each first."""
+    last = {trial.candidate: trial for trial in trials if math.isfinite(trial.outcome.bits_per_character)}
+    return sorted(last.values(), key=lambda trial: (-trial.rung, trial.outcome.bits_per_character))
 
 
 def _optuna() -> Any:

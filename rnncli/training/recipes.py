@@ -29,6 +29,9 @@ _LEAST_DECAY, _MOST_DECAY = 0.01, 0.3
 # From here the logits cost more than the recurrence, and one matrix for both ends saves half of it.
 _LARGE_VOCABULARY = 2_000
 _SHORT_TEXT_TOKENS = 300_000
+# Two layers learn more from as many tokens than one of as many weights, but not where the time makes them
+# narrow; measured with lstm and characters.
+_DEEP_CELL, _DEPTH, _LEAST_DEEP_WIDTH = "lstm", 2, 384
 _SHORT_TEXT_DROPOUT = 0.5
 # After about twenty epochs more only memorises; the shortest texts, with their dropout, need so many
 # tokens all the same.
@@ -42,14 +45,29 @@ _LINES_WINDOW, _LONGEST_LINE, _MOST_LINES = 2048, 256, 512
 
 
 def choose_model(corpus: CorpusSize, wishes: Wishes, machine: Machine, reasons: list[str]) -> ModelConfig:
-    """The widest network that the budget pays for."""
+    """The widest network that the budget pays for, of two layers where these become wide enough."""
+    large, short = corpus.vocab_size >= _LARGE_VOCABULARY, corpus.train_tokens < _SHORT_TEXT_TOKENS
+    cell = wishes.model.get("cell", "gru" if large else ModelConfig.cell)
+    if cell == _DEEP_CELL and not (large or short):
+        said = list[str]()
+        deep = _widest(corpus, wishes, machine, cell, _DEPTH, said)
+        if deep.hidden_size >= _LEAST_DEEP_WIDTH:
+            reasons += said
+            return deep
+    return _widest(corpus, wishes, machine, cell, ModelConfig.num_layers, reasons)
+
+
+def _widest(
+    corpus: CorpusSize, wishes: Wishes, machine: Machine, cell: str, layers: int, reasons: list[str]
+) -> ModelConfig:
     large = corpus.vocab_size >= _LARGE_VOCABULARY
 
     def at_width(width: int) -> ModelConfig:
         tied = wishes.model.get("tied_embeddings", large and "embedding_size" not in wishes.model)
         chosen = {
             "vocab_size": corpus.vocab_size,
-            "cell": "gru" if large else ModelConfig.cell,
+            "cell": cell,
+            "num_layers": layers,
             "hidden_size": width,
             "tied_embeddings": tied,
             "embedding_size": width if tied else min(width, ModelConfig.embedding_size),

@@ -42,7 +42,9 @@ class Wishes:
             for one, other in (("hidden_size", "embedding_size"), ("embedding_size", "hidden_size")):
                 if one in model:
                     model.setdefault(other, model[one])
-        if "cell" in model:  # as many as are named
+        if model.get("mogrifier"):  # the only cell that has one
+            model.setdefault("cell", "lstm")
+        if "," in model.get("cell", ""):  # as many as are named
             model.setdefault("num_layers", model["cell"].count(",") + 1)
         training = {entry.name: given[entry.name] for entry in fields(TrainConfig) if entry.name in given}
         if training.get("kernels") == "fused":

@@ -2,6 +2,7 @@
 
 import shlex
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,12 +28,10 @@ def test_it_ranks_structures_and_keeps_the_winner_alone(rnncli: Command, rhyme: 
     record = ran.json
     assert record["model"] == "models/best"
     ranking = record["ranking"]
-    assert len(ranking) == 9
-    longest = [row for row in ranking if row["seconds"] == ranking[0]["seconds"]]
-    assert len(longest) == 3
-    bits = [row["bits_per_character"] for row in longest]
-    assert bits == sorted(bits)
-    assert {row["structure"].split(", ")[1] for row in ranking} == set(halving._SINGLE + halving._DEEP)
+    assert 3 <= len(ranking) <= 9, "as many as the time was for"
+    assert len({row["structure"] for row in ranking}) == len(ranking)
+    assert ranking[0]["bits_per_character"] < 6.0
+    assert {row["structure"].split(", ")[1] for row in ranking} <= set(halving._SINGLE + halving._DEEP)
     for row in ranking:
         assert min(row["tokens_per_second"], row["parameters"], row["characters_written_per_second"]) > 0
     assert [path.name for path in Path("models").iterdir()] == ["best"]
@@ -66,7 +65,7 @@ def test_the_curves_may_be_a_file(rnncli: Command, rhyme: Path) -> None:
     assert ran.code == 0, ran.err
     assert "<svg" in Path("curves.html").read_text()
     assert "structure" in ran.out
-    assert "━━" not in ran.out
+    assert "at last" not in ran.out, "no curves on the terminal"
 
 
 def test_ctrl_c_ends_the_search_and_leaves_no_candidate(
@@ -74,11 +73,11 @@ def test_ctrl_c_ends_the_search_and_leaves_no_candidate(
 ) -> None:
     real = contest.Contest._train
 
-    def train(self: contest.Contest, candidate: halving.Candidate, seconds: float) -> float:
-        bits = real(self, candidate, seconds)
+    def train(self: contest.Contest, candidate: halving.Candidate, seconds: float) -> halving.Outcome:
+        outcome = real(self, candidate, seconds)
         if len(self.found) == 2:
             self.signal = signal.SIGINT
-        return bits
+        return outcome
 
     monkeypatch.setattr(contest.Contest, "_train", train)
     ran = rnncli("compare", rhyme, "--time", "5s", "--level", "char", "--json")
@@ -92,6 +91,11 @@ def test_ctrl_c_ends_the_search_and_leaves_no_candidate(
     ("arguments", "code", "says"),
     [
         (("-",), 1, "reads a text more than once"),
+        (("@list.txt",), 1, "reads a text more than once"),
+        (("made.tok",), 1, "name the text and not its store"),
+        (("rhyme.txt", "--name", "a/b"), 1, "cannot be the name of a model"),
+        (("rhyme.txt", "--seed", "-1"), 1, "seed is -1"),
+        (("rhyme.txt", "-o", "nowhere/x.png"), 1, "its folder is not there"),
         (("rhyme.txt", "--time", "50ms"), 2, "--time"),
         (("rhyme.txt", "-o", "x.gif"), 2, "its name ends with .png or .html"),
         (("none.txt",), 1, "none.txt"),
@@ -100,10 +104,29 @@ def test_ctrl_c_ends_the_search_and_leaves_no_candidate(
 def test_what_cannot_be_compared_is_said(
     rnncli: Command, rhyme: Path, arguments: tuple[str, ...], code: int, says: str
 ) -> None:
+    Path("list.txt").write_text("-\n")
+    assert rnncli("tokenize", rhyme, "-o", "made.tok").code == 0
     ran = rnncli("compare", *arguments, stdin=b"text")
     assert ran.code == code
     assert says in words(ran.err)
     assert not Path("models").exists()
+
+
+def test_a_text_that_cannot_be_trained_on_is_one_error(rnncli: Command, rhyme: Path) -> None:
+    Path("short.txt").write_text("ab")
+    ran = rnncli("compare", "short.txt", "--time", "3s")
+    assert ran.code == 1
+    assert ran.err.count("error: ") == 1
+    assert not Path("models").exists()
+
+
+def test_without_optuna_nothing_is_read(
+    rnncli: Command, rhyme: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    ran = rnncli("compare", "none.txt")
+    assert ran.code == 1
+    assert "pip install 'rnncli[tune]'" in ran.err
 
 
 def test_a_name_that_is_taken_is_refused_before_anything_is_tried(rnncli: Command, rhyme: Path) -> None:

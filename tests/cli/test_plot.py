@@ -1,5 +1,6 @@
 """rnncli plot: every subject, for every structure that has it, on the terminal and as a file."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from rnncli.console import picture_files
 from rnncli.reports import Stepped
 from rnncli.storage.model_dir import ModelDir
 from tests.cli.conftest import TINY, Command, words
@@ -51,8 +53,8 @@ def test_every_subject_is_drawn(trained: Command, subject: str) -> None:
 def test_several_models_share_one_pair_of_axes(trained: Command) -> None:
     for subject in ("curves", "gradients", "memory"):
         out = trained("plot", "x", "y", "--of", subject).out
-        assert "━━ x" in out
-        assert "━━ y" in out
+        assert re.search(r"^a x", out, re.MULTILINE), "by letters where there are no colours"
+        assert re.search(r"^[b-z] y", out, re.MULTILINE)
     out = trained("plot", "x", "y", "--of", "gradients").out
     for block in ("y convolution", "y layers.0", "y layers.1", "y attention"):
         assert block in out
@@ -95,10 +97,29 @@ def test_wrong_usage_says_so(trained: Command, arguments: tuple[str, ...], says:
     assert says in words(ran.err)
 
 
+def test_models_of_other_tokens_do_not_share_an_axis_of_tokens(trained: Command, rhyme: Path) -> None:
+    assert trained("train", rhyme, "--name", "words", "--level", "word", *TINY).code == 0
+    refused = trained("plot", "x", "words", "--of", "memory")
+    assert refused.code == 1
+    assert "of different tokens" in words(refused.err)
+    assert trained("plot", "x", "words").code == 0
+
+
+def test_the_log_of_a_stranger_is_no_traceback(trained: Command) -> None:
+    with Path("models/x/metrics.jsonl").open("a") as log:
+        log.write('{"step": 3}\n{"report": "stepped", "step": 5}\n{"report": "evaluated"}\n')
+        log.write('{"report": "stepped", "step": 100000000000000000, "learning_rate": 0.1}\n')
+        log.write('{"report": "stepped", "step": 1, "gradient_norms": {"\\u001b[2J": 1.0}}\n')
+    for subject in ("curves", "rate", "norms", "speed"):
+        ran = trained("plot", "x", "--of", subject)
+        assert ran.code == 0, ran.err
+        assert "\x1b" not in ran.out
+
+
 def test_a_file_without_matplotlib_says_what_to_install(
     trained: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setattr(picture_files, "find_spec", lambda name: None)
     ran = trained("plot", "x", "--output", "x.png")
     assert ran.code == 1
     assert "pip install 'rnncli[plots]'" in ran.err
@@ -109,4 +130,4 @@ def test_a_file_that_cannot_be_written_is_one_error(trained: Command) -> None:
     ran = trained("plot", "x", "--output", "nowhere/x.png")
     assert ran.code == 1
     assert ran.err.count("error: ") == 1
-    assert "nowhere/x.png" in words(ran.err)
+    assert "nowhere/x.png: its folder is not there" in words(ran.err)

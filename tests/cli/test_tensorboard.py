@@ -42,6 +42,16 @@ def test_a_resume_goes_on_with_them_unasked(rnncli: Command, rhyme: Path) -> Non
     assert not Path("models/y/tensorboard").exists()
 
 
+def test_a_link_in_place_of_its_folder_is_refused(rnncli: Command, rhyme: Path) -> None:
+    assert rnncli("train", rhyme, "--name", "x", *TINY).code == 0
+    Path("elsewhere").mkdir()
+    Path("models/x/tensorboard").symlink_to("../../elsewhere")
+    ran = rnncli("train", "--resume", "x", "--steps", "+1")
+    assert ran.code == 1
+    assert "models/x/tensorboard is a link" in ran.err
+    assert not list(Path("elsewhere").iterdir())
+
+
 def test_without_tensorboard_it_says_what_to_install(
     rnncli: Command, rhyme: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

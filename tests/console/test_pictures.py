@@ -40,6 +40,34 @@ def test_a_line_goes_from_corner_to_corner(
     assert rows[-1][0] > "\u2800"
 
 
+def test_lines_that_cannot_be_told_by_colours_have_letters(capsys: pytest.CaptureFixture[str]) -> None:
+    show_picture(FALLING)
+    out = capsys.readouterr().out
+    rows = [line.split("│")[1] for line in out.split("\n") if "│" in line]
+    assert {character for row in rows for character in row} == {" ", "a", "b"}
+    assert "a first: 1 at last" in out
+    assert "b $second$: 0.5 at last" in out
+
+
+def test_a_label_that_is_too_long_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    show_picture(SymbolMap("long", "", ("x" * 300, "b"), ((0.0, 0.0), (1.0, 1.0))))
+    assert max(map(len, capsys.readouterr().out.split("\n"))) <= 80
+
+
+@pytest.mark.parametrize("value", [0.0, 1e17, -1e300])
+def test_equal_values_of_any_size_are_drawn(capsys: pytest.CaptureFixture[str], value: float) -> None:
+    show_picture(LineChart("flat", "x", "y", (Line("x", (value, value), (value, value)),)))
+    assert any("\u2801" <= character <= "\u28ff" for character in capsys.readouterr().out)
+
+
+def test_names_are_shown_and_not_obeyed_in_files() -> None:
+    names = ("_hidden", "\x1b[2J", "m\udcff", "$x$")
+    chart = LineChart("\udcff", "x", "y", tuple(Line(name, (1.0, 2.0), (1.0, 2.0)) for name in names))
+    page = picture_bytes(chart, "html").decode()
+    for shown in ("_hidden", "\\x1b[2J", "m\\udcff", "$x$"):
+        assert shown in page
+
+
 def test_axes_name_their_ends_and_lines_their_last_value(capsys: pytest.CaptureFixture[str]) -> None:
     show_picture(FALLING)
     out = capsys.readouterr().out

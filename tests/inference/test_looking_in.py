@@ -98,6 +98,12 @@ def test_the_plane_keeps_the_directions_of_most_variance() -> None:
     np.testing.assert_allclose(distances, np.linalg.norm(plane[:, None] - plane, axis=2), atol=0.2)
 
 
+def test_the_largest_numbers_have_a_plane() -> None:
+    vectors = np.full((5, 3), 3.0e38, np.float32)
+    vectors[0] = -3.0e38
+    assert np.isfinite(principal_plane(vectors)[0]).all()
+
+
 def test_one_vector_and_equal_vectors_have_a_plane() -> None:
     for vectors in (np.ones((1, 3)), np.ones((4, 3)), np.arange(3.0)[:, None]):
         places, share = principal_plane(vectors)

@@ -35,7 +35,8 @@ def tensors(name: str, folder: str) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("unit", ["stream", "line"])
 def test_two_processes_train_the_model_of_one_and_leave_one_folder(rhyme: Path, unit: str) -> None:
     """Five lanes for two processes: shares need not be equal, and lines differ in length."""
-    settings = (*SETTINGS, "--batch-size", "5", "--unit", unit)
+    beside = ("--attention", "5", "--convolution", "3") if unit == "stream" else ()
+    settings = (*SETTINGS, "--batch-size", "5", "--unit", unit, *beside)
     for name, together in (("one", False), ("two", True)):
         ran = run("train", rhyme, "--name", name, *settings, together=together)
         assert ran.returncode == 0, ran.stderr

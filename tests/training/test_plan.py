@@ -1,5 +1,6 @@
 """What the plan chooses for which text, budget and machine; the machine is invented here."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -279,7 +280,8 @@ def test_a_network_slower_than_was_guessed_makes_room_for_another() -> None:
         tried.append(model.hidden_size)
         return 400_000.0 * (256 / model.hidden_size) ** 2.4
 
-    model = make_plan(BOOK, Wishes.of({"seconds": 300.0}), Machine(400_000.0, "cpu"), measure).model
+    wishes = Wishes.of({"seconds": 300.0, "num_layers": 1})
+    model = make_plan(BOOK, wishes, Machine(400_000.0, "cpu"), measure).model
     assert tried[0] > tried[-1] == model.hidden_size
     assert len(set(tried)) <= 3
 
@@ -321,3 +323,17 @@ def test_no_clock_decides_how_a_run_without_a_time_is_computed(
     machine = measure_machine(measure, wishes, "cpu", None, fused=True)
     training = make_plan(BOOK, wishes, machine, measure).training
     assert (training.precision, training.kernels) == chosen
+
+
+def test_characters_of_a_long_text_are_read_by_two_layers() -> None:
+    assert planned().model.num_layers == 2
+    assert planned(cell="lstm").model.num_layers == 2
+    assert planned(num_layers=1).model.num_layers == 1
+    hasty = planned(seconds=30.0).model
+    assert hasty.num_layers == 1, "two would have to be narrow"
+    assert planned(seconds=30.0, num_layers=2).model.hidden_size < hasty.hidden_size
+    short = replace(BOOK, train_tokens=100_000, valid_tokens=10_000)
+    large = replace(BOOK, vocab_size=10_000)
+    for plan in (planned(short), planned(large), planned(cell="gru"), planned(cell="rnn")):
+        assert plan.model.num_layers == 1
+    assert planned(cell="gru,mingru").model.num_layers == 2
