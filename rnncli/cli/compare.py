@@ -50,7 +50,7 @@ def compare(
     Example: rnncli compare novel.txt --time 20m
     """
     began = monotonic()
-    kind = options.picture_kind(output)
+    options.refuse_no_picture(output)
     from rnncli.cli import contest
     from rnncli.cli.device import pick_device
     from rnncli.console import contest_view, picture_files, picture_view, terminal, training_view
@@ -66,16 +66,16 @@ def compare(
         rows, chart = contest.rows(tried), contest.chart(tried)
         if rows and not json:
             contest_view.show_ranking(rows)
-        if output is not None:
-            picture_files.write(chart, output, kind)
-        elif rows and not json:
-            picture_view.show_picture(chart)
+            if output is None:
+                picture_view.show_picture(chart)
         stopped = tried.signal
         found: dict[str, str | None] = {"model": None, "command": None}
         if winner is not None:
             session, outcome = tried.finish(winner, max(time.value - (monotonic() - began), 1.0))
             stopped = outcome.signal
             found = {"model": outcome.saved.path, "command": tried.command(winner, session)}
+    if output is not None:
+        picture_files.write(chart, output)
     if json:
         terminal.print_json({"ranking": [row._asdict() for row in rows], **found})
     else:

@@ -181,12 +181,10 @@ Workers = Annotated[
 ]
 
 
-def picture_kind(output: Path | None) -> str | None:
-    """png or html by the name of a file, None where there is none; raises a usage error."""
-    kind = None if output is None else output.suffix.removeprefix(".").lower()
-    if kind not in (None, "png", "html"):
+def refuse_no_picture(output: Path | None) -> None:
+    """Raises a usage error for a file that would be of no kind that is drawn."""
+    if output is not None and output.suffix.lower() not in (".png", ".html"):
         raise typer.BadParameter("its name ends with .png or .html", param_hint="--output")
-    return kind
 
 
 class Progress(StrEnum):

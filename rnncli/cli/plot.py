@@ -56,7 +56,7 @@ def plot(
 
     Example: rnncli plot novel --of gradients --output gradients.png
     """
-    kind = options.picture_kind(output)
+    options.refuse_no_picture(output)
     if unit is not None and of != Subject.units:
         raise typer.BadParameter("only --of units has one", param_hint="--unit")
     if len(models or []) > 1 and of in (Subject.units, Subject.symbols):
@@ -73,7 +73,8 @@ def plot(
     if output is None:
         picture_view.show_picture(picture)
     else:
-        picture_files.write(picture, output, kind)
+        if not picture_files.write(picture, output):
+            note("no font of this system has all of its characters: a page, --output FILE.html, shows them")
         terminal.print_lines([str(output)])
 
 

@@ -2,6 +2,7 @@
 
 import io
 import math
+import textwrap
 import warnings
 from collections.abc import Sequence
 from html import escape
@@ -23,7 +24,9 @@ _FONTS = (
     *("DejaVu Sans", "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "PingFang SC"),
     *("Microsoft YaHei", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "SimHei", "Arial Unicode MS"),
 )
-_TEXT_COLUMNS = 80
+# What matplotlib warns of, and puts a box in its place.
+_NO_GLYPH = "Glyph .* missing"
+_TEXT_COLUMNS, _CAPTION_COLUMNS = 80, 110
 _PAGE = """<!doctype html>
 <html><head><meta charset="utf-8"><title>{title}</title><style>
 body {{ font: 1rem/1.7 Georgia, "Noto Serif CJK SC", serif; max-width: 56rem; margin: 2rem auto;
@@ -48,9 +51,14 @@ def check(output: Path) -> None:
         raise StorageError(f"cannot write {output}: its folder is not there", hint="make it, or name another")
 
 
-def write(picture: Picture, output: Path, kind: str | None) -> None:
-    """As a whole file, of `kind` png or html; raises StorageError."""
-    atomic.write_file(output, picture_bytes(picture, kind or "png"))
+def write(picture: Picture, output: Path) -> bool:
+    """As a whole file, PNG or HTML by its name; raises StorageError. Whether a font has all of it."""
+    kind = output.suffix.removeprefix(".").lower()
+    with warnings.catch_warnings(record=True) as said:
+        warnings.filterwarnings("always", _NO_GLYPH)
+        content = picture_bytes(picture, kind)
+    atomic.write_file(output, content)
+    return kind != "png" or not said  # a page is set in the reader's own fonts
 
 
 def picture_bytes(picture: Picture, kind: str) -> bytes:
@@ -96,8 +104,7 @@ def _figure_bytes(picture: Picture, kind: str) -> bytes:
         "svg.fonttype": "none",
         "svg.hashsalt": "rnncli",
     }
-    with matplotlib.rc_context(settings), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # a box stands for it, and says so by itself
+    with matplotlib.rc_context(settings):
         figure = Figure(figsize=(9.0, 5.0), layout="constrained")
         axes = figure.add_subplot()
         match picture:
@@ -161,7 +168,8 @@ def _draw_text(figure: "Figure", axes: "Axes", picture: UnitText) -> None:
                 lw=0,
             )
             axes.text(column + 0.5, number + 0.75, character, ha="center", fontsize=8, parse_math=False)
-    axes.text(0, len(rows) + 0.5, _plain(picture.caption), fontsize=8, va="top")
+    caption = textwrap.fill(_plain(picture.caption), _CAPTION_COLUMNS)
+    axes.text(0, len(rows) + 0.5, caption, fontsize=8, va="top")
 
 
 def _rows(pieces: Sequence[str], activations: Sequence[float]) -> list[list[tuple[str, float]]]:

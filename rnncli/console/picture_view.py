@@ -141,17 +141,9 @@ def _mark(activation: float) -> str:
 
 
 def _heat(activation: float) -> str:
-    strength = round(min(abs(activation), 1.0) * 200)
-    red, green, blue = (
-        (255, 255 - strength, 255 - strength)
-        if activation > 0.0
-        else (
-            255 - strength,
-            255 - strength,
-            255,
-        )
-    )
-    return f"black on rgb({red},{green},{blue})"
+    pale = 255 - round(min(abs(activation), 1.0) * 200)
+    colour = f"255,{pale},{pale}" if activation > 0.0 else f"{pale},{pale},255"
+    return f"black on rgb({colour})"
 
 
 def _scale(logarithmic: bool) -> Callable[[float], float]:

@@ -15,7 +15,7 @@ from rnncli.model.config import ModelConfig
 from rnncli.model.convolution import Convolution
 from rnncli.model.linear_recurrence import LinearLayer, MinGruLayer, MinLstmLayer, RgLruLayer
 from rnncli.model.recurrent import ElmanLayer, GruLayer, LstmLayer
-from rnncli.model.state import Layer, State
+from rnncli.model.state import Block, State
 
 LAYERS: dict[str, type[nn.Module]] = {
     "rnn": ElmanLayer,
@@ -105,7 +105,7 @@ class Network(nn.Module):
         """(V, D): the embedding without "text begins" where both are one."""
         return self.embedding.weight[:-1] if self.config.tied_embeddings else self.output_weight
 
-    def _blocks(self) -> list[Layer]:
+    def _blocks(self) -> list[Block]:
         """In the order of ModelConfig.memories."""
         blocks = [getattr(self, name) for name in ("convolution",) if hasattr(self, name)]
         blocks += list(self.layers)

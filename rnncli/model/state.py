@@ -32,10 +32,10 @@ class State(NamedTuple):
         return [tensor for layer in self.layers for tensor in layer]
 
 
-class Layer(Protocol):
+class Block(Protocol):
     """What model/network.py knows of its blocks: inputs (B, T, ...) -> outputs (B, T, ...), state after T.
 
-    A Layer is an nn.Module too. The shapes of its state are in ModelConfig.memories.
+    A Block is an nn.Module too. The shapes of its state are in ModelConfig.memories.
     """
 
     def initial_state(self, batch_size: int) -> LayerState: ...

@@ -152,7 +152,7 @@ class ModelDir:
         record, manifest = self.record(), Manifest.read(self.path)
         folder = self.path / CORPUS
         known = manifest.files if manifest else [f"{CORPUS}/{path.name}" for path in folder.glob("*")]
-        own = [name for name in known if name in _OF_CORPUS]
+        own = [] if record.stores else [name for name in known if name in _OF_CORPUS]
         arrays = [name for name in own if name not in _MOST_BYTES]
         for name in own:
             if os.path.lexists(self.path / name):

@@ -37,6 +37,8 @@ def test_a_structure_goes_through_all_rooms(rnncli: Command, rhyme: Path, struct
     written = rnncli("generate", "--prompt", "the ", "--length", "30", "--seed", "3")
     assert written.code == 0, written.err
     assert len(written.out) >= 30
+    other = rnncli("train", "lines.txt", rhyme, "--from", "x", "--steps", "2", "--name", "from-x")
+    assert other.code == 0, other.err
 
 
 @pytest.mark.parametrize("structure", STRUCTURES)

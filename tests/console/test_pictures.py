@@ -2,10 +2,11 @@
 
 import math
 import re
+from pathlib import Path
 
 import pytest
 
-from rnncli.console.picture_files import picture_bytes
+from rnncli.console.picture_files import picture_bytes, write
 from rnncli.console.picture_view import show_picture
 from rnncli.pictures import Line, LineChart, Picture, SymbolMap, UnitText
 
@@ -112,6 +113,22 @@ def test_without_colours_runs_of_active_pieces_are_marked(capsys: pytest.Capture
     assert "\x1b" not in out
 
 
+@pytest.mark.parametrize("rows", [1, 40])
+def test_a_long_caption_leaves_room_for_its_picture(rows: int) -> None:
+    """Warnings are errors here: where there is no room matplotlib warns and draws nothing."""
+    text = UnitText("unit", "a unit that tracks something; " * 20, ("line\n",) * rows, (0.5,) * rows)
+    assert picture_bytes(text, "png").startswith(b"\x89PNG")
+
+
+def test_characters_without_a_font_are_said(own_folder: Path) -> None:
+    private = SymbolMap("x", "", ("\ue123", "a"), ((0.0, 0.0), (1.0, 1.0)))  # of private use: no font has it
+    plain = SymbolMap("x", "", ("b", "a"), ((0.0, 0.0), (1.0, 1.0)))
+    assert not write(private, own_folder / "x.png")
+    assert write(plain, own_folder / "x.PNG")
+    assert write(private, own_folder / "x.html")
+
+
+@pytest.mark.filterwarnings("ignore:Glyph .* missing")
 @pytest.mark.parametrize("picture", PICTURES)
 def test_a_png_is_one(picture: str) -> None:
     content = picture_bytes(PICTURES[picture], "png")
@@ -119,6 +136,7 @@ def test_a_png_is_one(picture: str) -> None:
     assert len(content) > 5_000
 
 
+@pytest.mark.filterwarnings("ignore:Glyph .* missing")
 @pytest.mark.parametrize("picture", PICTURES)
 def test_a_page_needs_nothing_else_and_lets_no_markup_through(picture: str) -> None:
     page = picture_bytes(PICTURES[picture], "html").decode()
@@ -132,6 +150,7 @@ def test_a_page_needs_nothing_else_and_lets_no_markup_through(picture: str) -> N
         assert said in page
 
 
+@pytest.mark.filterwarnings("ignore:Glyph .* missing")
 def test_the_same_picture_is_the_same_page(own_folder: object) -> None:
     pictures: list[Picture] = [FALLING, MAP, TEXT]
     for picture in pictures:

@@ -16,7 +16,7 @@ from rnncli.model.config import Cell
 from rnncli.model.language_model import LanguageModel
 from rnncli.text.counting import TextCounts
 from rnncli.text.tokenizers import Ids
-from tests.conftest import part_of, tiny_model
+from tests.conftest import STRUCTURES, part_of, tiny_model
 
 CELLS: list[Cell] = ["rnn", "gru", "lstm"]
 
@@ -45,6 +45,24 @@ def scored(model: LanguageModel, ids: Ids, **layout: int) -> list[float]:
 def test_the_score_is_that_of_one_step_at_a_time(cell: Cell, count: int) -> None:
     model, ids = tiny_model(cell=cell), random_ids(count)
     np.testing.assert_allclose(scored(model, ids), one_step_at_a_time(model, ids), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_every_structure_is_scored_as_one_step_at_a_time(structure: str) -> None:
+    model, ids = tiny_model(**STRUCTURES[structure]), random_ids(1800)
+    np.testing.assert_allclose(
+        scored(model, ids, lanes=3, window=50), one_step_at_a_time(model, ids), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_an_attention_is_guessed_with_all_of_its_past(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else every text would be read once more in a single lane."""
+
+    def never(*arguments: object) -> None:
+        raise AssertionError("a guess was wrong")
+
+    monkeypatch.setattr("rnncli.inference.likelihood._true_starts", never)
+    scored(tiny_model(cell="gru", attention=600), random_ids(5000), lanes=4)
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -1,6 +1,7 @@
 """What models/NAME/ holds, how it is found, what is refused."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from rnncli.model.config import ModelConfig
 from rnncli.reports import Evaluated, Score
 from rnncli.storage.checkpoint import packed_run
 from rnncli.storage.draft import new_model
+from rnncli.storage.manifest import Entry, Manifest
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.record import Status, free_name
 from rnncli.storage.runs import load_best, load_model, load_run, save_run
@@ -280,3 +282,41 @@ def test_a_log_line_without_a_score_is_passed_over(score: object) -> None:
     folder = made("x")
     Path("models/x/metrics.jsonl").write_text(json.dumps({"report": "evaluated", "step": 1, "score": score}))
     assert folder.describe()["curve"] == []
+
+
+def of_zeros(name: str) -> None:
+    """A sparse file that no reading or hashing of it would come to the end of."""
+    path = Path("models/x", name)
+    path.unlink(missing_ok=True)
+    path.touch()
+    os.truncate(path, 2**37)
+
+
+TOO_LARGE = "larger than any of its kind"
+
+
+@pytest.mark.parametrize(
+    ("name", "read", "says"),
+    [
+        ("manifest.json", ModelDir.record, TOO_LARGE),
+        ("config.json", ModelDir.record, TOO_LARGE),
+        ("tokenizer.json", ModelDir.tokenizer, TOO_LARGE),
+        ("model.safetensors", ModelDir.weights, TOO_LARGE),
+        ("ngram.safetensors", ModelDir.ngram, "is damaged"),
+        ("lines.safetensors", ModelDir.known_lines, TOO_LARGE),
+        ("metrics.jsonl", lambda folder: list(folder.metrics()), TOO_LARGE),
+        ("corpus.tok/store.json", ModelDir.corpus, TOO_LARGE),
+        ("corpus.tok/tokens.bin", ModelDir.corpus, "is not as long as recorded"),
+        ("corpus.tok/tokenizer.json", ModelDir.corpus, TOO_LARGE),
+    ],
+)
+def test_a_file_that_cannot_be_so_large_is_refused_unread(
+    name: str, read: Callable[[ModelDir], object], says: str
+) -> None:
+    folder = made("x")
+    manifest = Manifest.of(folder.path)
+    of_zeros(name)
+    if name != "manifest.json":  # which says that all of it is as it should be
+        Manifest({**manifest.files, name: (Entry(2**37, "0" * 64),)}).write(folder.path)
+    with pytest.raises((ModelError, CorpusError), match=says):
+        read(folder)

@@ -1,6 +1,7 @@
 """A store is opened whole or refused, and can be joined to its like."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -241,3 +242,22 @@ def test_lines_and_streams_are_not_joined(own_folder: Path) -> None:
         stores.append(build(corpus, TextConfig(unit=unit), own_folder / unit, workers=1))  # type: ignore[arg-type]
     with pytest.raises(CorpusError, match="not cut into the same tokens"):
         TokenStore.joined(stores)
+
+
+@pytest.mark.parametrize("name", ["store.json", "tokens.bin", "tokenizer.json", "tokenizer.model"])
+def test_a_fifo_in_a_store_keeps_nobody_waiting(wide_store: Path, name: str) -> None:
+    (wide_store / name).unlink(missing_ok=True)
+    os.mkfifo(wide_store / name)
+    with pytest.raises(CorpusError, match="not a plain file"):
+        TokenStore.open(wide_store)
+    if "tokenizer" in name:
+        with pytest.raises(CorpusError, match="has no tokenizer"):
+            load_tokenizer(wide_store)
+
+
+def test_a_record_that_could_not_be_read_again_is_not_written(
+    own_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rnncli.text.store.MOST_RECORD_BYTES", 500)
+    with pytest.raises(CorpusError, match="too many files"):
+        store_of("a text of one file\n" * 20, TextConfig(), own_folder / "x.tok")
