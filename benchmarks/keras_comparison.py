@@ -44,7 +44,7 @@ def rnncli_loop(cell: Cell, steps: int) -> Callable[[], int]:
     from rnncli.cli.device import pick_device
     from rnncli.model.config import ModelConfig
     from rnncli.model.language_model import LanguageModel
-    from rnncli.reports import Score
+    from rnncli.results import Score
     from rnncli.text.lanes import Lanes
     from rnncli.training.config import TrainConfig
     from rnncli.training.loop import train

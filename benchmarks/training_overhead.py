@@ -19,7 +19,7 @@ from rnncli.cli.device import pick_device
 from rnncli.model.acceleration import missing
 from rnncli.model.config import Cell, ModelConfig
 from rnncli.model.language_model import LanguageModel
-from rnncli.reports import Score
+from rnncli.results import Score
 from rnncli.text.lanes import Lanes
 from rnncli.training.config import TrainConfig
 from rnncli.training.loop import train

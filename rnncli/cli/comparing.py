@@ -11,7 +11,7 @@ from rnncli.errors import ConfigError, CorpusError
 from rnncli.inference.evaluation import network_sums
 from rnncli.inference.intervals import block_cuts, difference, measured
 from rnncli.inference.mixing import mixture_sums
-from rnncli.reports import Evaluation
+from rnncli.results import Evaluation
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.runs import load_model
 from rnncli.text.config import ReadConfig, Reset

@@ -21,7 +21,8 @@ from rnncli.console.training_view import SilentView, View
 from rnncli.errors import ConfigError, RnncliError, TrainingError
 from rnncli.model.stepper import Stepper
 from rnncli.pictures import Line, LineChart
-from rnncli.reports import Noted, Score
+from rnncli.reports import Noted
+from rnncli.results import Score
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.record import checked_name, free_name
 from rnncli.text.config import Level

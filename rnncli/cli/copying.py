@@ -7,7 +7,7 @@ from rnncli.errors import CorpusError
 from rnncli.inference.config import SamplingConfig
 from rnncli.inference.generation import Writer
 from rnncli.inference.texts import GrowingText, Limits, stream_text
-from rnncli.reports import Copied, Copies
+from rnncli.results import Copied, Copies
 from rnncli.storage.model_dir import ModelDir
 from rnncli.text.config import ReadConfig
 from rnncli.text.copies import Source

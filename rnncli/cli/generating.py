@@ -14,7 +14,7 @@ from rnncli.inference.generation import Match, Writer
 from rnncli.inference.prediction import Predictor
 from rnncli.inference.search import beam_search
 from rnncli.inference.texts import GrowingText, Limits, most_probable_texts, stream_text, write_texts
-from rnncli.reports import Written
+from rnncli.results import Written
 from rnncli.storage.model_dir import ModelDir
 from rnncli.text.config import Unit
 from rnncli.text.constraint import Constraint

@@ -7,7 +7,7 @@ import typer
 from rnncli.cli import options
 
 if TYPE_CHECKING:
-    from rnncli.reports import GradientReach
+    from rnncli.results import GradientReach
     from rnncli.storage.model_dir import ModelDir
 
 

@@ -34,7 +34,7 @@ from rnncli.text.store import TokenStore
 from rnncli.training import forecast, machine, plan, probe
 from rnncli.training.config import TrainConfig
 from rnncli.training.loop import resume_with
-from rnncli.training.step import Run
+from rnncli.training.step import Run, threads_of
 from rnncli.training.wishes import Wishes
 
 
@@ -78,7 +78,8 @@ def _begin(
 
         def this_machine() -> machine.Machine:
             fused = device.type == "cpu" and acceleration.missing() is None
-            return machine.measure_machine(measure, wishes, device.type, memory_bytes(device), fused)
+            threads = torch.get_num_threads() if device.type == "cpu" else 1
+            return machine.measure_machine(measure, wishes, device.type, memory_bytes(device), fused, threads)
 
         paths = corpora.stores_at(source.paths)
         reasons: list[str] = []
@@ -214,4 +215,5 @@ def _with_budget(
 
 
 def _measure(device: torch.device, model: ModelConfig, training: TrainConfig, seconds: float) -> float:
-    return probe.tokens_per_second(model, training, device, seconds)
+    with threads_of(training):
+        return probe.tokens_per_second(model, training, device, seconds)

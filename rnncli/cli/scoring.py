@@ -16,7 +16,7 @@ from rnncli.inference.tuning import tuned
 from rnncli.model.language_model import LanguageModel
 from rnncli.model.mixture import Mixture
 from rnncli.model.ngram import Ngram
-from rnncli.reports import Adaptive, Evaluation, Share
+from rnncli.results import Adaptive, Evaluation, Share
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.runs import load_model
 from rnncli.text import reading

@@ -150,6 +150,9 @@ def train(
             "Of recurrent layers: torch's own or fused ones.", _TRAINING, "auto", metavar="auto|torch|fused"
         ),
     ] = None,
+    threads: Annotated[
+        int | None, _option("Of the processor.", _TRAINING, "those that are fastest here", metavar="N")
+    ] = None,
     tensorboard: Annotated[
         bool,
         typer.Option(

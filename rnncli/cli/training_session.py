@@ -16,7 +16,8 @@ from rnncli.inference.prediction import Predictor
 from rnncli.model.config import ModelConfig
 from rnncli.model.language_model import LanguageModel
 from rnncli.model.stepper import Stepper
-from rnncli.reports import Evaluated, Noted, Planned, Sampled, Saved, Savepoint, Score, Stepped
+from rnncli.reports import Evaluated, Noted, Planned, Sampled, Saved, Savepoint, Stepped
+from rnncli.results import Score
 from rnncli.storage.checkpoint import as_arrays
 from rnncli.storage.events import event_log
 from rnncli.storage.model_dir import ModelDir
@@ -27,7 +28,7 @@ from rnncli.text.store import TokenStore
 from rnncli.training.config import TrainConfig
 from rnncli.training.distributed import ALONE, Ranks
 from rnncli.training.loop import train
-from rnncli.training.step import Best, Run, precision_context, weights_of
+from rnncli.training.step import Best, Run, precision_context, threads_of, weights_of
 
 # Often enough for a curve, seldom enough for a small file.
 _LOG_SHARE, _LEAST_LOG_SECONDS, _MOST_LOG_SECONDS = 0.01, 0.5, 5.0
@@ -72,6 +73,7 @@ def carry_out(session: Session, view: View, ranks: Ranks = ALONE, tensorboard: b
     with (
         _memory_said(folder),
         event_log(folder.path, run.step, tensorboard) as append_event,
+        threads_of(training),
         noted_requests() as requests,
     ):
         folder.update(training=training)
@@ -129,7 +131,7 @@ def follow(device: torch.device, ranks: Ranks) -> None:
         raise TrainingError("the first process has ended", hint="what it says comes first") from error
     store, run = folder.corpus(), load_run(folder, training, device, unsaid)
     windows = windows_of(store, run.model.config, training)
-    with noted_requests():  # rank 0 gets the same signal, and ends it for all
+    with threads_of(training), noted_requests():  # rank 0 gets the same signal, and ends it for all
         for _ in train(
             run,
             windows,

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from rnncli.console.safe_text import one_line
 from rnncli.console.terminal import stdout_console
-from rnncli.reports import Written
+from rnncli.results import Written
 
 _BAR = 24
 # Of what was written before, so much is shown in front of what may follow.

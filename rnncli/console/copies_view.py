@@ -5,7 +5,7 @@ from rich.text import Text
 
 from rnncli.console.safe_text import one_line
 from rnncli.console.terminal import stdout_console
-from rnncli.reports import Copies
+from rnncli.results import Copies
 
 
 def show_copies(found: Copies) -> None:

@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rnncli.console.terminal import stdout_console
-from rnncli.reports import GradientReach
+from rnncli.results import GradientReach
 
 _DISTANCES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 _BAR = 44

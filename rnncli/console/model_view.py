@@ -24,7 +24,8 @@ def show_model(model: dict[str, Any]) -> None:
             "trained",
             f"{model['step']:,} steps in {duration(model['seconds'])}, {training['batch_size']} lanes "
             f"of {training['bptt']}, {training['precision']}, {training['kernels']} kernels, "
-            f"seed {training['seed']}",
+            + (f"threads {training['threads']}, " if training["threads"] else "")
+            + f"seed {training['seed']}",
         ),
     ]
     if valid is not None:

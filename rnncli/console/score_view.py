@@ -9,7 +9,7 @@ from rich.text import Text
 from rnncli.console.safe_text import one_line
 from rnncli.console.terminal import stdout_console
 from rnncli.console.units import perplexity
-from rnncli.reports import Adaptive, Difference, Evaluation, Measured, Score, Share, Split
+from rnncli.results import Adaptive, Difference, Evaluation, Measured, Score, Share, Split
 
 _BAR = 24
 _SURE = "in 95 of 100 such texts"

@@ -18,7 +18,8 @@ from rnncli.console.corpus_view import summary_rows
 from rnncli.console.safe_text import one_line, visible
 from rnncli.console.terminal import is_live, stderr_console
 from rnncli.console.units import clock, duration, perplexity, size
-from rnncli.reports import CorpusReport, Evaluated, Noted, Planned, Report, Sampled, Saved, Score, Stepped
+from rnncli.reports import CorpusReport, Evaluated, Noted, Planned, Report, Sampled, Saved, Stepped
+from rnncli.results import Score
 
 ProgressMode = Literal["auto", "bar", "plain", "none"]
 # The design promises a plain line at least every 30 seconds.
@@ -214,7 +215,8 @@ def _plan_rows(plan: Planned) -> list[tuple[str, str]]:
         (
             "training",
             f"{plan.batch_size} lanes of {plan.bptt}, {plan.precision}, "
-            f"{plan.kernels} kernels on {plan.device}",
+            f"{plan.kernels} kernels on {plan.device}"
+            + ("" if plan.threads is None else f", threads {plan.threads}"),
         ),
         ("budget", _budget(plan)),
         (

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from rnncli.reports import Share
+from rnncli.results import Share
 from rnncli.text.lines import line_bounds
 from rnncli.text.tokenizers import Ids, Tokenizer, decode
 

@@ -21,7 +21,7 @@ from rnncli.inference.likelihood import (
     stream_measures,
 )
 from rnncli.model.language_model import LanguageModel
-from rnncli.reports import Evaluation, Score, Split
+from rnncli.results import Evaluation, Score, Split
 from rnncli.text.counting import TextCounts
 from rnncli.text.store import Part
 from rnncli.text.tokenizers import Ids

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 from rnncli.errors import CorpusError
 from rnncli.model.language_model import LanguageModel
-from rnncli.reports import GradientReach
+from rnncli.results import GradientReach
 from rnncli.text.shards import Shards
 from rnncli.text.tokenizers import Ids
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rnncli.reports import Difference, Measured
+from rnncli.results import Difference, Measured
 from rnncli.text.store import Part
 
 Reals = npt.NDArray[np.floating[Any]]

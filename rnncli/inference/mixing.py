@@ -22,7 +22,7 @@ from rnncli.model import mixture, ngram
 from rnncli.model.language_model import LanguageModel
 from rnncli.model.mixture import Mixture
 from rnncli.model.ngram import Ngram
-from rnncli.reports import Evaluation, Score
+from rnncli.results import Evaluation, Score
 from rnncli.text.shards import Shards
 from rnncli.text.store import Part
 from rnncli.text.tokenizers import Ids

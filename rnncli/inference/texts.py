@@ -9,7 +9,7 @@ from rnncli.errors import ConfigError
 from rnncli.inference.generation import Match, Writer
 from rnncli.inference.prediction import Predictor
 from rnncli.inference.search import most_probable
-from rnncli.reports import Written
+from rnncli.results import Written
 from rnncli.text.regex import DEAD
 from rnncli.text.tokenizers import Ids, LoneBytes, Tokenizer, line_end, word_boundaries
 

@@ -1,7 +1,8 @@
 """The model card: README.md of a model folder."""
 
 from rnncli import __version__
-from rnncli.reports import Planned, Score
+from rnncli.reports import Planned
+from rnncli.results import Score
 
 
 def model_card(name: str, planned: Planned, step: int, score: Score | None) -> str:

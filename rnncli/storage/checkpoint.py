@@ -13,7 +13,7 @@ from rnncli import strict
 from rnncli.errors import ModelError
 from rnncli.model.config import ModelConfig
 from rnncli.model.state import State
-from rnncli.reports import Score
+from rnncli.results import Score
 from rnncli.storage.array_file import Array, check_arrays, packed, read_arrays
 from rnncli.storage.safe_load import DAMAGED, read_config
 from rnncli.training.config import TrainConfig

@@ -21,7 +21,7 @@ from dataclasses import asdict, replace
 from typing import NamedTuple
 
 from rnncli import __version__
-from rnncli.reports import Score
+from rnncli.results import Score
 from rnncli.storage.array_file import Array, packed
 from rnncli.storage.record import FORMAT_VERSION, Record
 

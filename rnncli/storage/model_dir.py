@@ -18,7 +18,8 @@ from rnncli import atomic, strict
 from rnncli.errors import CorpusError, ModelError, StorageError
 from rnncli.model.mixture import Mixture
 from rnncli.model.ngram import Ngram
-from rnncli.reports import Planned, Report, Score, to_json
+from rnncli.reports import Planned, Report, to_json
+from rnncli.results import Score
 from rnncli.storage.array_file import check_arrays, check_whole, read_arrays
 from rnncli.storage.card import model_card
 from rnncli.storage.layout import (

@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from rnncli import strict
 from rnncli.errors import ConfigError, CorpusError, RnncliError
-from rnncli.reports import Score
+from rnncli.results import Score
 from rnncli.text.config import ReadConfig, TextConfig, Unit
 from rnncli.text.corpus import Corpus, Source, stamp
 from rnncli.text.counting import TextCounts, count

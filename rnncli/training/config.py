@@ -20,7 +20,8 @@ class TrainConfig:
     `warmup` is the share of the budget in which the rate rises. `validations` are spread evenly over
     it, the last at its end; each scores about `validation_tokens` from all over the held-out part.
     A run is saved after every validation, and after every `save_steps` or `save_seconds`.
-    `kernels` says who computes the recurrent layers: torch's own, or the fused ones of model/kernels.py.
+    `kernels` says who computes the recurrent layers: torch's own, or the fused ones of model/kernels.py;
+    `threads` how many of the processor's are used, None: as many as torch takes.
     """
 
     seconds: float | None = None
@@ -36,6 +37,7 @@ class TrainConfig:
     validation_tokens: int = 100_000
     precision: Precision = "fp32"
     kernels: Kernels = "torch"
+    threads: int | None = None
     seed: int = 1
     save_steps: int | None = None
     save_seconds: float | None = 300.0
@@ -51,6 +53,7 @@ class TrainConfig:
             ("validations", self.validations, 1, 10_000),
             ("validation-tokens", self.validation_tokens, 1, 10**12),
             ("seed", self.seed, 0, 2**63 - 1),
+            ("threads", self.threads, 1, 1024),
             ("save-every", self.save_steps, 1, 10**12),
         ):
             if value is not None and (type(value) is not int or not low <= value <= high):

@@ -79,6 +79,7 @@ def predict(
         bptt=training.bptt,
         precision=training.precision,
         kernels=training.kernels,
+        threads=training.threads,
         device=device,
         steps=steps,
         train_tokens=None if steps is None else round(steps * tokens_a_step),

@@ -11,7 +11,8 @@ from collections.abc import Callable, Generator
 from torch import Tensor
 
 from rnncli.model.language_model import LanguageModel
-from rnncli.reports import Evaluated, Noted, Savepoint, Score, Stepped
+from rnncli.reports import Evaluated, Noted, Savepoint, Stepped
+from rnncli.results import Score
 from rnncli.text.lanes import Windows
 from rnncli.training.config import TrainConfig
 from rnncli.training.distributed import ALONE, Ranks

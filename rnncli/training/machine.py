@@ -1,4 +1,4 @@
-"""How fast this machine is, and with which precision and kernels: measured, by taking real steps."""
+"""How fast this machine is, with which precision, kernels and threads: measured, by taking real steps."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,6 +18,8 @@ Measure = Callable[[ModelConfig, TrainConfig, float], float]
 REFERENCE = ModelConfig(vocab_size=256, hidden_size=256)
 # Of a time budget, for one measurement before the start.
 _PROBE_SHARE, _LONGEST_PROBE_SECONDS = 0.01, 1.0
+# Of those seconds, to see whether fewer threads are faster: mostly they are slower by far.
+_THREADS_SHARE = 0.25
 # Where nothing depends on the time.
 COUNTED_PROBE_SECONDS = 0.05
 
@@ -26,26 +28,29 @@ COUNTED_PROBE_SECONDS = 0.05
 class Machine:
     """Measured speed of a reference model, in tokens per second, and what gave it; memory, if known.
 
-    `fused` says whether the kernels of model/kernels.py can be used.
+    `fused` says whether the kernels of model/kernels.py can be used, `threads` how many of the processor's.
     """
 
     tokens_per_second: float
     device: str
     memory_bytes: int | None = None
     fused: bool = False
+    threads: int = 1
     fastest: tuple[Precision, Kernels] | None = None
     reference: ModelConfig = REFERENCE
 
 
 def measure_machine(
-    measure: Measure, wishes: Wishes, device: str, memory_bytes: int | None, fused: bool
+    measure: Measure, wishes: Wishes, device: str, memory_bytes: int | None, fused: bool, threads: int = 1
 ) -> Machine:
     """The speed of the reference model; a second or two, less for a short budget.
 
-    `fused` says whether the kernels of model/kernels.py can be used on this machine.
+    `fused` says whether the kernels of model/kernels.py can be used on this machine, `threads` how many
+    of a processor's torch takes.
     """
-    machine = Machine(0.0, device, memory_bytes, fused)
-    best, speed = choose_arrangement(REFERENCE, TrainConfig(steps=1), wishes, machine, measure)
+    machine = Machine(0.0, device, memory_bytes, fused, threads)
+    open_ended = TrainConfig(steps=1, threads=wishes.training.get("threads"))
+    best, speed = choose_arrangement(REFERENCE, open_ended, wishes, machine, measure)
     return replace(machine, tokens_per_second=speed, fastest=(best.precision, best.kernels))
 
 
@@ -65,7 +70,7 @@ def for_lines(measure: Measure, corpus: CorpusSize) -> Measure:
 def choose_arrangement(
     model: ModelConfig, training: TrainConfig, wishes: Wishes, machine: Machine, measure: Measure
 ) -> tuple[TrainConfig, float]:
-    """Settings and speed in the precision and with the kernels that are fastest here, by a tenth at least.
+    """Settings and speed with the precision, kernels and threads that are fastest here, by a tenth at least.
 
     What was fastest for the reference model is not sought again, where this model can have it. A run
     without a time is measured only to foresee it: it has the fused kernels where it can and else float32, so
@@ -95,7 +100,32 @@ def choose_arrangement(
         speed = measure(model, tried, _probe_seconds(wishes))
         if speed > 1.1 * best_speed:
             best, best_speed = tried, speed
-    return best, best_speed
+    if wishes.seconds is None or best.threads is not None:
+        return best, best_speed
+    return _with_threads(model, best, best_speed, wishes, machine, measure)
+
+
+def _with_threads(
+    model: ModelConfig,
+    training: TrainConfig,
+    speed: float,
+    wishes: Wishes,
+    machine: Machine,
+    measure: Measure,
+) -> tuple[TrainConfig, float]:
+    """Half as many threads, and half of those, while that is faster.
+
+    Threads wait for one another at every step. Beside another busy process, or in a network too small to
+    be shared, they do little else.
+    """
+    best, threads = training, machine.threads // 2
+    while threads:
+        tried = replace(training, threads=threads)
+        found = measure(model, tried, _THREADS_SHARE * _probe_seconds(wishes))
+        if found < 1.1 * speed:
+            break
+        best, speed, threads = tried, found, threads // 2
+    return best, speed
 
 
 def _probe_seconds(wishes: Wishes) -> float:

@@ -96,6 +96,8 @@ def _suited(
         training, speed = choose_arrangement(model, training, wishes, machine, for_lines(measure, corpus))
         machine = replace(machine, tokens_per_second=speed, reference=model)
     reasons += found
+    if training.threads is not None and "threads" not in wishes.training:
+        reasons.append(f"threads {training.threads}: more of them wait for one another here")
     return model, training, speed
 
 

@@ -5,7 +5,8 @@ import math
 import torch
 
 from rnncli.model.language_model import LanguageModel
-from rnncli.reports import Noted, Score
+from rnncli.reports import Noted
+from rnncli.results import Score
 from rnncli.training.config import TrainConfig
 from rnncli.training.optimizer import adamw
 from rnncli.training.step import Run

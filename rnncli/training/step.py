@@ -15,7 +15,7 @@ from rnncli.model.config import ModelConfig
 from rnncli.model.language_model import LanguageModel
 from rnncli.model.network import DropoutMasks
 from rnncli.model.state import State
-from rnncli.reports import Score
+from rnncli.results import Score
 from rnncli.text.lanes import Window
 from rnncli.training.config import TrainConfig
 from rnncli.training.distributed import ALONE, Ranks
@@ -153,6 +153,17 @@ def precision_context(config: TrainConfig, device: torch.device) -> Iterator[Non
         fused_kernels(config.kernels == "fused"),
     ):
         yield
+
+
+@contextmanager
+def threads_of(config: TrainConfig) -> Iterator[None]:
+    """Within it torch uses as many threads as the run does."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(config.threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def weights_of(model: LanguageModel) -> dict[str, Tensor]:

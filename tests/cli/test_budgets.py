@@ -2,8 +2,10 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from rnncli.cli import training_session
 from rnncli.storage.model_dir import ModelDir
@@ -17,6 +19,24 @@ def test_a_finished_run_is_given_further_steps(rnncli: Command, rhyme: Path) -> 
     assert more.code == 0, more.err
     assert more.json["step"] == 10
     assert ModelDir.find("x").record().training.steps == 10
+
+
+def test_a_run_uses_the_threads_that_it_was_given_and_goes_on_with_them(
+    rnncli: Command, rhyme: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used, taken = list[int](), loop.train_step
+
+    def train_step(*arguments: Any, **settings: Any) -> Any:
+        used.append(torch.get_num_threads())
+        return taken(*arguments, **settings)
+
+    monkeypatch.setattr(loop, "train_step", train_step)
+    before = torch.get_num_threads()
+    assert rnncli("train", rhyme, "--name", "x", "--threads", str(before + 1), *TINY).code == 0
+    assert rnncli("train", "--resume", "x", "--steps", "+2").code == 0
+    assert used == [before + 1] * 8
+    assert torch.get_num_threads() == before
+    assert f"threads {before + 1}" in words(rnncli("info", "x").out)
 
 
 def test_a_finished_run_is_given_further_time(rnncli: Command, rhyme: Path) -> None:

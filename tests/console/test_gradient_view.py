@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from rnncli.console.gradient_view import log_bars, show_gradients
-from rnncli.reports import GradientReach
+from rnncli.results import GradientReach
 
 FADING = tuple(0.5**distance for distance in range(128))
 

@@ -13,7 +13,8 @@ from rnncli.console import terminal
 from rnncli.console.safe_text import one_line, visible
 from rnncli.console.training_view import BarView, PlainView, open_view
 from rnncli.console.units import clock, duration, perplexity, size
-from rnncli.reports import Evaluated, Noted, Planned, Report, Sampled, Saved, Score, Stepped
+from rnncli.reports import Evaluated, Noted, Planned, Report, Sampled, Saved, Stepped
+from rnncli.results import Score
 
 PLAN = Planned(
     corpus="novel.txt",
@@ -29,6 +30,7 @@ PLAN = Planned(
     bptt=64,
     precision="bf16",
     kernels="fused",
+    threads=1,
     device="cpu",
     steps=2225,
     train_tokens=4_556_800,

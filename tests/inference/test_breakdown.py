@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rnncli.inference.breakdown import by_frequency, by_line, by_position
-from rnncli.reports import Share
+from rnncli.results import Share
 from rnncli.text.tokenizers import CharTokenizer
 
 

@@ -12,7 +12,7 @@ from rnncli.inference.generation import Writer
 from rnncli.inference.mixing import compare, fit_mixture, fit_ngram
 from rnncli.inference.prediction import Predictor
 from rnncli.model.mixture import Mixture
-from rnncli.reports import Evaluation
+from rnncli.results import Evaluation
 from rnncli.text.lines import line_starts
 from tests.conftest import part_of, stepper, tiny_model
 

@@ -11,7 +11,8 @@ import torch
 
 from rnncli.errors import ConfigError, CorpusError, ModelError
 from rnncli.model.config import ModelConfig
-from rnncli.reports import Evaluated, Score
+from rnncli.reports import Evaluated
+from rnncli.results import Score
 from rnncli.storage.checkpoint import packed_run
 from rnncli.storage.draft import new_model
 from rnncli.storage.manifest import Entry, Manifest

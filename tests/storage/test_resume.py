@@ -10,7 +10,7 @@ import torch
 from rnncli.errors import ModelError
 from rnncli.model.config import Cell, ModelConfig
 from rnncli.model.language_model import LanguageModel
-from rnncli.reports import Score
+from rnncli.results import Score
 from rnncli.storage.checkpoint import packed_run, read_run
 from rnncli.text.lanes import Lanes, Windows
 from rnncli.text.lines import Lines, line_starts

@@ -9,7 +9,8 @@ import torch
 
 from rnncli.model.config import Cell, ModelConfig
 from rnncli.model.language_model import LanguageModel
-from rnncli.reports import Evaluated, Score, Stepped
+from rnncli.reports import Evaluated, Stepped
+from rnncli.results import Score
 from rnncli.text.lanes import PADDING, Window
 from rnncli.text.lines import Lines, line_starts
 from rnncli.training.config import TrainConfig

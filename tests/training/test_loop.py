@@ -10,7 +10,8 @@ from torch import Tensor
 
 from rnncli.model.config import Cell, ModelConfig
 from rnncli.model.language_model import LanguageModel
-from rnncli.reports import Evaluated, Score, Stepped
+from rnncli.reports import Evaluated, Stepped
+from rnncli.results import Score
 from rnncli.text.lanes import Lanes
 from rnncli.training.config import TrainConfig
 from rnncli.training.loop import resume_with, train

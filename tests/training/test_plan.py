@@ -304,6 +304,33 @@ def test_what_is_fastest_for_the_reference_model_is_not_sought_again() -> None:
     assert tried == [(100, "torch"), (100, "torch")], "100 is no multiple of 64"
 
 
+@pytest.mark.parametrize(
+    ("speeds", "chosen"),
+    [
+        ({1: 20.0, 2: 30.0, 4: 40.0}, None),
+        ({1: 20.0, 2: 43.0, 4: 40.0}, None),
+        ({1: 20.0, 2: 60.0, 4: 40.0}, 2),
+        ({1: 90.0, 2: 60.0, 4: 40.0}, 1),
+    ],
+)
+def test_threads_are_halved_while_that_is_faster_by_a_tenth(
+    speeds: dict[int, float], chosen: int | None
+) -> None:
+    def measure(model: ModelConfig, training: TrainConfig, seconds: float) -> float:
+        return 1_000.0 * speeds[training.threads or 4]
+
+    def found(**settings: Any) -> tuple[TrainConfig, bool]:
+        wishes = Wishes.of(settings)
+        plan = make_plan(BOOK, wishes, measure_machine(measure, wishes, "cpu", None, False, 4), measure)
+        return plan.training, any("threads" in reason for reason in plan.planned.reasons)
+
+    training, is_said = found(seconds=60.0)
+    assert training.threads == chosen
+    assert is_said == (chosen is not None)
+    assert found(seconds=60.0, threads=2)[0].threads == 2
+    assert found(steps=100)[0].threads is None, "what a clock says decides nothing there"
+
+
 def test_the_more_often_a_text_is_read_the_more_is_done_against_memorising() -> None:
     once, often = planned(epochs=1.0, hidden_size=256), planned(epochs=12.0, hidden_size=256)
     assert once.model.dropout < often.model.dropout

@@ -11,7 +11,8 @@ import torch
 from rnncli.errors import ConfigError
 from rnncli.model.config import ModelConfig
 from rnncli.model.language_model import LanguageModel
-from rnncli.reports import Evaluated, Noted, Score, Stepped
+from rnncli.reports import Evaluated, Noted, Stepped
+from rnncli.results import Score
 from rnncli.text.lanes import Lanes
 from rnncli.training import loop, recovery
 from rnncli.training.config import TrainConfig
