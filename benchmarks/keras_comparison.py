@@ -41,7 +41,7 @@ def tokens_per_second(train: Callable[[], int]) -> float:
 
 def rnncli_loop(cell: Cell, steps: int) -> Callable[[], int]:
     """A function that takes at least so many steps and says how many."""
-    from rnncli.cli.device import pick_device
+    from rnncli.api.device import pick_device
     from rnncli.model.config import ModelConfig
     from rnncli.model.language_model import LanguageModel
     from rnncli.results import Score

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rnncli.cli.device import pick_device
+from rnncli.api.device import pick_device
 from rnncli.model import acceleration
 from rnncli.model.cross_entropy import mean_nats
 

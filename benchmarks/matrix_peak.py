@@ -13,7 +13,7 @@ import time
 
 import torch
 
-from rnncli.cli.device import pick_device
+from rnncli.api.device import pick_device
 from rnncli.model.acceleration import missing
 from rnncli.model.config import GATES, Cell, ModelConfig
 from rnncli.training.config import Kernels, Precision, TrainConfig

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from rnncli.cli.device import pick_device
+from rnncli.api.device import pick_device
 from rnncli.inference.formats import Tsv
 from rnncli.inference.surprisal import LineScorer
 from rnncli.model.config import GATES, Cell, ModelConfig

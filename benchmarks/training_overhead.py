@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from rnncli.cli.device import pick_device
+from rnncli.api.device import pick_device
 from rnncli.model.acceleration import missing
 from rnncli.model.config import Cell, ModelConfig
 from rnncli.model.language_model import LanguageModel

@@ -1,3 +1,25 @@
-"""rnncli: recurrent language models from the command line."""
+"""rnncli: recurrent language models from the command line, and what they can do from Python.
+
+import rnncli
+
+model = rnncli.load("novel")
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rnncli.api.model import Model
 
 __version__ = "0.1.0"
+__all__ = ["__version__", "load"]
+
+
+def load(model: str | None = None, device: str = "auto") -> "Model":
+    """The model of that name under models/, or in that folder; without one the newest finished one.
+
+    Raises rnncli.errors.ModelError where there is none. Its weights are read when they are needed.
+    """
+    from rnncli.api.model import Model
+    from rnncli.storage.model_dir import ModelDir
+
+    return Model(ModelDir.find(model), device)

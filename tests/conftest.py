@@ -25,6 +25,11 @@ RHYME = (
 ) * 12
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that take longest first, so that no process waits for another's at the end."""
+    items.sort(key=lambda item: not item.path.match("tests/test_documents.py"))
+
+
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Every test works in an empty folder, and no variable of the caller's shell reaches it."""

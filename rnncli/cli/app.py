@@ -27,8 +27,8 @@ from rnncli.cli import (
 )
 from rnncli.cli.stopping import leave_on_signals
 from rnncli.console import terminal
-from rnncli.console.safe_text import one_line
 from rnncli.errors import RnncliError
+from rnncli.safe_text import one_line
 
 # Typer shows it to the person and has no public name for it.
 _UsageError: Any = typer.BadParameter.__bases__[0]

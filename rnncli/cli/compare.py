@@ -51,8 +51,8 @@ def compare(
     """
     began = monotonic()
     options.refuse_no_picture(output)
+    from rnncli.api.device import pick_device
     from rnncli.cli import contest
-    from rnncli.cli.device import pick_device
     from rnncli.console import contest_view, picture_files, picture_view, terminal, training_view
 
     contest.check(time.value)

@@ -44,7 +44,9 @@ def complete(
     from dataclasses import asdict
     from itertools import islice
 
-    from rnncli.cli import generating, writing
+    from rnncli.api import drawing
+    from rnncli.api.prompts import begun
+    from rnncli.cli import writing
     from rnncli.console import completion_view, terminal
     from rnncli.errors import ConfigError
     from rnncli.inference.texts import most_probable_texts
@@ -55,11 +57,11 @@ def complete(
     note(f"model {folder.path}")
     # A line that is piped in has an end which nobody means.
     begin = writing.read_prompt(prompt).removesuffix("\n")
-    begin, ids = generating.begun(tokenizer, folder.record().unit, begin, note)
-    shown = generating.usual_unit(folder, tokenizer) if unit is None else unit.value
+    begin, ids = begun(tokenizer, folder.record().unit, begin, note)
+    shown = drawing.usual_unit(folder, tokenizer) if unit is None else unit.value
     if shown == "token" and length is not None:
         raise ConfigError("a token has no length", hint="leave out --length, or use --unit word")
-    predictor = writing.predictor(folder, device)
+    predictor = drawing.predictor(folder, device)
     found = list(islice(most_probable_texts(predictor, tokenizer, ids, shown, length or 200), number))
     if json:
         terminal.print_json({"prompt": begin, "unit": shown, "completions": [asdict(text) for text in found]})

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from rnncli.cli import writing
+from rnncli.api.drawing import predictor
+from rnncli.api.prompts import context, forbidden
 from rnncli.errors import CorpusError
 from rnncli.inference.config import SamplingConfig
 from rnncli.inference.generation import Writer
@@ -30,12 +31,12 @@ def named(given: Sequence[str], config: ReadConfig) -> tuple[str, str]:
 def written(folder: ModelDir, device: str, length: int, seed: int) -> tuple[str, str]:
     """What the model writes by itself, every line anew where it knows nothing of the one before."""
     tokenizer, unit = folder.tokenizer(), folder.record().unit
-    predictor, ids = writing.predictor(folder, device), writing.context(tokenizer, unit, "")
-    begin, never, parts = predictor.begin(ids), writing.forbidden(tokenizer), list[str]()
+    writes, ids = predictor(folder, device), context(tokenizer, unit, "")
+    begin, never, parts = writes.begin(ids), forbidden(tokenizer), list[str]()
     lines, tokens = 1 if unit == "line" else None, 0
     while tokens < length:
         lane = len(parts)
-        writer = Writer(predictor, begin, ids, _SAMPLING, seed, range(lane, lane + 1), never)
+        writer = Writer(writes, begin, ids, _SAMPLING, seed, range(lane, lane + 1), never)
         text = GrowingText(tokenizer, ids.tolist(), Limits(length - tokens, lines))
         parts.append("".join(stream_text(writer, text)))
         tokens += text.tokens

@@ -1,14 +1,12 @@
 """The texts a person names, as token stores: what tokenize and train share."""
 
 import os
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self, TypeVar
 
-from rnncli.console.safe_text import one_line
 from rnncli.errors import ConfigError
 from rnncli.text.building import build, refuse_short
 from rnncli.text.config import Level, ReadConfig, TextConfig
@@ -18,7 +16,6 @@ from rnncli.text.sources import LIST_MARK, STDIN
 from rnncli.text.store import TokenStore, is_store, load_tokenizer
 from rnncli.text.tokenizers import Tokenizer
 
-_MOST_NAMED = 5
 _OF_A_NEW_TOKENIZER = ("level", "vocab_size", "subword_kind", "pattern")
 # Settings of a text that a token store has settled already.
 SETTLED_BY_A_STORE = (
@@ -148,16 +145,6 @@ def title(given: Sequence[str]) -> str:
     return name.lstrip(".").split(".")[0] or "text"
 
 
-def describe_unseen(tokenizer: Tokenizer, text: str) -> str | None:
-    """The symbols of `text` that the tokenizer lacks, by name, or None where it has them all."""
-    unseen = tokenizer.unseen(text)
-    if not unseen:
-        return None
-    named = ", ".join(_symbol(symbol) for symbol in unseen[:_MOST_NAMED])
-    more = f" and {len(unseen) - _MOST_NAMED} more" if len(unseen) > _MOST_NAMED else ""
-    return f"{named}{more}"
-
-
 def named_tokenizer(name: str) -> Tokenizer:
     """That of a token store or of a model; raises ModelError and TokenizerError."""
     if is_store(Path(name)):
@@ -186,9 +173,3 @@ def _config(kind: type[Config], given: Mapping[str, Any]) -> Config:
 
 def _named(given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
-
-
-def _symbol(symbol: str) -> str:
-    if len(symbol) > 1:
-        return repr(one_line(symbol))
-    return f"{one_line(symbol)!r} (U+{ord(symbol):04X} {unicodedata.name(symbol, 'unnamed')})"

@@ -125,8 +125,9 @@ def eval(
 
     Example: rnncli eval other.txt --model novel --json
     """
-    from rnncli.cli import comparing, corpora, scoring
-    from rnncli.cli.device import pick_device
+    from rnncli.api import comparing, evaluating
+    from rnncli.api.device import pick_device
+    from rnncli.cli import corpora
     from rnncli.console import score_view, terminal
     from rnncli.errors import ConfigError
     from rnncli.storage.model_dir import ModelDir
@@ -145,14 +146,14 @@ def eval(
             "--tune is to find what --adapt-rate, --cache-share and --cache-sharpness say",
             hint="leave them out",
         )
-    asked = scoring.Asked(part.value, reset, by, streams, unseen_types, learning, recalling, tune)
+    asked = evaluating.Asked(part.value, reset, by, streams, unseen_types, learning, recalling, tune)
     note, reading = terminal.notes(quiet), corpora.read_config(context.params)
     names: Sequence[str | None] = model or [os.environ.get("RNNCLI_MODEL")]
     folders = [ModelDir.find(name) for name in names]
     for folder in folders:
         note(f"model {folder.path}")
     of_one = len(folders) == 1
-    evaluated = scoring.evaluated if of_one else comparing.evaluated
+    evaluated = evaluating.evaluated if of_one else comparing.evaluated
     name, evaluation = evaluated(folders, pick_device(device), text or [], reading, asked, note)
     if json:
         one = {"model": folders[0].path.name} if of_one else {}

@@ -113,6 +113,7 @@ def generate(
 
     Example: rnncli generate --prompt "Once" --length 500 --temperature 0.8 --seed 1
     """
+    from rnncli.api.drawing import Wanted, limits_of, predictor
     from rnncli.cli import generating, writing
     from rnncli.cli.interactive import converse
     from rnncli.console import terminal
@@ -129,32 +130,33 @@ def generate(
     if match is not None and template is not None:
         raise ConfigError("a --template is a --match already", hint="give one of them")
     pattern = match if template is None else template_pattern(template)
-    wanted = generating.Wanted(sampling, limits, number, unique, novel, format == "jsonl", pattern, raw)
-    plain = generating.Wanted(SamplingConfig(), Limits(length), as_json=wanted.as_json)
+    wanted, as_json = Wanted(sampling, limits, number, unique, novel, pattern, raw), format == "jsonl"
     searched = enumerate is not None or beam is not None
-    if searched and (wanted != plain or seed is not None or (enumerate and beam)):
+    if searched and (
+        wanted != Wanted(SamplingConfig(), Limits(length)) or seed is not None or (enumerate and beam)
+    ):
         raise ConfigError(
             "--enumerate and --beam draw nothing",
             hint="beside either are --prompt, --length and --format alone",
         )
-    if interactive and (wanted != generating.Wanted(sampling, limits) or searched or prompt):
+    if interactive and (wanted != Wanted(sampling, limits) or as_json or searched or prompt):
         raise ConfigError(
             "--interactive writes one text after another",
             hint="beside it are --length, --lines, --stop and how tokens are drawn; say the prompt there",
         )
-    generating.check(wanted)
+    generating.check_raw(wanted, as_json)
     note = terminal.notes(quiet)
     folder = ModelDir.find(model)
     seed = writing.fresh_seed() if seed is None else seed
     note(f"model {folder.path}" + ("" if searched else f", seed {seed}"))
-    begin, predictor = writing.read_prompt(prompt), writing.predictor(folder, device)
+    begin, ready = writing.read_prompt(prompt), predictor(folder, device)
     if interactive:
         tokenizer, by_line = folder.tokenizer(), folder.record().unit == "line"
-        limits = generating.limits_of(tokenizer, by_line, wanted)
-        converse(Conversation(predictor, tokenizer, by_line, sampling, limits, seed), tokenizer, note)
+        limits = limits_of(tokenizer, by_line, wanted)
+        converse(Conversation(ready, tokenizer, by_line, sampling, limits, seed), tokenizer, note)
     elif enumerate:
-        generating.enumerate_lines(folder, predictor, begin, enumerate, length, wanted.as_json, note)
+        generating.enumerate_lines(folder, ready, begin, enumerate, length, as_json, note)
     elif beam:
-        generating.write_best(folder, predictor, begin, beam, length, wanted.as_json, note)
+        generating.write_best(folder, ready, begin, beam, length, as_json, note)
     else:
-        generating.draw_texts(folder, predictor, begin, wanted, seed, note)
+        generating.draw_texts(folder, ready, begin, wanted, seed, as_json, note)

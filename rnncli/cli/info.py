@@ -46,8 +46,8 @@ def info(
 
 def _gradient_reach(folder: "ModelDir") -> "GradientReach":
     """Measured on the part of the text that the model has not learned from."""
-    from rnncli.cli.device import pick_device
-    from rnncli.cli.scoring import own_part
+    from rnncli.api.device import pick_device
+    from rnncli.api.parts import own_part
     from rnncli.inference.gradients import gradient_reach, stretches
     from rnncli.storage.runs import load_model
 

@@ -7,8 +7,8 @@ from contextlib import suppress
 from dataclasses import replace
 from types import FrameType
 
+from rnncli.api.prompts import name_unseen
 from rnncli.cli import writing
-from rnncli.cli.generating import name_unseen
 from rnncli.console import terminal
 from rnncli.errors import ConfigError, GenerationError, RnncliError
 from rnncli.inference.conversation import Conversation

@@ -46,9 +46,10 @@ def ngram(
 
     Example: rnncli ngram novel --order 7
     """
-    from rnncli.cli.beside import add_ngram, import_arpa
-    from rnncli.cli.device import pick_device
-    from rnncli.cli.scoring import beside_network, own_part, scored_part
+    from rnncli.api.beside import add_ngram, import_arpa
+    from rnncli.api.device import pick_device
+    from rnncli.api.evaluating import beside_network, scored_part
+    from rnncli.api.parts import own_part
     from rnncli.console import score_view, terminal
     from rnncli.errors import ConfigError
     from rnncli.storage.arpa import write_arpa

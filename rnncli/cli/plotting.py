@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.cli.scoring import own_part
+from rnncli.api.parts import own_part
 from rnncli.errors import ConfigError, ModelError
 from rnncli.pictures import Line, LineChart, SymbolMap, UnitText
 from rnncli.storage.model_dir import ModelDir
@@ -147,7 +147,7 @@ def symbols(folder: ModelDir) -> SymbolMap:
 
 
 def _model(folder: ModelDir) -> Any:
-    from rnncli.cli.device import pick_device
+    from rnncli.api.device import pick_device
     from rnncli.storage.runs import load_model
 
     return load_model(folder, pick_device("cpu"))

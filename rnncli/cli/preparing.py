@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from rnncli.api.device import memory_bytes
 from rnncli.cli import corpora
-from rnncli.cli.device import memory_bytes
 from rnncli.cli.fine_tuning import Ancestor
 from rnncli.cli.parsing import Amount
 from rnncli.cli.training_session import Session, windows_of

@@ -79,8 +79,8 @@ def rescore(
 
     Example: rnncli rescore test.txt --scores acoustic.txt --weights 1,0.8,0
     """
+    from rnncli.api.device import pick_device
     from rnncli.cli import corpora, rescoring
-    from rnncli.cli.device import pick_device
     from rnncli.console import terminal
     from rnncli.storage.model_dir import ModelDir
 

@@ -91,8 +91,8 @@ def score(
 
     Example: echo "to be or not to be" | rnncli score --unit word
     """
+    from rnncli.api.device import pick_device
     from rnncli.cli import corpora, score_lines, score_pairs
-    from rnncli.cli.device import pick_device
     from rnncli.console import terminal
     from rnncli.errors import ConfigError
     from rnncli.storage.model_dir import ModelDir

@@ -12,7 +12,7 @@ from rnncli import atomic
 from rnncli.cli.writing import write
 from rnncli.console.surprisal_page import page
 from rnncli.errors import ConfigError, CorpusError
-from rnncli.inference import formats, surprisal
+from rnncli.inference import formats
 from rnncli.inference.formats import Format, Units
 from rnncli.inference.likelihood import LINES_SORTED
 from rnncli.inference.surprisal import LineScorer, ScoredLine
@@ -140,8 +140,8 @@ def most_surprising(
 def _format(wanted: Wanted, tokenizer: Tokenizer, name: str) -> Format:
     chosen: dict[str, Units | None] = {
         "token": lambda line: line.tokens,
-        "word": surprisal.words,
-        "character": surprisal.characters,
+        "word": lambda line: line.words,
+        "character": lambda line: line.characters,
         "line": None,
     }
     units = chosen[wanted.shown]

@@ -174,8 +174,8 @@ def train(
     """
     began = monotonic()
     _refuse_what_would_do_nothing(context, corpus, resume)
+    from rnncli.api.device import pick_device
     from rnncli.cli import preparing, training_session, writing
-    from rnncli.cli.device import pick_device
     from rnncli.console import terminal, training_view
     from rnncli.storage.events import writer_type
     from rnncli.training.distributed import from_environment, joined

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
+from rnncli.api.beside import add_ngram
 from rnncli.cli import writing
-from rnncli.cli.beside import add_ngram
 from rnncli.cli.stopping import noted_requests
 from rnncli.console.training_view import SilentView, View
 from rnncli.errors import StorageError, TrainingError

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from rnncli.console.safe_text import one_line
 from rnncli.console.terminal import stdout_console
 from rnncli.results import Written
+from rnncli.safe_text import one_line
 
 _BAR = 24
 # Of what was written before, so much is shown in front of what may follow.

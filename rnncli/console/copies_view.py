@@ -3,9 +3,9 @@
 from rich.table import Table
 from rich.text import Text
 
-from rnncli.console.safe_text import one_line
 from rnncli.console.terminal import stdout_console
 from rnncli.results import Copies
+from rnncli.safe_text import one_line
 
 
 def show_copies(found: Copies) -> None:

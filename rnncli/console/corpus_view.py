@@ -7,10 +7,10 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from rnncli.console.safe_text import one_line
 from rnncli.console.terminal import stdout_console
 from rnncli.console.units import size
 from rnncli.reports import CorpusReport, SymbolCount
+from rnncli.safe_text import one_line
 from rnncli.text.store import TokenStore
 from rnncli.text.tokenizers import fingerprint
 

@@ -5,9 +5,9 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from rnncli.console.safe_text import one_line
 from rnncli.console.terminal import stdout_console
 from rnncli.console.units import duration
+from rnncli.safe_text import one_line
 
 _SPARKS = "▁▂▃▄▅▆▇█"
 

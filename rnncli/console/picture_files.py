@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnncli import atomic
-from rnncli.console.safe_text import one_line, symbol_label, visible
 from rnncli.errors import ConfigError, StorageError
 from rnncli.pictures import LineChart, Picture, SymbolMap, UnitText
+from rnncli.safe_text import one_line, symbol_label, visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,9 +7,9 @@ from itertools import groupby, pairwise
 from rich.console import Console
 from rich.text import Text
 
-from rnncli.console.safe_text import one_line, symbol_label
 from rnncli.console.terminal import stdout_console
 from rnncli.pictures import LineChart, Picture, SymbolMap, UnitText
+from rnncli.safe_text import one_line, symbol_label
 
 _COLOURS = ("cyan", "yellow", "magenta", "green", "red", "blue")
 _WIDTH, _HEIGHT, _LONGEST_LABEL = 64, 16, 16

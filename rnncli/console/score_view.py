@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from rich.table import Table
 from rich.text import Text
 
-from rnncli.console.safe_text import one_line
 from rnncli.console.terminal import stdout_console
 from rnncli.console.units import perplexity
 from rnncli.results import Adaptive, Difference, Evaluation, Measured, Score, Share, Split
+from rnncli.safe_text import one_line
 
 _BAR = 24
 _SURE = "in 95 of 100 such texts"

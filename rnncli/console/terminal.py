@@ -8,8 +8,8 @@ from typing import IO, Any
 from rich.console import Console
 from rich.text import Text
 
-from rnncli.console.safe_text import one_line
 from rnncli.reports import to_json
+from rnncli.safe_text import one_line
 
 
 def stderr_console() -> Console:

@@ -15,11 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from rnncli.console.corpus_view import summary_rows
-from rnncli.console.safe_text import one_line, visible
 from rnncli.console.terminal import is_live, stderr_console
 from rnncli.console.units import clock, duration, perplexity, size
 from rnncli.reports import CorpusReport, Evaluated, Noted, Planned, Report, Sampled, Saved, Stepped
 from rnncli.results import Score
+from rnncli.safe_text import one_line, visible
 
 ProgressMode = Literal["auto", "bar", "plain", "none"]
 # The design promises a plain line at least every 30 seconds.

@@ -77,6 +77,45 @@ class ScoredLine:
         decoder = self.tokenizer.decoder()
         return tuple(decoder.push(token) for token in self.ids.tolist())
 
+    @cached_property
+    def words(self) -> tuple[Unit, ...]:
+        """What stands between white space, with the mass of the boundary after each."""
+        if self.tokenizer.level == "word":
+            return tuple(token for token in self.tokens[:-1] if token.text.strip())
+        found: list[Unit] = []
+        parts: list[int] = []
+        for at, (token, piece) in enumerate(zip(self.ids.tolist(), self.pieces, strict=True)):
+            ends = token in self.breaks
+            if ends and parts:
+                tokens = [self.tokens[part] for part in parts]
+                nats = sum(part.nats for part in tokens) + float(self.boundary[at])
+                if int(self.ids[parts[0]]) in self.breaks:
+                    nats -= float(self.boundary[parts[0]])
+                text = "".join(self.pieces[part] for part in parts).strip()
+                found.append(Unit(text, nats, tokens[0].rank, tokens[0].entropy, any(t.oov for t in tokens)))
+                parts.clear()
+            if piece.strip() or not ends:
+                parts.append(at)
+        return tuple(found)
+
+    @cached_property
+    def characters(self) -> tuple[Unit, ...]:
+        """Where tokens are no longer than one, bytes added up; else raises ConfigError."""
+        found: list[Unit] = []
+        held: list[Unit] = []
+        for token, piece in zip(self.tokens, self.pieces, strict=True):
+            held.append(token)
+            if len(piece) > 1:
+                raise ConfigError(
+                    f"the token {piece!r} is longer than a character",
+                    hint="--unit character is for the levels char and byte",
+                )
+            if piece:
+                nats = sum(part.nats for part in held)
+                found.append(Unit(piece, nats, held[0].rank, held[0].entropy, any(part.oov for part in held)))
+                held.clear()
+        return tuple(found)
+
 
 class LineScorer:
     """A model with its tokenizer, and the n-gram beside it, if any: lines in, scored lines out."""
@@ -131,42 +170,3 @@ class LineScorer:
             )
             for line, own, start in zip(lines, encoded, starts.tolist(), strict=True)
         ]
-
-
-def words(line: ScoredLine) -> list[Unit]:
-    """The words of a line, what stands between white space, with the mass of the boundary after each."""
-    if line.tokenizer.level == "word":
-        return [token for token in line.tokens[:-1] if token.text.strip()]
-    found: list[Unit] = []
-    parts: list[int] = []
-    for at, (token, piece) in enumerate(zip(line.ids.tolist(), line.pieces, strict=True)):
-        ends = token in line.breaks
-        if ends and parts:
-            tokens = [line.tokens[part] for part in parts]
-            nats = sum(part.nats for part in tokens) + float(line.boundary[at])
-            if int(line.ids[parts[0]]) in line.breaks:
-                nats -= float(line.boundary[parts[0]])
-            text = "".join(line.pieces[part] for part in parts).strip()
-            found.append(Unit(text, nats, tokens[0].rank, tokens[0].entropy, any(t.oov for t in tokens)))
-            parts.clear()
-        if piece.strip() or not ends:
-            parts.append(at)
-    return found
-
-
-def characters(line: ScoredLine) -> list[Unit]:
-    """The characters of a line whose tokens are no longer than one: bytes are added up."""
-    found: list[Unit] = []
-    held: list[Unit] = []
-    for token, piece in zip(line.tokens, line.pieces, strict=True):
-        held.append(token)
-        if len(piece) > 1:
-            raise ConfigError(
-                f"the token {piece!r} is longer than a character",
-                hint="--unit character is for the levels char and byte",
-            )
-        if piece:
-            nats = sum(part.nats for part in held)
-            found.append(Unit(piece, nats, held[0].rank, held[0].entropy, any(part.oov for part in held)))
-            held.clear()
-    return found

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from rnncli.console import terminal
-from rnncli.console.safe_text import one_line, visible
 from rnncli.console.training_view import BarView, PlainView, open_view
 from rnncli.console.units import clock, duration, perplexity, size
 from rnncli.reports import Evaluated, Noted, Planned, Report, Sampled, Saved, Stepped
 from rnncli.results import Score
+from rnncli.safe_text import one_line, visible
 
 PLAN = Planned(
     corpus="novel.txt",

@@ -18,7 +18,7 @@ STEPS = 40
 GIVEN = ("--steps", str(STEPS), "--save-every", "7", "--validations", "4", "--ngram", "3", *SHAPE)
 # Where the signal comes: on entering a function for the n-th time.
 PHASES = {
-    "choosing a device": ("rnncli.cli.device.pick_device", 1),
+    "choosing a device": ("rnncli.api.device.pick_device", 1),
     "naming the folder": ("rnncli.storage.model_dir.ModelDir.refuse_taken", 1),
     "reading": ("rnncli.text.corpus.Corpus.survey", 1),
     "measuring the machine": ("rnncli.training.machine.measure_machine", 1),

@@ -9,7 +9,7 @@ import torch
 from rnncli.errors import ConfigError
 from rnncli.inference.evaluation import evaluate
 from rnncli.inference.mixing import fit_mixture, fit_ngram
-from rnncli.inference.surprisal import LineScorer, characters, words
+from rnncli.inference.surprisal import LineScorer
 from rnncli.model.language_model import LanguageModel
 from rnncli.model.ngram_stream import NgramStream
 from rnncli.text.counting import count
@@ -46,7 +46,7 @@ def test_the_lines_of_a_text_add_up_to_its_score_line_by_line(tokenizer: Tokeniz
 def test_words_and_what_separates_them_add_up_to_the_line(tokenizer: Tokenizer) -> None:
     """Between single blanks: a word has its tokens and the boundary, a blank what is left of its own."""
     (line,) = LineScorer(model_for(tokenizer), tokenizer, None, words=True).score(["the rain came down"])
-    found = words(line)
+    found = line.words
     assert [word.text for word in found] == ["the", "rain", "came", "down"]
     separators = sum(
         line.tokens[at].nats - line.boundary[at]
@@ -66,7 +66,7 @@ def test_the_probabilities_of_all_words_add_up_to_one() -> None:
     context = "ab b "
     texts = ["".join(letters) for length in range(1, 5) for letters in product("ab", repeat=length)]
     scored = scorer.score([context + text for text in texts])
-    whole = sum(np.exp(-words(line)[-1].nats) for line in scored)
+    whole = sum(np.exp(-line.words[-1].nats) for line in scored)
     longer = sum(
         np.exp(-sum(token.nats for token in line.tokens[5:9])) * (1.0 - np.exp(-line.boundary[9]))
         for line, text in zip(scored, texts, strict=True)
@@ -79,14 +79,14 @@ def test_the_probabilities_of_all_words_add_up_to_one() -> None:
 def test_a_word_is_dearer_where_it_could_go_on() -> None:
     tokenizer = TOKENIZERS[0]
     (line,) = LineScorer(model_for(tokenizer), tokenizer, None).score(["the rain"])
-    the, _ = words(line)
+    the, _ = line.words
     assert the.nats > sum(token.nats for token in line.tokens[:3])
 
 
 def test_words_of_a_word_model_are_its_tokens() -> None:
     tokenizer = TOKENIZERS[2]
     (line,) = LineScorer(model_for(tokenizer), tokenizer, None).score(["the snow came"])
-    assert [(word.text, word.oov) for word in words(line)] == [
+    assert [(word.text, word.oov) for word in line.words] == [
         ("the", False),
         ("<unk>", True),
         ("came", False),
@@ -96,12 +96,12 @@ def test_words_of_a_word_model_are_its_tokens() -> None:
 def test_characters_are_sums_of_their_bytes() -> None:
     tokenizer = TOKENIZERS[1]
     (line,) = LineScorer(model_for(tokenizer), tokenizer, None).score(["né"])
-    found = characters(line)
+    found = line.characters
     assert [unit.text for unit in found] == ["n", "é", "\n"]
     assert found[1].nats == pytest.approx(line.tokens[1].nats + line.tokens[2].nats)
     (pieces,) = LineScorer(model_for(TOKENIZERS[3]), TOKENIZERS[3], None).score(["the rain came"])
     with pytest.raises(ConfigError, match="longer than a character"):
-        characters(pieces)
+        _ = pieces.characters
 
 
 @pytest.mark.parametrize("tokenizer", TOKENIZERS[:2] + TOKENIZERS[3:], ids=lambda t: t.level)

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from rnncli.cli.scoring import Asked, as_part
+from rnncli.api.evaluating import Asked
+from rnncli.api.parts import as_part
 from rnncli.errors import ConfigError, CorpusError
 from rnncli.inference.evaluation import network_sums
 from rnncli.inference.intervals import block_cuts, difference, measured

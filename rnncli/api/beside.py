@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 
-from rnncli.cli.scoring import own_part
+from rnncli.api.parts import own_part
 from rnncli.inference.mixing import fit_mixture, fit_ngram
 from rnncli.model.language_model import LanguageModel
 from rnncli.model.ngram import Ngram

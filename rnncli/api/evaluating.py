@@ -1,4 +1,4 @@
-"""What `rnncli eval` scores, a text that was named or a part of the model's own, and the evaluation."""
+"""All that can be asked about a text under one model."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from rnncli.cli import corpora
-from rnncli.errors import ConfigError, CorpusError
+from rnncli.api.parts import own_part, read_part
+from rnncli.errors import ConfigError
 from rnncli.inference.breakdown import by_frequency, by_line, by_position
 from rnncli.inference.config import Adaptation, By, Cache
 from rnncli.inference.evaluation import evaluate, split
@@ -19,16 +19,9 @@ from rnncli.model.ngram import Ngram
 from rnncli.results import Adaptive, Evaluation, Share
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.runs import load_model
-from rnncli.text import reading
 from rnncli.text.config import ReadConfig, Reset
-from rnncli.text.counting import count
 from rnncli.text.lines import line_starts
-from rnncli.text.reading import Text
-from rnncli.text.segments import encode_segments
 from rnncli.text.store import Part
-from rnncli.text.tokenizers import Tokenizer, decode, line_end
-
-_DESCRIBED = {"valid": "held-out part", "test": "test part"}
 
 _Beside = tuple[Ngram, Mixture | None] | None
 
@@ -70,7 +63,22 @@ def evaluated(
         name, part = read_part(folder, given, config, asked.reset, note)
     else:
         name, part = own_part(folder, asked.part, asked.reset)
-    weighed_on_it = not given and asked.part == "valid"
+    return name, evaluated_part(folder, network, part, asked, note, own=not given)
+
+
+def evaluated_part(
+    folder: ModelDir,
+    network: LanguageModel,
+    part: Part,
+    asked: Asked,
+    note: Callable[[str], None],
+    own: bool,
+) -> Evaluation:
+    """All that was asked about a part; `own` says that it is one of the text that the model comes from.
+
+    Raises ConfigError for what cannot be asked about it.
+    """
+    weighed_on_it = own and asked.part == "valid"
     if asked.unseen_types and part.unknown_id is None:
         raise ConfigError("nothing is unknown to this model", hint="leave out --unseen-types")
     if asked.learns and part.line_starts is not None:
@@ -81,88 +89,13 @@ def evaluated(
     beside = beside_network(folder, weighed_on_it)
     if beside is None:
         note(f"does it beat an n-gram? rnncli ngram {folder.path.name} puts one beside it")
-    evaluation = scored_part(network, part, beside, asked.streams)
-    return name, replace(
-        evaluation,
+    return replace(
+        scored_part(network, part, beside, asked.streams),
         unseen_types=asked.unseen_types,
         by=asked.by,
         shares=_broken_down(folder, network, part, beside, asked) if asked.by else (),
         adaptive=_adaptive(folder, network, part, beside, asked, weighed_on_it) if asked.learns else None,
     )
-
-
-def read_part(
-    folder: ModelDir,
-    given: Sequence[str],
-    config: ReadConfig,
-    reset: Reset | None,
-    note: Callable[[str], None],
-) -> tuple[str, Part]:
-    """A text as a part, cut as the model cuts; its unknown symbols are named. Raises CorpusError.
-
-    Where memory is emptied `reset` says, or the model's own unit.
-    """
-    text = reading.read(given, config)
-    note(f"{text.name} read as {text.encoding}")
-    return text.name, as_part(folder, text, reset, note)
-
-
-def as_part(folder: ModelDir, text: Text, reset: Reset | None, note: Callable[[str], None]) -> Part:
-    """The same for a text that was read before."""
-    tokenizer = folder.tokenizer()
-    unseen = corpora.describe_unseen(tokenizer, text.content)
-    if unseen:
-        note(f"{text.name} has symbols that the model does not know, scored as <unk>: {unseen}")
-    ids, starts = encode_segments(tokenizer, text.documents, reset or _own_reset(folder))
-    if not len(ids):
-        raise CorpusError(f"{text.name} has nothing to score", hint="give a text with characters in it")
-    unknown = tokenizer.unknown_id
-    return Part(
-        ids=ids,
-        counts=count(text.content),
-        oov_tokens=0 if unknown is None else int(np.count_nonzero(ids == unknown)),
-        line_starts=starts,
-        unknown_id=unknown,
-        line_end=line_end(tokenizer),
-    )
-
-
-def own_part(folder: ModelDir, name: str, reset: Reset | None = None) -> tuple[str, Part]:
-    """A part of the text that the model comes from; raises CorpusError where it has none.
-
-    Raises ConfigError where memory is to be emptied between documents: a store keeps only their tokens.
-    """
-    if reset == "document":
-        raise ConfigError(
-            "a model's own part is kept without the borders of its documents", hint="name the files to score"
-        )
-    store = folder.corpus()
-    part = store.parts[name]
-    if not part.tokens:
-        raise CorpusError(f"{store.name} has no {_DESCRIBED[name]}", hint="train with --test-fraction 0.1")
-    if reset == "never":
-        part = replace(part, line_starts=None)
-    elif reset == "line":
-        part = replace(part, line_starts=line_starts(part.ids[0 : part.tokens], part.line_end))
-    elif reset == "sentence":
-        part = _by_sentence(store.tokenizer, part)
-    return f"{_DESCRIBED[name]} of {store.name}", part
-
-
-def _by_sentence(tokenizer: Tokenizer, part: Part) -> Part:
-    """Cut anew from its text; raises ConfigError where the unknown words in it cannot be written as text."""
-    ids, starts = encode_segments(
-        tokenizer, [decode(tokenizer, part.ids[0 : part.tokens].tolist())], "sentence"
-    )
-    if np.count_nonzero(ids == part.unknown_id) != part.oov_tokens:
-        raise ConfigError(
-            "the unknown words of this part are lost, and with them its sentences", hint="name the text"
-        )
-    return replace(part, ids=ids, line_starts=starts)
-
-
-def _own_reset(folder: ModelDir) -> Reset:
-    return "line" if folder.record().unit == "line" else "never"
 
 
 def scored_part(

@@ -1,0 +1,225 @@
+"""Texts that a model draws, kept or passed over, and the most probable ones."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from rnncli.api.prompts import begun, forbidden
+from rnncli.errors import ConfigError, CorpusError
+from rnncli.inference.config import SamplingConfig
+from rnncli.inference.generation import Match, Writer
+from rnncli.inference.prediction import Predictor
+from rnncli.inference.search import beam_search
+from rnncli.inference.texts import GrowingText, Limits, most_probable_texts, stream_text, write_texts
+from rnncli.model.stepper import Stepper
+from rnncli.results import Written
+from rnncli.storage.model_dir import ModelDir
+from rnncli.text.constraint import Constraint
+from rnncli.text.guessing import spaces_are_scarce
+from rnncli.text.known_lines import KnownLines
+from rnncli.text.tokenizers import Ids, LoneBytes, Tokenizer, decode, line_end
+
+# So many texts are written together, and no more than have so many logits.
+_MOST_LANES, _MOST_LOGITS = 256, 2**22
+# After so many texts for each that is wanted, no more are expected to be unique or novel.
+_MOST_TRIES = 100
+# Of the training text, enough to tell whether blanks set its words apart.
+_SAMPLE_TOKENS = 20_000
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How many texts, how they are drawn, where they end and which of them are kept.
+
+    `unique`: none twice; `novel`: no line that the training part has. `pattern` is what they match after the
+    prompt; `raw` leaves bytes that are no UTF-8 as they are. Raises ConfigError for what cannot be together.
+    """
+
+    sampling: SamplingConfig
+    limits: Limits
+    texts: int = 1
+    unique: bool = False
+    novel: bool = False
+    pattern: str | None = None
+    raw: bool = False
+
+    def __post_init__(self) -> None:
+        if self.pattern is not None and (self.limits.lines or self.limits.stops):
+            raise ConfigError(
+                "--match and --template say where a text ends", hint="leave out --lines and --stop"
+            )
+        if self.novel and self.limits.stops:
+            raise ConfigError("what a stop ends is no line, of which --novel speaks", hint="leave out --stop")
+
+
+def predictor(folder: ModelDir, device: str) -> Predictor:
+    """What writes, with the n-gram beside it: numpy on a processor, which auto means here; else torch."""
+    if device in ("auto", "cpu"):
+        weights = folder.needed_weights().arrays
+        return Predictor(Stepper(folder.record().model, weights), folder.ngram())
+    from rnncli.api.device import pick_device
+    from rnncli.inference.torch_engine import TorchEngine
+    from rnncli.storage.runs import load_model
+
+    return Predictor(TorchEngine(load_model(folder, pick_device(device))), folder.ngram())
+
+
+def stream(
+    folder: ModelDir,
+    predictor: Predictor,
+    prompt: str,
+    wanted: Wanted,
+    seed: int,
+    note: Callable[[str], None],
+) -> Iterator[str]:
+    """What follows the prompt in the first text, as it comes into being.
+
+    That of a model of lines ends with its line; raises ConfigError where another end is asked for.
+    """
+    start = _Start.of(folder, prompt, wanted, note)
+    return start.after_prompt(stream_text(start.writers(predictor, seed)(range(1)), start.new_text()))
+
+
+def draw(
+    folder: ModelDir,
+    predictor: Predictor,
+    prompt: str,
+    wanted: Wanted,
+    seed: int,
+    note: Callable[[str], None],
+) -> Iterator[Written]:
+    """As many texts as are wanted, each as soon as it and those before it have ended.
+
+    Says where fewer are found. Those of a model of lines end with their line; raises ConfigError where
+    other ends are asked for.
+    """
+    start = _Start.of(folder, prompt, wanted, note)
+    writer, tokenizer = start.writers(predictor, seed), start.tokenizer
+    at_once = max(1, min(_MOST_LANES, wanted.texts, _MOST_LOGITS // tokenizer.vocab_size))
+    most = wanted.texts * (_MOST_TRIES if wanted.unique or wanted.novel else 1)
+
+    def drawn() -> Iterator[Written]:
+        for first in range(0, most, at_once):
+            lanes = range(first, min(first + at_once, most))
+            for text in write_texts(writer(lanes), lanes, start.new_text):
+                yield replace(text, text="".join(start.after_prompt([text.text])))
+
+    kept = 0
+    for text in islice(_kept(folder, tokenizer, drawn(), prompt, wanted), wanted.texts):
+        kept += 1
+        yield text
+    if kept < wanted.texts:
+        note(f"{kept:,} of {wanted.texts:,} texts were found among {most:,}")
+
+
+def enumerated(
+    folder: ModelDir, predictor: Predictor, prompt: str, length: int, note: Callable[[str], None]
+) -> tuple[str, Iterator[Written]]:
+    """The prompt as it is read, and the most probable lines that begin with it, in their order."""
+    tokenizer = folder.tokenizer()
+    prompt, ids = begun(tokenizer, folder.record().unit, prompt, note)
+    return prompt, most_probable_texts(predictor, tokenizer, ids, "line", length)
+
+
+def best(
+    folder: ModelDir, predictor: Predictor, prompt: str, width: int, length: int, note: Callable[[str], None]
+) -> tuple[str, Written]:
+    """The prompt as it is read, and what beam search finds: so many tokens, or a line of a model of lines."""
+    tokenizer, unit, end = folder.tokenizer(), folder.record().unit, line_end(folder.tokenizer())
+    prompt, ids = begun(tokenizer, unit, prompt, note)
+    ends = () if unit == "stream" or end is None else (end,)
+    tokens, nats = beam_search(predictor, ids, width, length, ends, forbidden(tokenizer))
+    decoder = tokenizer.decoder(ids.tolist())
+    text = "".join(decoder.push(token) for token in tokens) + decoder.finish()
+    return prompt, Written(0, text, len(tokens), nats, "lines" if tokens and tokens[-1] in ends else "length")
+
+
+def usual_unit(folder: ModelDir, tokenizer: Tokenizer) -> str:
+    """Words where the text that the model knows sets them apart by white space, else tokens."""
+    if tokenizer.level == "word":
+        return "word"
+    try:
+        train = folder.corpus().train
+    except CorpusError:  # the text is gone: nobody knows any more
+        return "token"
+    sample = decode(tokenizer, train.ids[0 : min(train.tokens, _SAMPLE_TOKENS)].tolist())
+    return "token" if spaces_are_scarce(sample) else "word"
+
+
+def limits_of(tokenizer: Tokenizer, of_lines: bool, wanted: Wanted) -> Limits:
+    """Where texts of this model end; raises ConfigError where they cannot end as was wanted."""
+    lines = wanted.limits.lines
+    if of_lines and lines is not None:
+        raise ConfigError("a text of this model is one line", hint="use --number instead of --lines")
+    if lines is not None and line_end(tokenizer) is None:
+        raise ConfigError("the model knows no line ends", hint="use --length instead of --lines")
+    if wanted.novel and not (of_lines or lines == 1 or wanted.pattern is not None):
+        raise ConfigError("a novel text is a line that was not there", hint="add --lines 1")
+    return replace(wanted.limits, lines=1) if of_lines else wanted.limits
+
+
+@dataclass(frozen=True)
+class _Start:
+    """A prompt as it was given, its ids (N,) as they are read, and where the texts after it end."""
+
+    tokenizer: Tokenizer
+    ids: Ids
+    limits: Limits
+    wanted: Wanted
+    blank_is_there: bool
+
+    @classmethod
+    def of(cls, folder: ModelDir, given: str, wanted: Wanted, note: Callable[[str], None]) -> "_Start":
+        tokenizer, unit = folder.tokenizer(), folder.record().unit
+        limits = limits_of(tokenizer, unit == "line", wanted)
+        prompt, ids = begun(tokenizer, unit, given, note)
+        if wanted.pattern is not None:
+            # Of a model of lines the line end is none of a text: it ends where that comes.
+            never = () if unit == "stream" or (end := line_end(tokenizer)) is None else (end,)
+            begins = given != prompt or not len(ids) or int(ids[-1]) == line_end(tokenizer)
+            constraint = Constraint(wanted.pattern, tokenizer, never)
+            match = Match(constraint, constraint.begin(begins, limits.tokens), limits.tokens)
+            limits = replace(limits, lines=None, match=match)
+        return cls(tokenizer, ids, limits, wanted, given != prompt)
+
+    def new_text(self) -> GrowingText:
+        lone_bytes: LoneBytes = "surrogateescape" if self.wanted.raw else "replace"
+        return GrowingText(self.tokenizer, self.ids.tolist(), self.limits, lone_bytes)
+
+    def writers(self, predictor: Predictor, seed: int) -> Callable[[range], Writer]:
+        """What draws the texts of any lanes, once the prompt is read."""
+        begin, never = predictor.begin(self.ids), forbidden(self.tokenizer)
+        sampling, match = self.wanted.sampling, self.limits.match
+        return lambda lanes: Writer(predictor, begin, self.ids, sampling, seed, lanes, never, match)
+
+    def after_prompt(self, pieces: Iterable[str]) -> Iterator[str]:
+        """Without the blank that the first word brings, where the prompt ends with it."""
+        begun = not self.blank_is_there
+        for piece in pieces:
+            yield piece if begun else piece.removeprefix(" ")
+            begun = begun or piece != ""
+
+
+def _kept(
+    folder: ModelDir, tokenizer: Tokenizer, texts: Iterator[Written], prompt: str, wanted: Wanted
+) -> Iterator[Written]:
+    """Those that are neither there before them, nor in the training part, where that is asked."""
+    said, known = set[str](), _known_lines(folder) if wanted.novel else None
+    for text in texts:
+        shown = text.text.removesuffix("\n")
+        if wanted.unique and shown in said:
+            continue
+        said.add(shown)
+        lines = (prompt.rpartition("\n")[2] + shown).split("\n")
+        ends = wanted.pattern is not None or text.finish_reason == "lines"
+        if known is None or (ends and not any(tokenizer.encode(line) in known for line in lines)):
+            yield text
+
+
+def _known_lines(folder: ModelDir) -> KnownLines:
+    """The lines that the model has learned from: kept with it, or else those of its text."""
+    kept = folder.known_lines()
+    if kept is not None:
+        return kept
+    train = folder.corpus().train
+    return KnownLines.of(train.ids, train.line_end)

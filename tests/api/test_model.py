@@ -1,0 +1,81 @@
+"""rnncli.load: what the commands do, from Python, with the same numbers."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rnncli import load
+from rnncli.errors import ConfigError, ModelError
+from rnncli.inference.config import Cache, SamplingConfig
+from tests.cli.conftest import TINY, Command
+
+LINES = ["a sun", "the moon", ""]
+
+
+@pytest.fixture
+def trained(rnncli: Command, rhyme: Path) -> Command:
+    assert rnncli("train", rhyme, "--name", "m", *TINY, "--ngram", "3").code == 0
+    return rnncli
+
+
+def test_its_lines_have_the_scores_of_the_command(trained: Command) -> None:
+    said = trained("score", "--format", "jsonl", "--unit", "word", stdin="\n".join([*LINES, ""]).encode())
+    rows = [json.loads(line) for line in said.out.splitlines()]
+    found = list(load("m").score(LINES))
+    assert [line.text for line in found] == LINES
+    assert [line.nats for line in found] == pytest.approx([row["nats"] for row in rows])
+    assert [word.text for word in found[0].words] == ["a", "sun"]
+
+
+def test_more_lines_than_are_scored_at_once_come_all_and_in_order(
+    trained: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = [line.nats for line in load().score(LINES)]
+    monkeypatch.setattr("rnncli.api.model.LINES_SORTED", 2)
+    assert [line.nats for line in load().score(iter(LINES))] == pytest.approx(alone)
+    assert list(load().score([])) == []
+
+
+def test_its_texts_are_those_of_the_command(trained: Command) -> None:
+    said = trained("generate", "-p", "a", "-n", "3", "-l", "20", "--seed", "5", "--format", "jsonl")
+    model = load("models/m")
+    found = [text.text for text in model.generate("a", 3, length=20, seed=5)]
+    assert found == [json.loads(line)["text"] for line in said.out.splitlines()]
+    assert "".join(model.stream("a", length=20, seed=5)) == found[0]
+    (likeliest,) = model.generate("a", length=9, sampling=SamplingConfig(temperature=0.0))
+    assert likeliest.text == trained("generate", "-p", "a", "-l", "9", "--temperature", "0").out[1:]
+
+
+def test_its_scores_are_those_of_the_command(trained: Command, rhyme: Path) -> None:
+    model = load()
+    assert model.evaluate().record() == without_names(trained("eval", "--json").json)
+    text = rhyme.read_text()
+    found = model.evaluate(text, reset="line", by="position")
+    by_command = trained("eval", rhyme, "--json", "--reset", "line", "--by", "position").json
+    assert found.record() == without_names(by_command)
+    assert found.score.nats == by_command["nats"]
+    learning = model.evaluate(text, cache=Cache(size=50)).adaptive
+    assert learning is not None
+    assert "cache of 50" in learning.how
+
+
+def test_what_is_foreseen_is_an_error_with_a_hint(trained: Command) -> None:
+    with pytest.raises(ModelError, match="no model n"):
+        load("n")
+    with pytest.raises(ConfigError) as refused:
+        list(load().generate(stop=[""]))
+    assert refused.value.hint
+    assert "lstm" in repr(load())
+
+
+def test_its_import_is_light() -> None:
+    program = "import sys, rnncli; rnncli.load; print({'torch', 'numpy', 'typer'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def without_names(record: dict[str, object]) -> dict[str, object]:
+    return {key: value for key, value in record.items() if key not in ("model", "text")}
