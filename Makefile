@@ -1,11 +1,12 @@
 # make demo: train on a real text for about a minute, evaluate, write.   make test: every check.
+# make docs: docs/reference.md and docs/rnncli.1, from the program itself.
 # make faults: the long campaigns of tests/faults, which make test runs in a short form.
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO_TEXT := data/python-manual.txt
 DEMO := $(BIN)/rnncli
 
-.PHONY: demo test faults clean
+.PHONY: demo test faults docs clean
 .DELETE_ON_ERROR:
 
 demo: .venv/installed $(DEMO_TEXT)
@@ -19,6 +20,10 @@ test: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 --dist worksteal
+
+docs: .venv/installed
+	$(DEMO) manual --format markdown > docs/reference.md
+	$(DEMO) manual > docs/rnncli.1
 
 faults: .venv/installed-dev
 	RNNCLI_FAULTS=long $(BIN)/pytest tests/faults

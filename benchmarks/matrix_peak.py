@@ -9,7 +9,6 @@ else it computes counts as time lost. Medians of the rounds.
 """
 
 import statistics
-import time
 
 import torch
 
@@ -17,27 +16,12 @@ from rnncli.api.device import pick_device
 from rnncli.model.acceleration import missing
 from rnncli.model.config import GATES, Cell, ModelConfig
 from rnncli.training.config import Kernels, Precision, TrainConfig
-from rnncli.training.probe import tokens_per_second
+from rnncli.training.probe import matrix_peak, tokens_per_second
 
 ROUNDS, SECONDS = 5, 1.0
-# The best of these is the peak: what is fastest depends on the caches.
-PEAK_SIZES = (1024, 2048, 4096)
 WINDOW, SYMBOLS, WIDTH, EMBEDDING = 64, 65, 512, 128
 CPU = torch.device("cpu")
-
-
-def peak(dtype: torch.dtype) -> float:
-    """Operations per second of a plain matrix product, the best of some sizes."""
-    best = 0.0
-    for size in PEAK_SIZES:
-        a, b = torch.randn(size, size).to(dtype), torch.randn(size, size).to(dtype)
-        out = torch.mm(a, b)
-        began, products = time.perf_counter(), 0
-        while products < 2 or time.perf_counter() - began < SECONDS / len(PEAK_SIZES):
-            torch.mm(a, b, out=out)
-            products += 1
-        best = max(best, 2 * size**3 * products / (time.perf_counter() - began))
-    return best
+PRODUCTS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 def operations_per_token(model: ModelConfig) -> int:
@@ -59,7 +43,7 @@ def main() -> None:
             )
             rounds: dict[str, list[tuple[float, float, float]]] = {}
             for _ in range(ROUNDS):
-                tops = {"fp32": peak(torch.float32), "bf16": peak(torch.bfloat16)}
+                tops = {name: matrix_peak(kind, SECONDS) for name, kind in PRODUCTS.items()}
                 for precision, kernels in arrangements:
                     config = TrainConfig(
                         steps=1, batch_size=lanes, bptt=WINDOW, precision=precision, kernels=kernels

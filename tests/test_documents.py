@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-SHORT, SHORT_COMPARISON = "1s", "15s"
+SHORT, SHORT_COMPARISON = "1s", "20s"
 
 
 def console_commands(document: Path) -> list[str]:

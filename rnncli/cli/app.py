@@ -13,9 +13,11 @@ from rnncli import __version__
 from rnncli.cli import (
     compare,
     complete,
+    doctor,
     eval,
     generate,
     info,
+    manual,
     memorized,
     ngram,
     plot,
@@ -67,7 +69,6 @@ app = typer.Typer(
     cls=_Commands,
     name="rnncli",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"auto_envvar_prefix": "RNNCLI", "help_option_names": ["-h", "--help"]},
 )
@@ -85,6 +86,8 @@ for command in (
     info.info,
     plot.plot,
     verify.verify,
+    doctor.doctor,
+    manual.manual,
 ):
     app.command(cls=_Command)(command)
 
@@ -92,6 +95,10 @@ for command in (
 def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"rnncli {__version__}")
+        sys.stdout.flush()  # a script reads this line and no further
+        from rnncli.cli.versions import torch_line
+
+        typer.echo(torch_line())
         raise typer.Exit
 
 
@@ -99,7 +106,7 @@ def _print_version(wanted: bool) -> None:
 def rnncli(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Say which version this is."),
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Of rnncli and of torch."),
     ] = False,
 ) -> None:
     """Recurrent language models: train on a text, measure honestly, write.
@@ -112,7 +119,7 @@ def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 foreseen error, 2 wrong usage, 128 + number of a signal."""
     leave_on_signals()
     try:
-        app()
+        app(prog_name="rnncli")  # also as python -m rnncli
     except RnncliError as error:
         if os.environ.get("RNNCLI_DEBUG") == "1":
             raise

@@ -38,6 +38,7 @@ def eval(
             metavar="NAME|DIR",
             help="A model under models/ or a folder; several are compared on a named text.",
             show_default="RNNCLI_MODEL, or the newest finished one",
+            autocompletion=options.model_names,
         ),
     ] = None,
     part: Annotated[

@@ -12,14 +12,7 @@ if TYPE_CHECKING:
 
 
 def info(
-    model: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[MODEL]",
-            envvar="RNNCLI_MODEL",
-            help="A model under models/ or a folder; without it, the newest finished one.",
-        ),
-    ] = None,
+    model: options.NamedModel = None,
     gradients: Annotated[
         bool, typer.Option("--gradients", help="Also measure how the gradient fades through time.")
     ] = False,

@@ -9,14 +9,7 @@ from rnncli.cli import options
 
 
 def ngram(
-    model: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[MODEL]",
-            envvar="RNNCLI_MODEL",
-            help="A model under models/ or a folder; without it, the newest finished one.",
-        ),
-    ] = None,
+    model: options.NamedModel = None,
     order: Annotated[
         int | None,
         typer.Option(

@@ -9,6 +9,24 @@ import typer
 from rnncli.cli.parsing import settings_file
 from rnncli.text.config import ReadConfig, TextConfig
 
+
+def model_names(incomplete: str) -> list[str]:
+    """What a shell offers where a model is to be named: those under models/."""
+    from rnncli.storage.model_dir import ModelDir
+
+    names = (folder.path.name for folder in ModelDir.all())
+    return [name for name in names if name.startswith(incomplete)]
+
+
+NamedModel = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[MODEL]",
+        envvar="RNNCLI_MODEL",
+        autocompletion=model_names,
+        help="A model under models/ or a folder; without it, the newest finished one.",
+    ),
+]
 Model = Annotated[
     str | None,
     typer.Option(
@@ -16,6 +34,7 @@ Model = Annotated[
         "-m",
         envvar="RNNCLI_MODEL",
         metavar="NAME|DIR",
+        autocompletion=model_names,
         help="A model under models/ or a folder; without it, the newest finished one.",
     ),
 ]

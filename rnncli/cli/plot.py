@@ -32,6 +32,7 @@ def plot(
         typer.Argument(
             metavar="[MODEL...]",
             envvar="RNNCLI_MODEL",
+            autocompletion=options.model_names,
             help="Models under models/ or folders; without any, the newest finished one.",
         ),
     ] = None,

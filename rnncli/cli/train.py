@@ -36,12 +36,19 @@ def train(
     resume: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Go on with a run; budgets are totals, or further ones: --time +10m."
+            metavar="NAME",
+            autocompletion=options.model_names,
+            help="Go on with a run; budgets are totals, or further ones: --time +10m.",
         ),
     ] = None,
     from_model: Annotated[
         str | None,
-        typer.Option("--from", metavar="NAME", help="Begin with the weights of a model, symbol by symbol."),
+        typer.Option(
+            "--from",
+            metavar="NAME",
+            autocompletion=options.model_names,
+            help="Begin with the weights of a model, symbol by symbol.",
+        ),
     ] = None,
     encoding: options.Encoding = None,
     errors: options.Errors = None,

@@ -1,21 +1,12 @@
 """`rnncli verify`: whether a model folder is what was written."""
 
-from typing import Annotated
-
 import typer
 
 from rnncli.cli import options
 
 
 def verify(
-    model: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[MODEL]",
-            envvar="RNNCLI_MODEL",
-            help="A model under models/ or a folder; without it, the newest finished one.",
-        ),
-    ] = None,
+    model: options.NamedModel = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     config: options.Settings = None,

@@ -49,6 +49,11 @@ def print_lines(lines: Iterable[str]) -> None:
         print(one_line(line))  # noqa: T201
 
 
+def print_document(text: str) -> None:
+    """A page as it is."""
+    sys.stdout.write(text)
+
+
 def print_json(record: Mapping[str, Any]) -> None:
     """One object on stdout."""
     print(to_json(record))  # noqa: T201

@@ -12,6 +12,22 @@ from rnncli.training.step import Run, train_step
 
 # The first steps allocate, let libraries prepare their kernels and wake the processor up.
 _WARM_UP_STEPS, _WARM_UP_SHARE = 2, 0.5
+# The best of these is the peak: what is fastest depends on the caches.
+_PEAK_SIZES = (1024, 2048, 4096)
+
+
+def matrix_peak(dtype: torch.dtype, seconds: float) -> float:
+    """Operations per second of plain matrix products on the processor, the best of some sizes."""
+    best = 0.0
+    for size in _PEAK_SIZES:
+        a, b = (torch.randn(size, size, dtype=torch.float32).to(dtype) for _ in range(2))
+        out = torch.mm(a, b)
+        began, products = time.monotonic(), 0
+        while products < 2 or time.monotonic() - began < seconds / len(_PEAK_SIZES):
+            torch.mm(a, b, out=out)
+            products += 1
+        best = max(best, 2 * size**3 * products / (time.monotonic() - began))
+    return best
 
 
 def tokens_per_second(model: ModelConfig, config: TrainConfig, device: torch.device, seconds: float) -> float:

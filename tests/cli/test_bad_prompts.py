@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rnncli.cli import generating
+from rnncli.api import prompts
 from tests.cli.conftest import TINY, Command
 from tests.cli.test_processes import COMMAND, ENVIRONMENT
 
@@ -40,7 +40,7 @@ def test_what_is_further_back_has_faded(model: Command, monkeypatch: pytest.Monk
     prompt = b"the rain is more than the sun;\n" * 70
     nats = []
     for most in (500, 10_000):
-        monkeypatch.setattr(generating, "_MOST_READ", most)
+        monkeypatch.setattr(prompts, "_MOST_READ", most)
         nats.append(model(*given, stdin=prompt).json["nats"])
     assert nats[0] == pytest.approx(nats[1], rel=1e-5)
 

@@ -1,0 +1,99 @@
+"""What a report of a bug, or of a speed, needs to know of a machine."""
+
+import os
+import platform
+import re
+import sys
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rnncli import __version__
+from rnncli.api.device import memory_bytes
+from rnncli.model.acceleration import missing
+from rnncli.model.config import ModelConfig
+from rnncli.training.config import Kernels, Precision, TrainConfig
+from rnncli.training.probe import matrix_peak, tokens_per_second
+
+# What decides how many threads compute, and where.
+_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OMP_WAIT_POLICY",
+    "GOMP_SPINCOUNT",
+    "CUDA_VISIBLE_DEVICES",
+)
+_MODEL = ModelConfig(vocab_size=65, cell="lstm", hidden_size=512, embedding_size=128, dropout=0.0)
+_LANES, _WINDOW = 16, 64
+_SECONDS = 1.0
+
+
+def facts() -> dict[str, Any]:
+    """Versions, system and devices; nothing is measured, and no path is named."""
+    cpu = torch.device("cpu")
+    return {
+        "rnncli": __version__,
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "system": platform.platform(),
+        "processor": _processor(),
+        "logical_processors": os.cpu_count(),
+        "memory_bytes": memory_bytes(cpu),
+        "threads": torch.get_num_threads(),
+        "devices": _devices(),
+        "kernels": "fused" if missing() is None else f"torch: {missing()}",
+        "packages": _packages(),
+        "environment": {name: os.environ[name] for name in _VARIABLES if name in os.environ},
+        "encodings": {"stdout": getattr(sys.stdout, "encoding", None), "files": sys.getfilesystemencoding()},
+    }
+
+
+def speeds() -> dict[str, dict[str, float]]:
+    """Measured on the processor, in some seconds: plain matrix products, and training one layer of lstm."""
+    arrangements: list[tuple[Precision, Kernels]] = [("fp32", "torch"), ("bf16", "torch")]
+    if missing() is None:
+        arrangements.append(("bf16", "fused"))
+    training = {}
+    for precision, kernels in arrangements:
+        config = TrainConfig(steps=1, batch_size=_LANES, bptt=_WINDOW, precision=precision, kernels=kernels)
+        speed = tokens_per_second(_MODEL, config, torch.device("cpu"), _SECONDS)
+        training[f"{precision} {kernels}"] = speed
+    products = {"fp32": torch.float32, "bf16": torch.bfloat16}
+    return {
+        "matrix_products_gflops": {
+            name: matrix_peak(kind, _SECONDS) / 1e9 for name, kind in products.items()
+        },
+        "training_tokens_per_second": training,
+    }
+
+
+def _processor() -> str:
+    """Its name where the system tells it, else what Python knows."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # not Linux
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _devices() -> list[str]:
+    found = ["cpu"]
+    if torch.cuda.is_available():
+        found += [f"cuda:{n} {torch.cuda.get_device_name(n)}" for n in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    return found
+
+
+def _packages() -> dict[str, str | None]:
+    """Those that rnncli names, by their installed versions; None: not installed."""
+    wanted = (line for line in requires("rnncli") or [] if not re.search(r"extra == .dev", line))
+    found: dict[str, str | None] = {}
+    for name in sorted({re.match(r"[\w.-]+", line)[0] for line in wanted}):  # type: ignore[index]
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = None
+    return found

@@ -1,0 +1,19 @@
+"""What `rnncli --version` says of torch."""
+
+import platform
+
+
+def torch_line() -> str:
+    """Versions, device and kernels; why torch cannot be imported, where it cannot."""
+    python = f"Python {platform.python_version()}"
+    try:
+        import torch
+
+        from rnncli.api.device import pick_device
+        from rnncli.model.acceleration import missing
+    except (ImportError, OSError) as error:
+        return f"{python}, no torch: {error}"
+    device = pick_device("auto").type
+    kernels = ", fused kernels" if device == "cpu" and missing() is None else ""
+    threads = f" with {torch.get_num_threads()} threads" if device == "cpu" else ""
+    return f"{python}, torch {torch.__version__}, {device}{threads}{kernels}"

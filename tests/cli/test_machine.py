@@ -1,0 +1,67 @@
+"""What the program says of itself and of the machine: version, doctor, manual, completion."""
+
+from pathlib import Path
+
+import pytest
+
+from rnncli import __version__
+from tests.cli.conftest import TINY, Command, words
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_the_version_names_torch_and_the_device(rnncli: Command) -> None:
+    ran = rnncli("--version")
+    first, second = ran.out.splitlines()
+    assert first == f"rnncli {__version__}"
+    assert second.startswith("Python 3.")
+    assert ", torch " in second
+
+
+def test_without_torch_the_version_is_said_all_the_same(
+    rnncli: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "torch", None)
+    ran = rnncli("--version")
+    assert ran.code == 0
+    assert "no torch" in ran.out
+
+
+def test_the_doctor_says_what_is_there_and_how_fast_it_is(
+    rnncli: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rnncli.api.checkup._SECONDS", 0.01)
+    facts = rnncli("doctor", "--json").json
+    assert facts["rnncli"] == __version__
+    assert facts["packages"]["torch"]
+    assert "pytest" not in facts["packages"]
+    assert set(facts["measured"]["matrix_products_gflops"]) == {"fp32", "bf16"}
+    assert facts["measured"]["training_tokens_per_second"]["fp32 torch"] > 0
+    shown = words(rnncli("doctor").out)
+    assert "GFLOP/s" in shown
+    assert f"torch {facts['packages']['torch']}" in shown
+
+
+def test_the_doctor_names_no_path_and_measures_nothing_unasked(rnncli: Command) -> None:
+    ran = rnncli("doctor", "--json", "--no-measure")
+    assert ran.json["measured"] == {}
+    assert str(Path.home()) not in ran.out
+    assert str(Path.cwd()) not in ran.out
+
+
+@pytest.mark.parametrize(("file", "form"), [("reference.md", "markdown"), ("rnncli.1", "man")])
+def test_the_manual_in_the_documents_is_that_of_the_program(rnncli: Command, file: str, form: str) -> None:
+    said = rnncli("manual", "--format", form).out
+    assert (DOCS / file).read_text(encoding="utf-8") == said, "make docs writes it"
+
+
+def test_a_shell_completes_names_of_models(
+    rnncli: Command, rhyme: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("novel", "other"):
+        rnncli("train", rhyme, "--name", name, *TINY)
+    monkeypatch.setenv("_RNNCLI_COMPLETE", "complete_bash")
+    for typed in ("rnncli eval --model n", "rnncli info n", "rnncli train --resume n"):
+        monkeypatch.setenv("COMP_WORDS", typed)
+        monkeypatch.setenv("COMP_CWORD", str(len(typed.split()) - 1))
+        assert rnncli().out.split() == ["novel"], typed
