@@ -10,7 +10,7 @@ FOLDER = Path(".bench")
 TORCH = "torch==2.13.0"
 
 
-class Unusable(Exception):
+class UnusableError(Exception):
     """A peer that cannot be installed or run; the message goes into its row."""
 
 
@@ -22,18 +22,18 @@ class Environment:
     packages: tuple[str, ...]
 
     def python(self) -> Path:
-        """Its interpreter, installed on the first call; raises Unusable with what pip said last."""
+        """Its interpreter, installed on the first call; raises UnusableError with what pip said last."""
         if not self.packages:
             return Path(sys.executable)
         folder = FOLDER / self.name
         python, done = folder / "bin" / "python", folder / "installed"
         if not done.exists():
             subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-            install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
             ran = subprocess.run([*install, *self.packages], capture_output=True, text=True, check=False)
             if ran.returncode:
                 said = [line for line in ran.stderr.splitlines() if line.strip()]
-                raise Unusable(f"pip: {said[-1] if said else ran.returncode}")
+                raise UnusableError(f"pip: {said[-1] if said else ran.returncode}")
             done.touch()
         return python.absolute()
 

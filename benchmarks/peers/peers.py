@@ -1,0 +1,42 @@
+"""The peers: what each is, where it lives, which program asks it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.peers.environments import TORCH, Environment
+
+PROGRAMS = Path(__file__).parent / "programs"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """`about` is what its row says; its program's docstring says more."""
+
+    about: str
+    environment: Environment
+    program: Path
+    arguments: tuple[str, ...] = ()
+
+
+def _peer(about: str, program: str, name: str, *packages: str, arguments: tuple[str, ...] = ()) -> Peer:
+    return Peer(about, Environment(name, packages), PROGRAMS / program, arguments)
+
+
+_KERAS = ("keras", "tensorflow-cpu", "keras")
+
+PEERS = {
+    "rnncli": _peer("rnncli, a time and nothing else", "rnncli_itself.py", "rnncli"),
+    "torch": _peer("PyTorch's word_language_model example", "torch_tutorial.py", "torch"),
+    "keras-tutorial": _peer(
+        "Keras, TensorFlow's text generation tutorial", "keras_lm.py", *_KERAS, arguments=("tutorial",)
+    ),
+    "keras-sizes": _peer("Keras with rnncli's sizes and rate", "keras_lm.py", *_KERAS, arguments=("sizes",)),
+    "gpt2": _peer("transformers, a GPT-2 as large", "gpt2.py", "transformers", TORCH, "transformers"),
+    "fastai": _peer("fastai, AWD-LSTM", "fastai_lm.py", "fastai", TORCH, "fastai"),
+    "flair": _peer("flair's language model", "flair_lm.py", "flair", TORCH, "flair"),
+    "nltk": _peer("NLTK, Kneser-Ney of order 6", "kneser_ney.py", "nltk", "nltk"),
+    "textgenrnn": _peer("textgenrnn", "textgenrnn_lm.py", "textgenrnn", "textgenrnn"),
+    "rnnlm": _peer(
+        "rnnlm, two layers of 512, pieces", "rnnlm_lm.py", "rnnlm", TORCH, "rnnlm", "sentencepiece"
+    ),
+}
