@@ -9,20 +9,17 @@ Environments are made by pip on the first run, under .bench/. Run it alone on th
 """
 
 import argparse
-import hashlib
 import json
 import subprocess
-import sys
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from benchmarks.peers.environments import Environment, UnusableError
 from benchmarks.peers.peers import PEERS, Peer
+from benchmarks.records import keep, machine
 
-RESULTS = Path(__file__).parent / "results"
 # Of what a program takes beside its training: import, writing, scoring.
 _REST_SECONDS = 900
 
@@ -71,10 +68,6 @@ def versions(environment: Environment) -> dict[str, str]:
     return dict(line.split() for line in ran.stdout.splitlines())
 
 
-def command_output(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description="rnncli beside its peers")
     parser.add_argument("text", type=Path)
@@ -84,7 +77,7 @@ def main() -> None:
     options = parser.parse_args()
     content = options.text.read_text(encoding="utf-8")
     chosen = {name: peer for name, peer in PEERS.items() if not options.only or name in options.only}
-    machine = json.loads(command_output(sys.executable, "-m", "rnncli", "doctor", "--json"))
+    this_machine = machine()
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in chosen}
     with tempfile.TemporaryDirectory() as folder:
         cut = len(content) - len(content) // 10
@@ -94,29 +87,24 @@ def main() -> None:
             for name, peer in chosen.items():
                 if rows[name] and "failed" in rows[name][-1]:
                     continue
-                figures = measured(peer, Path(folder), options.seconds, seed, machine["threads"])
+                figures = measured(peer, Path(folder), options.seconds, seed, this_machine["threads"])
                 rows[name].append(figures)
                 print(name, json.dumps(figures), flush=True)
-    record = {
-        "text": options.text.name,
-        "text_sha256": hashlib.sha256(content.encode()).hexdigest(),
-        "characters": len(content),
-        "seconds": options.seconds,
-        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": command_output("git", "rev-parse", "HEAD"),
-        "machine": machine,
-        "peers": {
-            name: {
-                "versions": versions(chosen[name].environment),
-                "install_bytes": chosen[name].environment.bytes(),
-                "runs": runs,
-            }
-            for name, runs in rows.items()
-        },
+    found = {
+        name: {
+            "versions": versions(chosen[name].environment),
+            "install_bytes": chosen[name].environment.bytes(),
+            "runs": runs,
+        }
+        for name, runs in rows.items()
     }
-    RESULTS.mkdir(exist_ok=True)
-    file = RESULTS / f"peers-{options.seconds}s.json"
-    file.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    file = keep(
+        f"peers-{options.seconds}s",
+        options.text,
+        content,
+        {"seconds": options.seconds, "peers": found},
+        this_machine,
+    )
     print(file)
 
 

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import tables
+
 ROOT = Path(__file__).parent.parent
+# Of the README in Chinese another test says that its commands are those of the other.
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SHORT, SHORT_COMPARISON = "1s", "20s"
 
@@ -59,10 +62,33 @@ def test_every_command_of_a_document_runs(document: Path, own_folder: Path) -> N
         subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=True)
 
 
+def test_the_readme_in_chinese_has_the_commands_and_pages_of_the_other() -> None:
+    english, chinese = (
+        (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh-CN.md")
+    )
+    assert console_commands(ROOT / "README.zh-CN.md") == console_commands(ROOT / "README.md")
+    for kept in (r"```python\n.*?```", r"^rnncli/\w+/", r"`(?:char|byte|word|subword)`", r"docs/[a-z-]+\.md"):
+        there, here = (re.findall(kept, text, re.DOTALL | re.MULTILINE) for text in (english, chinese))
+        assert sorted(set(here)) == sorted(set(there)), kept
+    assert len(re.findall(r"^## ", chinese, re.MULTILINE)) == len(re.findall(r"^## ", english, re.MULTILINE))
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_tables_of_results_are_those_of_the_results() -> None:
+    for document in tables.DOCUMENTS:
+        text = document.read_text(encoding="utf-8")
+        assert tables.rewritten(text) == text, "python -m benchmarks.tables writes them"
+
+
 @pytest.mark.parametrize("name", ["docs/architecture.md", "CONTRIBUTING.md"])
 def test_every_file_that_a_page_names_exists(name: str) -> None:
     modules = re.findall(r"\b([a-z]\w*\.py)\b", (ROOT / name).read_text(encoding="utf-8"))
-    present = {path.name for room in ("rnncli", "tests") for path in (ROOT / room).rglob("*.py")}
+    present = {path.name for room in ("rnncli", "tests", "benchmarks") for path in (ROOT / room).rglob("*.py")}
     assert modules
     assert set(modules) <= present
 

@@ -1,5 +1,6 @@
-"""What the program says of itself and of the machine: version, doctor, manual, completion."""
+"""What the program says of itself and of the machine: version, doctor, manual, completion, JSON."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,19 @@ def test_a_shell_completes_names_of_models(
         monkeypatch.setenv("COMP_WORDS", typed)
         monkeypatch.setenv("COMP_CWORD", str(len(typed.split()) - 1))
         assert rnncli().out.split() == ["novel"], typed
+
+
+JSON_COMMANDS = {"eval": ["eval"], "train": ["train", "rhyme.txt", *TINY], "info": ["info", "x"]}
+
+
+@pytest.mark.parametrize("name", JSON_COMMANDS)
+def test_the_keys_of_json_are_those_that_the_documents_name(rnncli: Command, rhyme: Path, name: str) -> None:
+    assert rnncli("train", rhyme, "--name", "x", *TINY).code == 0
+    said = rnncli(*JSON_COMMANDS[name], "--json").json
+    page = (DOCS / "files.md").read_text(encoding="utf-8")
+    table = page.split(f"### rnncli {name} --json\n")[1].split("\n\n")[1]
+    named = [key for row in table.splitlines()[2:] for key in re.findall(r"`(\w+)`", row.split("|")[1])]
+    assert sorted(named) == sorted(said)
+    if name == "train":
+        (told,) = (row for row in table.splitlines() if row.startswith("| `plan`"))
+        assert set(re.findall(r"`(\w+)`", told)) - {"plan"} == set(said["plan"])

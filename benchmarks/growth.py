@@ -1,0 +1,135 @@
+"""How rnncli grows: with a text 1, 10 and 100 times as long, and with networks from 128 to 1,024 wide.
+
+    python -m benchmarks.growth TEXT
+
+Medians of some rounds, into benchmarks/results/growth.json; `python -m benchmarks.tables` writes the tables
+of docs/performance.md from it. Commands are run as a person runs them; speeds of training are those that
+the plan measures. Run it alone on the machine.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+import rnncli
+from benchmarks.records import keep, machine
+from rnncli.api.device import pick_device
+from rnncli.model.acceleration import missing
+from rnncli.model.config import ModelConfig
+from rnncli.training.config import Kernels, Precision, TrainConfig
+from rnncli.training.probe import tokens_per_second
+
+TIMES, WIDTHS, ROUNDS = (1, 10, 100), (128, 256, 512, 1024), 3
+SECONDS, LENGTH, STREAMS, LINES = 2.0, 4000, 256, 2000
+
+
+class Ran(NamedTuple):
+    """Seconds of a command, and the most memory that it had."""
+
+    seconds: float
+    peak_bytes: int
+
+
+def command(folder: str, *arguments: str) -> Ran:
+    began = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-m", "rnncli", *arguments, "--quiet"], cwd=folder, stdout=-3)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"rnncli {' '.join(arguments)} failed")
+    return Ran(time.perf_counter() - began, usage.ru_maxrss * 1024)
+
+
+def with_the_text(text: str) -> list[dict[str, Any]]:
+    """Cutting it, and some steps of training on the store."""
+    rows = []
+    for times in TIMES:
+        with tempfile.TemporaryDirectory() as folder:
+            size = Path(folder, "text.txt").write_text(text * times, encoding="utf-8")
+            cut = [
+                command(folder, "tokenize", "text.txt", "--level", "char", "-o", f"{number}.tok")
+                for number in range(ROUNDS)
+            ]
+            steps = ("--steps", "100", "--hidden-size", "256", "--validations", "1")
+            trained = [
+                command(folder, "train", "0.tok", *steps, "--name", f"m{number}") for number in range(ROUNDS)
+            ]
+        seconds = statistics.median(ran.seconds for ran in cut)
+        rows.append(
+            {
+                "times": times,
+                "characters": size,
+                "tokenize_seconds": seconds,
+                "tokenize_characters_per_second": size / seconds,
+                "tokenize_peak_bytes": max(ran.peak_bytes for ran in cut),
+                "train_100_steps_seconds": statistics.median(ran.seconds for ran in trained),
+                "train_peak_bytes": max(ran.peak_bytes for ran in trained),
+            }
+        )
+        print(rows[-1], flush=True)
+    return rows
+
+
+def with_the_width(text: str) -> list[dict[str, Any]]:
+    """Training, writing and scoring with one layer of lstm."""
+    device, lines = pick_device("cpu"), [line for line in text.split("\n") if line][:LINES]
+    arrangements: list[tuple[Precision, Kernels]] = [("fp32", "torch"), ("bf16", "torch")]
+    if missing() is None:
+        arrangements.append(("bf16", "fused"))
+    rows = []
+    for width in WIDTHS:
+        model = ModelConfig(vocab_size=66, cell="lstm", hidden_size=width, embedding_size=128, dropout=0.0)
+        row: dict[str, Any] = {"width": width, "parameters": model.parameters}
+        for precision, kernels in arrangements:
+            config = TrainConfig(steps=1, precision=precision, kernels=kernels)
+            speeds = [tokens_per_second(model, config, device, SECONDS) for _ in range(ROUNDS)]
+            row[f"trained_tokens_per_second_{precision}_{kernels}"] = statistics.median(speeds)
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "text.txt").write_text(text, encoding="utf-8")
+            shape = ("--cell", "lstm", "--num-layers", "1", "--hidden-size", str(width), "--members", "1")
+            command(folder, "train", "text.txt", "--steps", "2", "--name", "m", "--level", "char", *shape)
+            network = rnncli.load(str(Path(folder, "models", "m")))
+            row["written_tokens_per_second"] = rate(LENGTH, lambda m=network: list(m.stream(length=LENGTH)))
+            row["written_tokens_per_second_of_256"] = rate(
+                STREAMS * LENGTH // 10, lambda m=network: list(m.generate("", STREAMS, length=LENGTH // 10))
+            )
+            row["scored_lines_per_second"] = rate(len(lines), lambda m=network: list(m.score(lines)))
+        rows.append(row)
+        print(row, flush=True)
+    return rows
+
+
+def rate(amount: int, work: Callable[[], object]) -> float:
+    """How much of `amount` is done in a second: the median, after a first time that loads what is needed."""
+    work()
+    seconds = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - began)
+    return amount / statistics.median(seconds)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("text", type=Path)
+    path = parser.parse_args().text
+    text = path.read_text(encoding="utf-8")
+    torch.manual_seed(1)
+    of = machine()
+    print(
+        keep("growth", path, text, {"with_text": with_the_text(text), "with_width": with_the_width(text)}, of)
+    )
+
+
+if __name__ == "__main__":
+    main()
