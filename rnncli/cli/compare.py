@@ -70,15 +70,17 @@ def compare(
                 picture_view.show_picture(chart)
         stopped = tried.signal
         found: dict[str, str | None] = {"model": None, "command": None}
-        if winner is not None:
-            session, outcome = tried.finish(winner, max(time.value - (monotonic() - began), 1.0))
-            stopped = outcome.signal
-            found = {"model": outcome.saved.path, "command": tried.command(winner, session)}
+        try:
+            if winner is not None:
+                session, outcome = tried.finish(winner, max(time.value - (monotonic() - began), 1.0))
+                stopped = outcome.signal
+                found = {"model": outcome.saved.path, "command": tried.command(winner, session)}
+        finally:  # what was found is told whatever becomes of the winner
+            if json:
+                terminal.print_json({"ranking": [row._asdict() for row in rows], **found})
     if output is not None:
         picture_files.write(chart, output)
-    if json:
-        terminal.print_json({"ranking": [row._asdict() for row in rows], **found})
-    else:
+    if not json:
         terminal.print_lines([said for said in found.values() if said is not None])
     if stopped:
         raise SystemExit(128 + stopped)

@@ -141,7 +141,7 @@ class Contest:
             with preparing.begun(source, free_name(name), self.device, SilentView(), monotonic()) as session:
                 folder = session.folder
                 outcome = training_session.carry_out(session, SilentView())
-            self.signal = outcome.signal
+            self.signal = outcome.heard
             if outcome.score is None or outcome.signal:
                 return nothing
             self.found[candidate] = _contender(candidate, session, outcome.score)

@@ -10,7 +10,7 @@ import torch
 
 from rnncli import atomic
 from rnncli.cli.writing import write
-from rnncli.console.surprisal_page import page
+from rnncli.console.surprisal_page import surprisal_page
 from rnncli.errors import ConfigError, CorpusError
 from rnncli.inference import formats
 from rnncli.inference.formats import Format, Units
@@ -109,7 +109,7 @@ def stream(
     write(shape.tail())
     if html is not None:
         title = f"{', '.join(map(readable_name, sources))} under {folder.path.name}"
-        atomic.write_file(html, page(title, kept).encode())
+        atomic.write_file(html, surprisal_page(title, kept))
 
 
 def most_surprising(

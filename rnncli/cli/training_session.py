@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -49,11 +49,15 @@ class Session:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a session; `signal` is the number of the one that ended it, or 0."""
+    """What came of a session; `signal` is the number of the one that ended it, or 0.
+
+    `heard` is that one, or one that came while the end was being saved.
+    """
 
     saved: Saved
     score: Score | None
     signal: int
+    heard: int = 0
 
 
 def carry_out(session: Session, view: View, ranks: Ranks = ALONE, tensorboard: bool = False) -> Outcome:
@@ -110,7 +114,8 @@ def carry_out(session: Session, view: View, ranks: Ranks = ALONE, tensorboard: b
                     save_run(folder, run, "training", new_best=False)
             if requests.signal:
                 reports.close()
-        return _finish(session, view, requests.signal)
+        outcome = _finish(session, view, requests.signal)
+        return replace(outcome, heard=requests.signal)
 
 
 def follow(device: torch.device, ranks: Ranks) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnncli import atomic
+from rnncli.console.page import page
 from rnncli.errors import ConfigError, StorageError
 from rnncli.pictures import LineChart, Picture, SymbolMap, UnitText
 from rnncli.safe_text import one_line, symbol_label, visible
@@ -27,19 +28,9 @@ _FONTS = (
 # What matplotlib warns of, and puts a box in its place.
 _NO_GLYPH = "Glyph .* missing"
 _TEXT_COLUMNS, _CAPTION_COLUMNS = 80, 110
-_PAGE = """<!doctype html>
-<html><head><meta charset="utf-8"><title>{title}</title><style>
-body {{ font: 1rem/1.7 Georgia, "Noto Serif CJK SC", serif; max-width: 56rem; margin: 2rem auto;
-  padding: 0 1rem; color: #1a1a1a; background: #fff; }}
-h1 {{ font-size: 1.2rem; }}
-.text {{ white-space: pre-wrap; overflow-wrap: anywhere; font-family: monospace; }}
-svg {{ max-width: 100%; height: auto; }}
-svg text {{ font-family: sans-serif; }}
-</style></head><body>
-<h1>{title}</h1>
-{body}
-<p>{caption}</p>
-</body></html>
+_STYLE = """.text { white-space: pre-wrap; overflow-wrap: anywhere; font-family: monospace; }
+svg { max-width: 100%; height: auto; }
+svg text { font-family: sans-serif; }
 """
 
 
@@ -66,16 +57,15 @@ def picture_bytes(picture: Picture, kind: str) -> bytes:
     if kind == "png":
         return _figure_bytes(picture, "png")
     if isinstance(picture, UnitText):
-        return _page(picture.title, f'<p class="text">{_spans(picture)}</p>', picture.caption)
+        return page(
+            picture.title,
+            _STYLE,
+            f'<p class="text">{_spans(picture)}</p>\n<p>{escape(picture.caption)}</p>\n',
+        )
     # From <svg on: what precedes it is for a file of its own.
     svg = _figure_bytes(picture, "svg").decode()
     caption = picture.caption if isinstance(picture, SymbolMap) else ""
-    return _page(picture.title, svg[svg.index("<svg") :], caption)
-
-
-def _page(title: str, body: str, caption: str) -> bytes:
-    page = _PAGE.format(title=escape(title), body=body, caption=escape(caption))
-    return page.encode("utf-8", "backslashreplace")
+    return page(picture.title, _STYLE, f"{svg[svg.index('<svg') :]}\n<p>{escape(caption)}</p>\n")
 
 
 def _spans(picture: UnitText) -> str:

@@ -4,31 +4,23 @@ import math
 from collections.abc import Iterable
 from html import escape
 
+from rnncli.console.page import page
 from rnncli.inference.surprisal import ScoredLine
 
 # As dark as it gets: what one symbol in four thousand has.
 _DARKEST_BITS = 12.0
-_HEAD = """<!doctype html>
-<html><head><meta charset="utf-8"><title>{title}</title><style>
-body {{ font: 1.1rem/1.9 Georgia, "Noto Serif CJK SC", serif; max-width: 50rem; margin: 2rem auto;
-  padding: 0 1rem; color: #1a1a1a; background: #fff; }}
-h1 {{ font-size: 1.2rem; }}
-p {{ margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; }}
-span {{ border-radius: 2px; }}
-span:hover {{ outline: 1px solid #333; }}
-.key span {{ padding: 0 0.6em; }}
-</style></head><body>
-<h1>{title}</h1>
-<p class="key">bits: {key}</p>
-<hr>
+_STYLE = """p { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; }
+span { border-radius: 2px; }
+span:hover { outline: 1px solid #333; }
+.key span { padding: 0 0.6em; }
 """
 
 
-def page(title: str, lines: Iterable[ScoredLine]) -> str:
+def surprisal_page(title: str, lines: Iterable[ScoredLine]) -> bytes:
     """HTML of the lines, each token with its surprisal in bits, its rank, and the entropy before it."""
     key = "".join(f'<span style="{_colour(bits)}">{bits}</span>' for bits in (0, 1, 2, 4, 6, 8, 10, 12))
     body = "".join(f"<p>{_line(line)}</p>\n" for line in lines)
-    return _HEAD.format(title=escape(title), key=key) + body + "</body></html>\n"
+    return page(title, _STYLE, f'<p class="key">bits: {key}</p>\n<hr>\n{body}')
 
 
 def _line(line: ScoredLine) -> str:

@@ -84,7 +84,7 @@ def gradient_reach(model: LanguageModel, tokens: npt.NDArray[np.int64]) -> Gradi
     blocks = list(model.config.memories)
     by_distance = []
     for memory in memories:
-        of_blocks = [torch.cat([next(gradients).flatten(1) for _ in block], dim=1) for block in memory.layers]
+        of_blocks = [torch.cat([next(gradients).flatten(1) for _ in block], dim=1) for block in memory.blocks]
         # In float64: the squares of what has faded to 1e-20 are below all that float32 can hold.
         by_distance.append(
             [

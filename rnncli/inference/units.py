@@ -65,7 +65,7 @@ def activations(
         if place == 0 or place in emptied:
             _, state = model.hidden(begins, model.initial_state(1))
         _, state = model.hidden(tokens[:, place : place + 1], state)
-        rows.append(torch.cat([state.layers[one][0][0] for one in recurrent]).float().cpu().numpy())
+        rows.append(torch.cat([state.blocks[one][0][0] for one in recurrent]).float().cpu().numpy())
     width = model.config.hidden_size
     units = tuple(f"{owner[one]}:{unit}" for one in recurrent for unit in range(width))
     return Activations(units, pieces, np.stack(rows))

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rnncli.model.config import ModelConfig
-from rnncli.model.state import LayerState
+from rnncli.model.state import BlockState
 
 
 class Attention(nn.Module):
@@ -28,13 +28,13 @@ class Attention(nn.Module):
         self.query = nn.Parameter(torch.zeros(config.hidden_size, config.hidden_size))
         self.output = nn.Parameter(torch.zeros(config.hidden_size, config.hidden_size))
 
-    def initial_state(self, batch_size: int) -> LayerState:
+    def initial_state(self, batch_size: int) -> BlockState:
         return (
             self.query.new_zeros(batch_size, self.steps, len(self.query)),
             self.query.new_zeros(batch_size, self.steps),
         )
 
-    def forward(self, inputs: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
+    def forward(self, inputs: Tensor, state: BlockState) -> tuple[Tensor, BlockState]:
         lanes, time, width = inputs.shape
         seen = torch.cat([state[0], inputs.to(state[0].dtype)], 1)
         there = torch.cat([state[1], state[1].new_ones(lanes, time)], 1)

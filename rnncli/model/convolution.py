@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rnncli.model.config import ModelConfig
-from rnncli.model.state import LayerState
+from rnncli.model.state import BlockState
 
 
 class Convolution(nn.Module):
@@ -21,10 +21,10 @@ class Convolution(nn.Module):
         self.weight = nn.Parameter(torch.zeros(e, e, self.taps))
         self.bias = nn.Parameter(torch.zeros(e))
 
-    def initial_state(self, batch_size: int) -> LayerState:
+    def initial_state(self, batch_size: int) -> BlockState:
         return (self.bias.new_zeros(batch_size, self.taps - 1, len(self.bias)),)
 
-    def forward(self, inputs: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
+    def forward(self, inputs: Tensor, state: BlockState) -> tuple[Tensor, BlockState]:
         seen = torch.cat([state[0], inputs.to(state[0].dtype)], 1)
         together = seen.unfold(1, self.taps, 1).flatten(2)  # (B, T, E K)
         outputs = inputs + F.linear(together, self.weight.flatten(1), self.bias).relu()

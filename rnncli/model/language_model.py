@@ -61,7 +61,7 @@ class LanguageModel(nn.Module):
         depth = len(self.config.memories)
         outputs, after = [], []
         for number, member in enumerate(self._networks()):
-            own = State(state.layers[number * depth : (number + 1) * depth])
+            own = State(state.blocks[number * depth : (number + 1) * depth])
             hidden, own_after = member.hidden(tokens, own, masks)
             outputs.append(hidden)
             after.append(own_after)
@@ -102,4 +102,4 @@ class LanguageModel(nn.Module):
 
 
 def _joined(states: list[State]) -> State:
-    return State(tuple(layer for state in states for layer in state.layers))
+    return State(tuple(layer for state in states for layer in state.blocks))

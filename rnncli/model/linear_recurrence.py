@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rnncli.model.config import GATES, RGLRU_SHARPNESS, ModelConfig
-from rnncli.model.state import LayerState
+from rnncli.model.state import BlockState
 
 # Of what a root is taken: at zero its gradient would be infinite.
 _SMALLEST = 1e-12
@@ -29,10 +29,10 @@ class LinearLayer(nn.Module):
         self.weight = nn.Parameter(torch.zeros(self.gates * config.hidden_size, input_size))
         self.bias = nn.Parameter(torch.zeros(self.gates * config.hidden_size))
 
-    def initial_state(self, batch_size: int) -> LayerState:
+    def initial_state(self, batch_size: int) -> BlockState:
         return (self.weight.new_zeros(batch_size, len(self.bias) // self.gates),)
 
-    def forward(self, inputs: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
+    def forward(self, inputs: Tensor, state: BlockState) -> tuple[Tensor, BlockState]:
         products = F.linear(inputs.transpose(0, 1), self.weight, self.bias).float()
         decay, new, opens = self._recurrence(products.chunk(self.gates, -1))
         states = scan(decay, new, state[0].float())

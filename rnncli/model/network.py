@@ -89,7 +89,7 @@ class Network(nn.Module):
         """
         hidden = self.embedding(tokens)
         after = []
-        for block, before in zip(self._blocks(), state.layers, strict=True):
+        for block, before in zip(self._blocks(), state.blocks, strict=True):
             hidden, own_after = block(hidden, before)
             if not isinstance(block, Convolution | Attention):
                 hidden = _dropout(hidden, self.config.dropout, masks)

@@ -1,7 +1,7 @@
 """The recurrent cells with gates that know the memory. Shapes: B lanes, T time, E input width, D width.
 
-Every layer maps inputs (B, T, E) and its LayerState to outputs (B, T, D) and the state after T. A
-LayerState is a tuple of tensors (B, D): h for rnn and gru, h and c for lstm. To add a cell, write
+Every layer maps inputs (B, T, E) and its BlockState to outputs (B, T, D) and the state after T. A
+BlockState is a tuple of tensors (B, D): h for rnn and gru, h and c for lstm. To add a cell, write
 its layer, name it in model/network.py's LAYERS, give model/config.py its name, gates, weights and memory, and
 model/step_blocks.py what it does in one step.
 """
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from rnncli.model.acceleration import fused_for
 from rnncli.model.config import ModelConfig
-from rnncli.model.state import LayerState
+from rnncli.model.state import BlockState
 
 
 class ElmanLayer(nn.Module):
@@ -24,10 +24,10 @@ class ElmanLayer(nn.Module):
             input_size, config.hidden_size, nonlinearity=config.nonlinearity, batch_first=True
         )
 
-    def initial_state(self, batch_size: int) -> LayerState:
+    def initial_state(self, batch_size: int) -> BlockState:
         return _zeros(self.kernel, batch_size, 1)
 
-    def forward(self, inputs: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
+    def forward(self, inputs: Tensor, state: BlockState) -> tuple[Tensor, BlockState]:
         return _run(self.kernel, inputs, state)
 
 
@@ -41,10 +41,10 @@ class GruLayer(nn.Module):
         super().__init__()
         self.kernel = nn.GRU(input_size, config.hidden_size, batch_first=True)
 
-    def initial_state(self, batch_size: int) -> LayerState:
+    def initial_state(self, batch_size: int) -> BlockState:
         return _zeros(self.kernel, batch_size, 1)
 
-    def forward(self, inputs: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
+    def forward(self, inputs: Tensor, state: BlockState) -> tuple[Tensor, BlockState]:
         return _run(self.kernel, inputs, state)
 
 
@@ -61,13 +61,13 @@ class LstmLayer(nn.Module):
         rounds = range(config.mogrifier)
         self.mogrifier = nn.ParameterList(nn.Parameter(torch.zeros(shapes[n % 2 == 0])) for n in rounds)
 
-    def initial_state(self, batch_size: int) -> LayerState:
+    def initial_state(self, batch_size: int) -> BlockState:
         return _zeros(self.kernel, batch_size, 2)
 
-    def forward(self, inputs: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
+    def forward(self, inputs: Tensor, state: BlockState) -> tuple[Tensor, BlockState]:
         return self._mogrified(inputs, *state) if len(self.mogrifier) else _run(self.kernel, inputs, state)
 
-    def _mogrified(self, inputs: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, LayerState]:
+    def _mogrified(self, inputs: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, BlockState]:
         """x = 2 σ(Q h) x,  h = 2 σ(R x) h, in turns, before each step (Melis et al. 2020, Mogrifier LSTM)."""
         outputs = []
         w, u, b, b2 = (tensor for tensor in self.kernel._flat_weights if tensor is not None)
@@ -84,7 +84,7 @@ class LstmLayer(nn.Module):
         return torch.stack(outputs, 1), (h, c)
 
 
-def _run(kernel: nn.RNNBase, inputs: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
+def _run(kernel: nn.RNNBase, inputs: Tensor, state: BlockState) -> tuple[Tensor, BlockState]:
     fused = fused_for(kernel, inputs)
     if fused is not None:
         outputs, *after = fused.window(kernel, inputs, *state)
@@ -94,7 +94,7 @@ def _run(kernel: nn.RNNBase, inputs: Tensor, state: LayerState) -> tuple[Tensor,
     return outputs, tuple(tensor.squeeze(0) for tensor in (end if isinstance(end, tuple) else (end,)))
 
 
-def _zeros(kernel: nn.RNNBase, batch_size: int, tensors: int) -> LayerState:
+def _zeros(kernel: nn.RNNBase, batch_size: int, tensors: int) -> BlockState:
     like = kernel.weight_hh_l0
     assert isinstance(like, Tensor)
     return tuple(like.new_zeros(batch_size, kernel.hidden_size) for _ in range(tensors))

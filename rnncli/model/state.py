@@ -6,30 +6,30 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-LayerState = tuple[Tensor, ...]
+BlockState = tuple[Tensor, ...]
 
 
 class State(NamedTuple):
-    """What the network remembers: one LayerState a layer, lanes first in every tensor."""
+    """What the network remembers: one BlockState a block, lanes first in every tensor."""
 
-    layers: tuple[LayerState, ...]
+    blocks: tuple[BlockState, ...]
 
     def map(self, change: Callable[[Tensor], Tensor]) -> "State":
-        return State(tuple(tuple(change(tensor) for tensor in layer) for layer in self.layers))
+        return State(tuple(tuple(change(tensor) for tensor in block) for block in self.blocks))
 
     def merge(self, other: "State", combine: Callable[[Tensor, Tensor], Tensor]) -> "State":
         """`combine` applied to each tensor and its partner in `other`."""
         pairs = (
-            zip(mine, theirs, strict=True) for mine, theirs in zip(self.layers, other.layers, strict=True)
+            zip(mine, theirs, strict=True) for mine, theirs in zip(self.blocks, other.blocks, strict=True)
         )
-        return State(tuple(tuple(combine(a, b) for a, b in layer) for layer in pairs))
+        return State(tuple(tuple(combine(a, b) for a, b in block) for block in pairs))
 
     def detach(self) -> "State":
         """The same memory with no gradient path: where back-propagation through time is cut."""
         return self.map(torch.Tensor.detach)
 
     def tensors(self) -> list[Tensor]:
-        return [tensor for layer in self.layers for tensor in layer]
+        return [tensor for block in self.blocks for tensor in block]
 
 
 class Block(Protocol):
@@ -38,6 +38,6 @@ class Block(Protocol):
     A Block is an nn.Module too. The shapes of its state are in ModelConfig.memories.
     """
 
-    def initial_state(self, batch_size: int) -> LayerState: ...
+    def initial_state(self, batch_size: int) -> BlockState: ...
 
-    def __call__(self, inputs: Tensor, state: LayerState) -> tuple[Tensor, LayerState]: ...
+    def __call__(self, inputs: Tensor, state: BlockState) -> tuple[Tensor, BlockState]: ...

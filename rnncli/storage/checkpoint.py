@@ -76,7 +76,7 @@ def read_run(
     run.state = State(
         tuple(
             tuple(tensors[f"state.{i}.{j}"].to(device) for j in range(len(layer)))
-            for i, layer in enumerate(run.state.layers)
+            for i, layer in enumerate(run.state.blocks)
         )
     )
     run.best = _best(path, run, counters.get("best"), kept)
@@ -124,7 +124,7 @@ def as_tensors(arrays: Mapping[str, Array]) -> dict[str, Tensor]:
 
 def _own_tensors(run: Run) -> dict[str, Tensor]:
     tensors = {f"model.{name}": tensor for name, tensor in run.model.state_dict().items()}
-    for i, layer in enumerate(run.state.layers):
+    for i, layer in enumerate(run.state.blocks):
         for j, tensor in enumerate(layer):
             tensors[f"state.{i}.{j}"] = tensor
     tensors["rng"] = run.rng.get_state()

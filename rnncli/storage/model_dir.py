@@ -39,10 +39,10 @@ from rnncli.storage.layout import (
 )
 from rnncli.storage.lock import refuse_held
 from rnncli.storage.manifest import MANIFEST, Entry, Manifest
+from rnncli.storage.metrics_log import MOST_BYTES, append_report, read_reports
 from rnncli.storage.ngram_file import MOST_HEADER_BYTES, packed_ngram, read_ngram
 from rnncli.storage.record import MODELS, Record, Status, now, read_record
 from rnncli.storage.safe_load import DAMAGED, check_size, open_file, read_config, read_file
-from rnncli.strict import is_of
 from rnncli.text.known_lines import MOST_LINES, KnownLines
 from rnncli.text.store import LINES as STARTS
 from rnncli.text.store import (
@@ -61,7 +61,7 @@ _KEPT_CHECKPOINTS, _FIRST_WITH_MANIFEST = 2, 4
 _HEADROOM_BYTES = 2**26
 _MOST_BYTES = {
     CONFIG: strict.LARGEST_BYTES,
-    METRICS: 2**30,
+    METRICS: MOST_BYTES,
     LINES: 8 * MOST_LINES + strict.LARGEST_BYTES,
     f"{CORPUS}/{RECORD}": MOST_RECORD_BYTES,
     **dict.fromkeys(TOKENIZERS, MOST_TOKENIZER_BYTES),
@@ -262,21 +262,12 @@ class ModelDir:
 
     def append_metrics(self, report: Report) -> None:
         """One report as a line of metrics.jsonl."""
-        line = {"report": type(report).__name__.lower(), **asdict(report)}
-        atomic.append_line(self.path / METRICS, to_json(line))
+        append_report(self.path / METRICS, report)
 
     def metrics(self) -> Iterator[dict[str, Any]]:
         """Every report in metrics.jsonl; a line torn by a crash, or of another kind, is passed over."""
-        path = self.path / METRICS
-        if not os.path.lexists(path):
-            return
-        check_size(path, _MOST_BYTES[METRICS])
-        with open_file(path, self.path) as file:
-            while line := file.readline(strict.LARGEST_BYTES):
-                with suppress(ValueError):
-                    report = strict.parsed(line)
-                    if _is_report(report):
-                        yield report
+        self._check_size(METRICS)
+        return read_reports(self.path / METRICS, self.path)
 
     def write_card(self, planned: Planned, weights: Weights) -> None:
         """README.md: what the model is, for a person who is handed the folder."""
@@ -369,18 +360,3 @@ class ModelDir:
         for name in gone:
             atomic.remove_file(self.path / name)
         settled.write(self.path)
-
-
-def _is_report(line: dict[str, Any]) -> bool:
-    """Whether what is read of it has its type: the file may be a stranger's."""
-    if not (is_of(line.get("step", 0), int) and is_of(line.get("report"), str)):
-        return False
-    score = line.get("score")
-    return line.get("report") != "evaluated" or (
-        "step" in line
-        and isinstance(score, dict)
-        and "nats" in score
-        and is_of(score["nats"], float | None)
-        and is_of(score.get("tokens"), int)
-        and score["tokens"] > 0
-    )

@@ -98,13 +98,16 @@ def train_step(run: Run, window: Window, config: TrainConfig, rate: float, ranks
     device = run.model.device
     lanes = len(window.targets)
     share = ranks.share(lanes)
-    inputs, targets, fresh = (
-        torch.from_numpy(array[share]).to(device) for array in (window.inputs, window.targets, window.fresh)
+    inputs, targets = (
+        torch.from_numpy(array[share]).to(device) for array in (window.inputs, window.targets)
     )
-    state = run.state.map(lambda tensor: tensor[share]).merge(
-        run.model.initial_state(len(inputs)),
-        lambda carried, empty: torch.where(fresh.view(-1, *[1] * (carried.dim() - 1)), empty, carried),
-    )
+    state = run.state.map(lambda tensor: tensor[share])
+    if window.fresh[share].any():  # in a quarter of the steps or so
+        fresh = torch.from_numpy(window.fresh[share]).to(device)
+        state = state.merge(
+            run.model.initial_state(len(inputs)),
+            lambda carried, empty: torch.where(fresh.view(-1, *[1] * (carried.dim() - 1)), empty, carried),
+        )
     with precision_context(config, device):
         hidden, state = run.model.hidden(inputs, state, DropoutMasks(run.rng, lanes, share.start))
         loss = run.model.mean_nats(hidden, targets, window.tokens)
@@ -113,7 +116,8 @@ def train_step(run: Run, window: Window, config: TrainConfig, rate: float, ranks
     # Autocast may hand back bfloat16; the memory is kept in the precision of the weights.
     state = state.detach().map(torch.Tensor.float)
     loss, state = ranks.add_up(run.model, loss.detach(), state, share, lanes)
-    norms = torch.stack([_gradient(parameter).norm() for parameter in run.model.parameters()])
+    gradients = [_gradient(parameter) for parameter in run.model.parameters()]
+    norms = torch.stack(torch._foreach_norm(gradients))  # in one call: a small model has its time in calls
     total = norms.norm()
     norm = float(total)
     run.step += 1

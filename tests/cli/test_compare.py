@@ -1,13 +1,16 @@
 """rnncli compare: structures tried on a text, the winner kept, and the command that makes it."""
 
+import os
 import shlex
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from rnncli.cli import contest
+from rnncli.cli import contest, training_session
+from rnncli.errors import TrainingError
 from rnncli.storage.model_dir import ModelDir
 from rnncli.training import halving
 from tests.cli.conftest import Command, words
@@ -85,6 +88,39 @@ def test_ctrl_c_ends_the_search_and_leaves_no_candidate(
     assert 1 <= len(ran.json["ranking"]) <= 2
     assert ran.json["model"] is None
     assert not Path("models").exists()
+
+
+def test_ctrl_c_while_a_candidate_is_saved_ends_the_search(
+    rnncli: Command, rhyme: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, number = training_session._finish, 0
+
+    def finish(*arguments: Any) -> training_session.Outcome:
+        nonlocal number
+        number += 1
+        if number == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return real(*arguments)
+
+    monkeypatch.setattr(training_session, "_finish", finish)
+    ran = rnncli("compare", rhyme, "--time", "5s", "--level", "char", "--json")
+    assert ran.code == 130
+    assert number == 2
+    assert ran.json["model"] is None
+    assert not Path("models").exists()
+
+
+def test_the_ranking_is_told_though_the_winner_cannot_be_trained(
+    rnncli: Command, rhyme: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def finish(*arguments: Any) -> Any:
+        raise TrainingError("no more", hint="none")
+
+    monkeypatch.setattr(contest.Contest, "finish", finish)
+    ran = rnncli("compare", rhyme, "--time", "2s", "--level", "char", "--json")
+    assert ran.code == 1
+    assert ran.json["ranking"]
+    assert ran.json["model"] is None
 
 
 @pytest.mark.parametrize(

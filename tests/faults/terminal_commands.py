@@ -29,6 +29,7 @@ rescore {}|rescore list.txt --weights={}|rescore list.txt --scores={}|rescore li
 rescore list.txt --dev={} --reference=list.txt|rescore list.txt --unit={}
 generate -m {}|generate --format={}|generate --device={}
 complete -m {}|complete --unit={}|complete --device={}|memorized {}|memorized -m {}
+plot {}|plot --of={}|plot c --output={}/x.png|compare {}|compare text.txt --device={}
 """)
 # Of these it is said only that they are no numbers, or that they are settled; or they are cut.
 UNNAMED_VALUES = commands("""
@@ -47,7 +48,7 @@ eval {}|eval {}.bin|eval {} --json|eval {} -m {m} -m c|eval -m {m} --json
 score {} --format srilm|score {}.bin|score {} --pairs|score {} -m {m} --top 1
 memorized {}|memorized -m {m} -l 50|rescore {}|rescore list.txt -m {m}|generate --config {}
 ngram c --from-arpa {}|ngram {m} --order 2 --json|generate -m {m} -l 9|complete -m {m} a
-info {m}|info {m} --json|verify {m}|verify {m} --json|info nowhere
+info {m}|info {m} --json|verify {m}|verify {m} --json|info nowhere|plot {m} c|plot {m} --of symbols
 info {u}|eval -m {u}|ngram {u} --order 2 --json|verify {u} --json
 """)
 UNNAMED_NAMES = commands("""
@@ -75,6 +76,7 @@ score pairs --pairs|score lists --format nbest|generate -l 300 --temperature 3|g
 generate -n 9 -l 99 --temperature 3|generate -n 9 -l 99 --temperature 3 --format jsonl
 generate --enumerate 3 -l 20|complete --unit token -n 50|complete --unit word|complete --unit line -l 20
 memorized text|memorized -l 200|info --gradients|ngram --order 3|verify
+plot|plot --of symbols|plot --of units
 tokenize text --encode --tokenizer {}|tokenize ids --decode --tokenizer {}
 """)
 PROMPTS = commands("""

@@ -77,6 +77,7 @@ train text.txt --name c --ngram 2 {tiny}
 tokenize text.txt --report -o t.tok|eval --by line|eval text.txt -m c -m c|eval text.txt --streams 2
 score text.txt --top 3|rescore list.txt|complete the|memorized text.txt|info --gradients|ngram c --order 2
 verify|verify nothing|info --no-such -x|info c d|generate --help
+plot c c|plot --of symbols|plot --of units|plot --of memory
 """)
     for shown in at_a_terminal(folder, [filled(command) for command in learned]):
         own.update(SEQUENCE.findall(shown))

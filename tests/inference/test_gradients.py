@@ -32,7 +32,7 @@ def test_the_norm_at_a_distance_is_that_of_a_gradient_taken_by_hand(cell: Cell) 
         state = state.map(lambda tensor: tensor.clone().requires_grad_())
         logits, _ = model(ids[:, 12 - distance : 12], state)
         F.cross_entropy(logits[:, -1], ids[:, -1], reduction="sum").backward()
-        for layer, memory in enumerate(state.layers):
+        for layer, memory in enumerate(state.blocks):
             squares = sum((tensor.grad**2).sum(1) for tensor in memory if tensor.grad is not None)
             assert isinstance(squares, torch.Tensor)
             assert reach.norms[f"layers.{layer}"][distance - 1] == pytest.approx(

@@ -72,7 +72,7 @@ def test_activations_are_those_of_every_layer_after_each_token(structure: str) -
         _, state = model.hidden(ids, model.initial_state(1))
     of_layers = [
         layer[0][0]
-        for layer, name in zip(state.layers, [*model.config.memories] * model.config.members, strict=True)
+        for layer, name in zip(state.blocks, [*model.config.memories] * model.config.members, strict=True)
         if name.startswith("layers.")
     ]
     np.testing.assert_allclose(found.values[-1], torch.cat(of_layers).numpy(), atol=1e-5)

@@ -91,7 +91,7 @@ def test_gates_that_are_all_but_closed_are_exact_and_have_gradients(cell: str) -
     own = numpy.initial_state(1)
     for token in range(6):
         _, own = numpy.step(np.array([token]), own)
-    np.testing.assert_allclose(own[0][0], state.layers[0][0].detach().numpy(), atol=1e-6)
+    np.testing.assert_allclose(own[0][0], state.blocks[0][0].detach().numpy(), atol=1e-6)
 
 
 @pytest.mark.parametrize("cell", ["mingru", "minlstm", "rglru"])

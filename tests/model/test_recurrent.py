@@ -6,7 +6,7 @@ from torch import Tensor
 
 from rnncli.model.config import GATES, Cell, ModelConfig
 from rnncli.model.network import LAYERS
-from rnncli.model.state import LayerState
+from rnncli.model.state import BlockState
 
 B, T, E, D = 3, 7, 5, 4
 
@@ -20,7 +20,7 @@ def layer_and_weights(cell: Cell, **settings: str) -> tuple[torch.nn.Module, tup
     return layer, tuple(weight.detach() for weight in weights)
 
 
-def run(layer: torch.nn.Module, state: LayerState) -> tuple[Tensor, Tensor, LayerState]:
+def run(layer: torch.nn.Module, state: BlockState) -> tuple[Tensor, Tensor, BlockState]:
     torch.manual_seed(4)
     inputs = torch.randn(B, T, E)
     with torch.no_grad():

@@ -62,7 +62,7 @@ def says_what_torch_says(model: LanguageModel) -> None:
             (expected[:, place] - expected[:, place].amax(1, keepdim=True)).numpy(),
             atol=1e-4,
         )
-    for mine, theirs in zip(state, end.layers, strict=True):
+    for mine, theirs in zip(state, end.blocks, strict=True):
         for array, tensor in zip(mine, theirs, strict=True):
             np.testing.assert_allclose(array, tensor.numpy(), atol=1e-5)
 

@@ -20,7 +20,7 @@ def test_weights_and_memories_are_those_that_the_config_names(structure: str) ->
     assert {name: tuple(weight.shape) for name, weight in model.state_dict().items()} == config.shapes
     assert sum(weight.numel() for weight in model.parameters()) == config.parameters
     state = model.initial_state(2)
-    found = [tuple(tuple(tensor.shape[1:]) for tensor in block) for block in state.layers]
+    found = [tuple(tuple(tensor.shape[1:]) for tensor in block) for block in state.blocks]
     assert found == [*config.memories.values()] * config.members
     assert sum(tensor[0].numel() for tensor in state.tensors()) == config.memory_floats
 
