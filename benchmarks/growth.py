@@ -23,6 +23,7 @@ import torch
 import rnncli
 from benchmarks.records import keep, machine
 from rnncli.api.device import pick_device
+from rnncli.api.model import Model
 from rnncli.model.acceleration import missing
 from rnncli.model.config import ModelConfig
 from rnncli.training.config import Kernels, Precision, TrainConfig
@@ -97,15 +98,22 @@ def with_the_width(text: str) -> list[dict[str, Any]]:
             Path(folder, "text.txt").write_text(text, encoding="utf-8")
             shape = ("--cell", "lstm", "--num-layers", "1", "--hidden-size", str(width), "--members", "1")
             command(folder, "train", "text.txt", "--steps", "2", "--name", "m", "--level", "char", *shape)
-            network = rnncli.load(str(Path(folder, "models", "m")))
-            row["written_tokens_per_second"] = rate(LENGTH, lambda m=network: list(m.stream(length=LENGTH)))
-            row["written_tokens_per_second_of_256"] = rate(
-                STREAMS * LENGTH // 10, lambda m=network: list(m.generate("", STREAMS, length=LENGTH // 10))
-            )
-            row["scored_lines_per_second"] = rate(len(lines), lambda m=network: list(m.score(lines)))
+            row |= written_and_scored(rnncli.load(str(Path(folder, "models", "m"))), lines)
         rows.append(row)
         print(row, flush=True)
     return rows
+
+
+def written_and_scored(model: Model, lines: list[str]) -> dict[str, float]:
+    """Tokens a second in one text and in many, and lines a second."""
+    each = LENGTH // 10
+    return {
+        "written_tokens_per_second": rate(LENGTH, lambda: list(model.stream(length=LENGTH))),
+        "written_tokens_per_second_of_256": rate(
+            STREAMS * each, lambda: list(model.generate("", STREAMS, length=each))
+        ),
+        "scored_lines_per_second": rate(len(lines), lambda: list(model.score(lines))),
+    }
 
 
 def rate(amount: int, work: Callable[[], object]) -> float:

@@ -88,7 +88,9 @@ def test_tables_of_results_are_those_of_the_results() -> None:
 @pytest.mark.parametrize("name", ["docs/architecture.md", "CONTRIBUTING.md"])
 def test_every_file_that_a_page_names_exists(name: str) -> None:
     modules = re.findall(r"\b([a-z]\w*\.py)\b", (ROOT / name).read_text(encoding="utf-8"))
-    present = {path.name for room in ("rnncli", "tests", "benchmarks") for path in (ROOT / room).rglob("*.py")}
+    present = {
+        path.name for room in ("rnncli", "tests", "benchmarks") for path in (ROOT / room).rglob("*.py")
+    }
     assert modules
     assert set(modules) <= present
 

@@ -23,15 +23,25 @@ def _peer(about: str, program: str, name: str, *packages: str, arguments: tuple[
 
 
 _KERAS = ("keras", "tensorflow-cpu", "keras")
+_GPT2 = ("transformers", TORCH, "transformers")
 
 PEERS = {
     "rnncli": _peer("rnncli, a time and nothing else", "rnncli_itself.py", "rnncli"),
     "torch": _peer("PyTorch's word_language_model example", "torch_tutorial.py", "torch"),
     "keras-tutorial": _peer(
-        "Keras, TensorFlow's text generation tutorial", "keras_lm.py", *_KERAS, arguments=("tutorial",)
+        "Keras, TensorFlow's text generation tutorial",
+        "keras_lm.py",
+        *_KERAS,
+        arguments=("tutorial", "tensorflow"),
     ),
-    "keras-sizes": _peer("Keras with rnncli's sizes and rate", "keras_lm.py", *_KERAS, arguments=("sizes",)),
-    "gpt2": _peer("transformers, a GPT-2 as large", "gpt2.py", "transformers", TORCH, "transformers"),
+    "keras-sizes": _peer(
+        "Keras with rnncli's sizes and rate", "keras_lm.py", *_KERAS, arguments=("sizes", "tensorflow")
+    ),
+    "keras-torch": _peer(
+        "the same Keras on torch", "keras_lm.py", "keras-torch", TORCH, "keras", arguments=("sizes", "torch")
+    ),
+    "gpt2": _peer("transformers, a GPT-2 as large", "gpt2.py", *_GPT2, arguments=("sizes",)),
+    "nanogpt": _peer("transformers, nanoGPT's recipe", "gpt2.py", *_GPT2, arguments=("nanogpt",)),
     "fastai": _peer("fastai, AWD-LSTM", "fastai_lm.py", "fastai", TORCH, "fastai"),
     "flair": _peer("flair's language model", "flair_lm.py", "flair", TORCH, "flair"),
     "nltk": _peer("NLTK, Kneser-Ney of order 6", "kneser_ney.py", "nltk", "nltk"),

@@ -98,9 +98,7 @@ def train_step(run: Run, window: Window, config: TrainConfig, rate: float, ranks
     device = run.model.device
     lanes = len(window.targets)
     share = ranks.share(lanes)
-    inputs, targets = (
-        torch.from_numpy(array[share]).to(device) for array in (window.inputs, window.targets)
-    )
+    inputs, targets = (torch.from_numpy(array[share]).to(device) for array in (window.inputs, window.targets))
     state = run.state.map(lambda tensor: tensor[share])
     if window.fresh[share].any():  # in a quarter of the steps or so
         fresh = torch.from_numpy(window.fresh[share]).to(device)

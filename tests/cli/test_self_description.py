@@ -76,7 +76,7 @@ def test_the_keys_of_json_are_those_that_the_documents_name(rnncli: Command, rhy
     assert rnncli("train", rhyme, "--name", "x", *TINY).code == 0
     said = rnncli(*JSON_COMMANDS[name], "--json").json
     page = (DOCS / "files.md").read_text(encoding="utf-8")
-    table = page.split(f"### rnncli {name} --json\n")[1].split("\n\n")[1]
+    table = page.split(f"### rnncli {name} --json\n")[1].strip().split("\n\n")[0]
     named = [key for row in table.splitlines()[2:] for key in re.findall(r"`(\w+)`", row.split("|")[1])]
     assert sorted(named) == sorted(said)
     if name == "train":

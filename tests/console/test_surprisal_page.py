@@ -34,7 +34,7 @@ def line(text: str) -> ScoredLine:
 
 
 def test_every_token_stands_there_with_its_values() -> None:
-    seen = Reader(surprisal_page("novel", [line("ab"), line("床前")]))
+    seen = Reader(surprisal_page("novel", [line("ab"), line("床前")]).decode())
     assert "ab↵" in seen.text
     assert "床前↵" in seen.text
     assert len(seen.titles) == 6
@@ -42,7 +42,7 @@ def test_every_token_stands_there_with_its_values() -> None:
 
 
 def test_markup_of_a_text_is_shown_and_not_obeyed() -> None:
-    content = surprisal_page("<b>&", [line('<script src="x">&amp;')])
+    content = surprisal_page("<b>&", [line('<script src="x">&amp;')]).decode()
     seen = Reader(content)
     assert "script" not in seen.tags
     assert '<script src="x">&amp;' in seen.text
@@ -50,5 +50,5 @@ def test_markup_of_a_text_is_shown_and_not_obeyed() -> None:
 
 
 def test_the_page_needs_nothing_else() -> None:
-    content = surprisal_page("x", [line("a")])
+    content = surprisal_page("x", [line("a")]).decode()
     assert not any(word in content for word in ("http", "src=", "url(", "@import", "<link"))

@@ -14,8 +14,10 @@ import pytest
 import torch
 from rich.console import Console
 from rich.progress_bar import ProgressBar
+from rich.text import Text
 
 from rnncli.cli.app import app
+from rnncli.console.picture_view import _heat
 from rnncli.errors import ModelError
 from rnncli.storage.array_file import packed
 from rnncli.storage.manifest import Entry, Manifest
@@ -83,18 +85,20 @@ plot c c|plot --of symbols|plot --of units|plot --of memory
         own.update(SEQUENCE.findall(shown))
     for shown in at_a_terminal(folder, [("generate", "-i", "-l", "9")], typed=("the", "/quit")):
         own.update(SEQUENCE.findall(shown))
-    own.update(SEQUENCE.findall(bars()))
+    own.update(SEQUENCE.findall(drawn()))
     assert not any(sequence in live for sequence in own for live in LIVE), "nobody could tell them apart"
     return Home(folder, own)
 
 
-def bars() -> str:
-    """Every stage of a bar on such a terminal: a short training shows some of them, as it happens."""
+def drawn() -> str:
+    """Every stage of a bar and every colour of a unit: commands show some of them, as it happens."""
     console = Console(file=io.StringIO(), force_terminal=True, color_system="standard", width=20)
     with console.capture() as captured:
         for completed in (0, 50, 100):
             console.print(ProgressBar(completed=completed))
         console.print(ProgressBar(pulse=True))
+        for activation in np.linspace(-1.0, 1.0, 101).tolist():
+            console.print(Text("x", style=_heat(activation)))
     return captured.get()
 
 
