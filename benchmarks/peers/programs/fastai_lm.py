@@ -35,11 +35,15 @@ class UntilTime(Callback):
         self.began, self.characters = time.monotonic(), 0
 
     def before_batch(self):
+        if not self.training:
+            return
         progress = (time.monotonic() - self.began) / task.SECONDS
         rate = RATE * (progress / 0.25 if progress < 0.25 else max(0.01, (1.0 - progress) / 0.75))
         self.learn.opt.set_hypers(lr=max(rate, RATE * 0.04))
 
     def after_batch(self):
+        if not self.training:
+            return
         self.characters += self.xb[0].numel()
         if time.monotonic() - self.began > task.SECONDS:
             raise CancelFitException

@@ -1,7 +1,8 @@
 """Keras as TensorFlow's "Text generation with an RNN" has it, or with rnncli's sizes: argument 2.
 
 tutorial    one GRU of 1,024, embedding 256, 64 samples of 100 characters, memory emptied at each, Adam
-sizes       two layers of LSTM with 384, dropout 0.2, 16 lanes of 64 with carried memory, Adam along a cosine
+sizes       the layers, lanes, dropout and rate that rnncli took in the same round, Adam along a
+            cosine, with carried memory
 
 Argument 3 is Keras's backend; on torch no memory is carried in training, where Keras 3 fails to. It trains by
 `train_on_batch`, as fast as Keras gets here (benchmarks/keras_comparison.py). Scoring and writing carry the
@@ -24,8 +25,8 @@ TUTORIAL = sys.argv[2] == "tutorial"
 CARRIED = not TUTORIAL and sys.argv[3] != "torch"
 SYMBOLS = sorted(set(task.TRAIN + task.VALID))
 IDS = {symbol: number for number, symbol in enumerate(SYMBOLS)}
-LANES, WINDOW = (64, 100) if TUTORIAL else (16, 64)
-RATE = 1e-3 if TUTORIAL else 4e-3
+LANES, WINDOW = (64, 100) if TUTORIAL else (task.PLAN["batch_size"], task.PLAN["bptt"])
+RATE = 1e-3 if TUTORIAL else task.PLAN["learning_rate"]
 if sys.argv[3] == "torch":
     import torch
 
@@ -42,10 +43,11 @@ def built(lanes, window, stateful, source=None):
     if TUTORIAL:
         layers = [keras.layers.Embedding(len(SYMBOLS), 256), keras.layers.GRU(1024, **settings)]
     else:
-        layers = [keras.layers.Embedding(len(SYMBOLS), 128)]
-        for _ in range(2):
-            layers += [keras.layers.Dropout(0.2), keras.layers.LSTM(384, **settings)]
-        layers.append(keras.layers.Dropout(0.2))
+        cell = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[task.PLAN["cell"]]
+        layers = [keras.layers.Embedding(len(SYMBOLS), task.PLAN["embedding_size"])]
+        for _ in range(task.PLAN["num_layers"]):
+            layers += [keras.layers.Dropout(task.PLAN["dropout"]), cell(task.PLAN["hidden_size"], **settings)]
+        layers.append(keras.layers.Dropout(task.PLAN["dropout"]))
     inputs = keras.Input(batch_shape=(lanes, window), dtype="int32")
     model = keras.Sequential([inputs, *layers, keras.layers.Dense(len(SYMBOLS))])
     if source is not None:
@@ -96,16 +98,35 @@ while (progress := (time.monotonic() - began) / task.SECONDS) < 1.0:
     batches += 1
 task.trained(batches * LANES * WINDOW, time.monotonic() - began)
 
-reader, nats, characters = built(1, 1000, True, model), 0.0, 0
-for first in range(0, len(valid) - 1000, 1000):
-    logits = reader.predict_on_batch(valid[None, first : first + 1000])
-    nats += 1000 * float(loss(valid[None, first + 1 : first + 1001], logits))
-    characters += 1000
-task.scored(nats, characters)
+
+def nats_of(ids):
+    """With carried memory, in windows and what is left."""
+    nats, whole = 0.0, (len(ids) - 1) // 1000 * 1000
+    reader = built(1, 1000, True, model)
+    for first in range(0, whole, 1000):
+        logits = reader.predict_on_batch(ids[None, first : first + 1000])
+        nats += 1000 * float(loss(ids[None, first + 1 : first + 1001], logits))
+    if rest := len(ids) - 1 - whole:
+        # Another network reads a little before it, as long as the first one's windows were.
+        before = min(whole, 1000)
+        logits = built(1, before + rest, False, model).predict_on_batch(ids[None, whole - before : -1])
+        nats += rest * float(loss(ids[None, whole + 1 :], logits[:, before:]))
+    return nats
 
 
-def drawn(number):
-    random, writer = np.random.default_rng(1), built(number, 1, True, model)
+task.scored(nats_of(valid), len(valid) - 1)
+
+
+def prepared(number):
+    """A network for so many texts that has been called once: it is not built while the clock runs."""
+    writer = built(number, 1, True, model)
+    writer.predict_on_batch(np.zeros((number, 1), np.int32))
+    forget(writer)
+    return writer
+
+
+def drawn(writer, number):
+    random = np.random.default_rng(1)
     for token in encode(task.PROMPT):
         logits = writer.predict_on_batch(np.full((number, 1), token, np.int32))
     while True:
@@ -115,25 +136,31 @@ def drawn(number):
         logits = writer.predict_on_batch(tokens[:, None].astype(np.int32))
 
 
-def first_of(number):
-    for _, tokens in zip(range(task.WRITTEN), drawn(number)):
+def first_of(writer, number):
+    for _, tokens in zip(range(task.WRITTEN), drawn(writer, number)):
         yield SYMBOLS[tokens[0]]
 
 
-task.wrote(first_of(1))
+task.wrote(first_of(prepared(1), 1))
+many = prepared(task.STREAMS)
 task.timed(
-    "written_characters_per_second_of_256", task.STREAMS * task.WRITTEN, lambda: list(first_of(task.STREAMS))
+    "written_characters_per_second_of_256",
+    task.STREAMS * task.WRITTEN,
+    lambda: list(first_of(many, task.STREAMS)),
 )
+
+
+LONGEST = 1 + max(map(len, task.LINES))
+scorer = built(64, LONGEST, False, model)
+scorer.predict_on_batch(np.zeros((64, LONGEST), np.int32))
 
 
 def score_lines():
     """64 at a time, padded to one length, as Keras wants them."""
-    longest = 100
-    scorer = built(64, longest, False, model)
     for first in range(0, len(task.LINES) - 63, 64):
-        block = np.zeros((64, longest + 1), np.int32)
+        block = np.zeros((64, LONGEST + 1), np.int32)
         for row, line in enumerate(task.LINES[first : first + 64]):
-            ids = encode(line[:longest] + "\n")
+            ids = encode(line + "\n")
             block[row, : len(ids)] = ids
         keras.ops.log_softmax(scorer.predict_on_batch(block[:, :-1]))
 

@@ -1,4 +1,8 @@
-"""rnncli with nothing but a time: the command trains, its Python functions score and write."""
+"""rnncli with nothing but a time: the command trains, its Python functions score and write.
+
+It holds out the last tenth of the training part to choose its weights by: the text that is scored has no
+say in anything.
+"""
 
 import json
 import subprocess
@@ -9,33 +13,42 @@ import task
 
 import rnncli
 
-command = [sys.executable, "-m", "rnncli", "train", task.TASK["train"], "--valid", task.TASK["valid"]]
-command += ["--time", f"{task.SECONDS}s", "--name", "peer", "--quiet", "--json"]
-ran = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
-plan = ran["plan"]
-task.answer("model", plan["architecture"])
+
+def command(*arguments):
+    run = [sys.executable, "-m", "rnncli", *arguments, "--quiet"]
+    return subprocess.run(run, stdout=subprocess.PIPE, check=True).stdout
+
+
+seed = str(task.TASK["seed"])
+train = ("train", task.TASK["train"], "--time", f"{task.SECONDS}s", "--name", "peer", "--seed", seed)
+ran = json.loads(command(*train, "--json"))
+described = json.loads(subprocess.check_output([sys.executable, "-m", "rnncli", "info", "peer", "--json"]))
+sizes, training = described["model"], described["training"]
+of_model = ("cell", "num_layers", "hidden_size", "embedding_size", "dropout")
+of_training = ("batch_size", "bptt", "learning_rate")
+plan = {name: sizes[name] for name in of_model} | {name: training[name] for name in of_training}
+task.answer("plan", plan | {"parameters": described["parameters"], "architecture": described["architecture"]})
 
 model = rnncli.load("peer")
-# To the first character, with all that writing needs; the others only import.
-start = [sys.executable, "-m", "rnncli", "generate", "--prompt", task.PROMPT, "--length", "1", "--quiet"]
 began = time.monotonic()
-subprocess.run(start, stdout=subprocess.PIPE, check=True)
+command("generate", "--prompt", task.PROMPT, "--length", "1")
 task.answer("start_up_seconds", time.monotonic() - began)
-task.wrote(model.stream(task.PROMPT, length=task.WRITTEN))
+for _ in model.stream(length=1):  # the weights are read
+    pass
 
 
-def many() -> None:
-    for _ in model.generate(task.PROMPT, task.STREAMS, length=task.WRITTEN):
-        pass
+def written():
+    yield from model.stream(task.PROMPT, length=task.WRITTEN)
 
 
-task.timed("written_characters_per_second_of_256", task.STREAMS * task.WRITTEN, many)
-evaluation = model.evaluate()
-task.scored(evaluation.score.nats, evaluation.score.characters)
+task.wrote(written())
+many = ("written_characters_per_second_of_256", task.STREAMS * task.WRITTEN)
+task.timed(*many, lambda: list(model.generate(task.PROMPT, task.STREAMS, length=task.WRITTEN)))
+score = model.evaluate(task.VALID).score
+task.scored(score.nats, score.characters)
 tokens = ran["step"] * plan["batch_size"] * plan["bptt"]
-task.trained(tokens * evaluation.score.characters / evaluation.score.tokens, ran["seconds"])
+task.trained(tokens * score.characters / score.tokens, ran["seconds"])
 task.timed("scored_lines_per_second", len(task.LINES), lambda: list(model.score(task.LINES)))
-# Only the command makes stores: the time of its process, reading and hashing included.
-tokenize = [sys.executable, "-m", "rnncli", "tokenize", task.TASK["train"], "-o", "peer.tok", "--quiet"]
-task.tokenized(lambda _: subprocess.run(tokenize, check=True, stdout=subprocess.PIPE))
+# Only the command makes stores: the time of its process, with reading, hashing and writing.
+task.tokenized(lambda _: command("tokenize", task.TASK["train"], "-o", "peer.tok"))
 task.done()

@@ -17,13 +17,15 @@ TRAIN = Path(TASK["train"]).read_text(encoding="utf-8")
 VALID = Path(TASK["valid"]).read_text(encoding="utf-8")
 SECONDS = TASK["seconds"]
 THREADS = TASK["threads"]
+# What rnncli took in the same round: cell, sizes, rate.
+PLAN = TASK.get("plan")
 PROMPT, WRITTEN, STREAMS = "The ", 400, 256
 # Of the held-out part, what is scored line by line.
 LINES = [line for line in VALID.split("\n") if line][:2000]
 
 
-def answer(figure: str, value: float | str) -> None:
-    """One figure; units are in its name."""
+def answer(figure: str, value) -> None:
+    """One figure, or what else is to be known; units are in its name."""
     sys.__stdout__.write(json.dumps({"figure": figure, "value": value}) + "\n")
     sys.__stdout__.flush()
 

@@ -1,9 +1,7 @@
-"""textgenrnn with its defaults."""
+"""textgenrnn 2.0: its import needs a Keras from before Python 3.11, and its row says so."""
 
 import task
-from textgenrnn import textgenrnn
+import textgenrnn  # noqa: F401
 
 task.imported()
-model = textgenrnn()
-model.train_on_texts([task.TRAIN], num_epochs=1)
-task.done()
+raise SystemExit("it can be imported again: measure it")
