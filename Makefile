@@ -6,7 +6,7 @@ BIN := .venv/bin
 DEMO_TEXT := data/python-manual.txt
 DEMO := $(BIN)/rnncli
 
-.PHONY: demo test faults docs clean
+.PHONY: demo test faults docs bench clean
 .DELETE_ON_ERROR:
 
 demo: .venv/installed $(DEMO_TEXT)
@@ -22,8 +22,14 @@ test: .venv/installed-dev
 	$(BIN)/pytest -n 2 --dist worksteal
 
 docs: .venv/installed
-	$(DEMO) manual --format markdown > docs/reference.md
-	$(DEMO) manual > docs/rnncli.1
+	$(DEMO) manual --format markdown > docs/reference.new && mv docs/reference.new docs/reference.md
+	$(DEMO) manual > docs/rnncli.new && mv docs/rnncli.new docs/rnncli.1
+
+# In environments of their own under .bench/, in about an hour: make bench TEXT=novel.txt
+bench: .venv/installed-dev
+	$(BIN)/python -m benchmarks $(TEXT)
+	$(BIN)/python -m benchmarks.growth $(TEXT)
+	$(BIN)/python -m benchmarks.tables
 
 faults: .venv/installed-dev
 	RNNCLI_FAULTS=long $(BIN)/pytest tests/faults

@@ -1,13 +1,13 @@
 """rnncli beside what people would use instead: the same text, the same seconds, each in its own environment.
 
     python -m benchmarks TEXT [--seconds 60] [--repeats 3]
-    python -m benchmarks TEXT --only keras-sizes gpt2
+    python -m benchmarks TEXT --repeats 5 --again gpt2
 
 The first nine tenths of TEXT are trained on and the last tenth is scored, by characters. Every repetition
 goes through all of them in turn, so that the machine's moods meet all. What they measured goes into
-benchmarks/results/ as JSON after every repetition, where nobody is left out; `python -m benchmarks.tables`
-writes the tables of the documents from it. Environments are made by pip on the first run, under .bench/.
-Run it alone on the machine.
+benchmarks/results/ as JSON after every repetition, and what is there of the same text is not measured again;
+`python -m benchmarks.tables` writes the tables of the documents from it. Environments are made by pip on the
+first run, under .bench/. Run it alone on the machine.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from typing import Any
 
 from benchmarks.peers.environments import UnusableError, last_line
 from benchmarks.peers.peers import PEERS, Peer
-from benchmarks.records import keep, machine
+from benchmarks.records import keep, load, machine, sha256
 
 # Of what a program takes beside its training: import, writing, scoring.
 _REST_SECONDS = 900
@@ -62,34 +62,54 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="rnncli beside its peers")
     parser.add_argument("text", type=Path)
     parser.add_argument("--seconds", type=int, default=60, help="of training (default: %(default)s)")
-    parser.add_argument("--repeats", type=int, default=3, help="default: %(default)s")
-    parser.add_argument("--only", nargs="+", choices=PEERS, help="beside rnncli; nothing is kept then")
+    parser.add_argument("--repeats", type=int, default=3, help="in all (default: %(default)s)")
+    parser.add_argument("--again", nargs="+", choices=PEERS, default=[], help="forget what these measured")
+    parser.add_argument(
+        "--sizes", action="store_true", help="measure nothing but what each takes on the disk"
+    )
     options = parser.parse_args()
-    content = options.text.read_text(encoding="utf-8")
-    chosen = {n: p for n, p in PEERS.items() if not options.only or n in ("rnncli", *options.only)}
+    content, name = options.text.read_text(encoding="utf-8"), f"peers-{options.seconds}s"
+    results = kept_results(name, content)
+    for peer, what in PEERS.items():
+        runs = [] if peer in options.again else results.get(peer, {"runs": []})["runs"]
+        results[peer] = {
+            "versions": what.environment.versions(),
+            "install_bytes": what.environment.bytes(),
+            "runs": runs,
+        }
     this_machine = machine()
-    found: dict[str, dict[str, Any]] = {
-        name: {"versions": peer.environment.versions(), "install_bytes": peer.environment.bytes(), "runs": []}
-        for name, peer in chosen.items()
-    }
+
+    def save() -> None:
+        kept = {"seconds": options.seconds, "peers": {peer: results[peer] for peer in PEERS}}
+        print(keep(name, options.text, content, kept, this_machine), flush=True)
+
+    if options.sizes:
+        save()
+        return
     with tempfile.TemporaryDirectory() as folder:
         task: dict[str, Any] = {"seconds": options.seconds, "threads": this_machine["threads"]}
         cut = len(content) - len(content) // 10
-        for name, part in (("train", content[:cut]), ("valid", content[cut:])):
-            task[name] = str(Path(folder, f"{name}.txt"))
-            Path(task[name]).write_text(part, encoding="utf-8")
+        for part, written in (("train", content[:cut]), ("valid", content[cut:])):
+            task[part] = str(Path(folder, f"{part}.txt"))
+            Path(task[part]).write_text(written, encoding="utf-8")
         for seed in range(1, options.repeats + 1):
-            for name, peer in chosen.items():
-                runs = found[name]["runs"]
-                if runs and "failed" in runs[-1]:
-                    continue
-                runs.append(measured(peer, task | {"seed": seed}))
-                print(name, json.dumps(runs[-1]), flush=True)
-                if name == "rnncli":
-                    task["plan"] = runs[-1].get("plan")
-            if not options.only:
-                kept = {"seconds": options.seconds, "peers": found}
-                print(keep(f"peers-{options.seconds}s", options.text, content, kept, this_machine))
+            for peer, what in PEERS.items():
+                runs = results[peer]["runs"]
+                if len(runs) < seed and not (runs and "failed" in runs[-1]):
+                    runs.append(measured(what, task | {"seed": seed}))
+                    print(peer, json.dumps(runs[-1]), flush=True)
+                if peer == "rnncli":
+                    task["plan"] = runs[min(seed, len(runs)) - 1].get("plan")
+            save()
+
+
+def kept_results(name: str, content: str) -> dict[str, Any]:
+    """What was measured of the same text before."""
+    try:
+        record = load(name)
+    except FileNotFoundError:
+        return {}
+    return dict(record["peers"]) if record["text_sha256"] == sha256(content) else {}
 
 
 if __name__ == "__main__":

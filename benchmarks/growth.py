@@ -8,7 +8,6 @@ the plan measures. Run it alone on the machine.
 """
 
 import argparse
-import os
 import statistics
 import subprocess
 import sys
@@ -26,11 +25,20 @@ from rnncli.api.device import pick_device
 from rnncli.api.model import Model
 from rnncli.model.acceleration import missing
 from rnncli.model.config import ModelConfig
-from rnncli.training.config import Kernels, Precision, TrainConfig
+from rnncli.training.config import TrainConfig
+from rnncli.training.machine import arrangements
 from rnncli.training.probe import tokens_per_second
 
 TIMES, WIDTHS, ROUNDS = (1, 10, 100), (128, 256, 512, 1024), 3
 SECONDS, LENGTH, STREAMS, LINES = 2.0, 4000, 256, 2000
+
+
+_MEASURED = """
+import resource, subprocess, sys, time
+began = time.perf_counter()
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
+print(time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
 
 
 class Ran(NamedTuple):
@@ -41,13 +49,11 @@ class Ran(NamedTuple):
 
 
 def command(folder: str, *arguments: str) -> Ran:
-    began = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "rnncli", *arguments, "--quiet"], cwd=folder, stdout=-3)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"rnncli {' '.join(arguments)} failed")
-    return Ran(time.perf_counter() - began, usage.ru_maxrss * 1024)
+    """By way of a small process: the peak of a child begins with the size of whoever starts it."""
+    run = [sys.executable, "-c", _MEASURED, sys.executable, "-m", "rnncli", *arguments, "--quiet"]
+    said = subprocess.run(run, cwd=folder, stdout=subprocess.PIPE, text=True, check=True).stdout
+    seconds, peak = said.split()
+    return Ran(float(seconds), int(peak) * 1024)
 
 
 def with_the_text(text: str) -> list[dict[str, Any]]:
@@ -55,7 +61,8 @@ def with_the_text(text: str) -> list[dict[str, Any]]:
     rows = []
     for times in TIMES:
         with tempfile.TemporaryDirectory() as folder:
-            size = Path(folder, "text.txt").write_text(text * times, encoding="utf-8")
+            with Path(folder, "text.txt").open("w", encoding="utf-8") as file:
+                size = sum(file.write(text) for _ in range(times))
             cut = [
                 command(folder, "tokenize", "text.txt", "--level", "char", "-o", f"{number}.tok")
                 for number in range(ROUNDS)
@@ -83,14 +90,11 @@ def with_the_text(text: str) -> list[dict[str, Any]]:
 def with_the_width(text: str) -> list[dict[str, Any]]:
     """Training, writing and scoring with one layer of lstm."""
     device, lines = pick_device("cpu"), [line for line in text.split("\n") if line][:LINES]
-    arrangements: list[tuple[Precision, Kernels]] = [("fp32", "torch"), ("bf16", "torch")]
-    if missing() is None:
-        arrangements.append(("bf16", "fused"))
     rows = []
     for width in WIDTHS:
         model = ModelConfig(vocab_size=66, cell="lstm", hidden_size=width, embedding_size=128, dropout=0.0)
         row: dict[str, Any] = {"width": width, "parameters": model.parameters}
-        for precision, kernels in arrangements:
+        for precision, kernels in arrangements(missing() is None):
             config = TrainConfig(steps=1, precision=precision, kernels=kernels)
             speeds = [tokens_per_second(model, config, device, SECONDS) for _ in range(ROUNDS)]
             row[f"trained_tokens_per_second_{precision}_{kernels}"] = statistics.median(speeds)

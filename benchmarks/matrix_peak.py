@@ -15,7 +15,8 @@ import torch
 from rnncli.api.device import pick_device
 from rnncli.model.acceleration import missing
 from rnncli.model.config import GATES, Cell, ModelConfig
-from rnncli.training.config import Kernels, Precision, TrainConfig
+from rnncli.training.config import TrainConfig
+from rnncli.training.machine import arrangements
 from rnncli.training.probe import matrix_peak, tokens_per_second
 
 ROUNDS, SECONDS = 5, 1.0
@@ -32,9 +33,6 @@ def operations_per_token(model: ModelConfig) -> int:
 
 def main() -> None:
     pick_device("cpu")
-    arrangements: list[tuple[Precision, Kernels]] = [("fp32", "torch"), ("bf16", "torch")]
-    if missing() is None:
-        arrangements.append(("bf16", "fused"))
     cells: tuple[Cell, ...] = ("lstm", "gru", "rnn")
     for lanes in (16, 64):
         for cell in cells:
@@ -44,7 +42,7 @@ def main() -> None:
             rounds: dict[str, list[tuple[float, float, float]]] = {}
             for _ in range(ROUNDS):
                 tops = {name: matrix_peak(kind, SECONDS) for name, kind in PRODUCTS.items()}
-                for precision, kernels in arrangements:
+                for precision, kernels in arrangements(missing() is None):
                     config = TrainConfig(
                         steps=1, batch_size=lanes, bptt=WINDOW, precision=precision, kernels=kernels
                     )

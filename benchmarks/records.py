@@ -22,7 +22,7 @@ def keep(name: str, text: Path, content: str, found: Mapping[str, Any], of: Mapp
     """Write what was found with a text on the machine `of`; the file that has it now."""
     record = {
         "text": text.name,
-        "text_sha256": hashlib.sha256(content.encode()).hexdigest(),
+        "text_sha256": sha256(content),
         "characters": len(content),
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _output("git", "rev-parse", "HEAD"),
@@ -39,6 +39,11 @@ def load(name: str) -> dict[str, Any]:
     """What is kept under that name."""
     record: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
     return record
+
+
+def sha256(content: str) -> str:
+    """Of a text in UTF-8."""
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def _output(*command: str) -> str:

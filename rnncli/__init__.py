@@ -5,6 +5,7 @@ import rnncli
 model = rnncli.load("novel")
 """
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ __version__ = "0.1.0"
 __all__ = ["__version__", "load"]
 
 
-def load(model: str | None = None, device: str = "auto") -> "Model":
+def load(model: str | os.PathLike[str] | None = None, device: str = "auto") -> "Model":
     """The model of that name under models/, or in that folder; without one the newest finished one.
 
     Raises rnncli.errors.ModelError where there is none. Its weights are read when they are needed.
@@ -22,4 +23,4 @@ def load(model: str | None = None, device: str = "auto") -> "Model":
     from rnncli.api.model import Model
     from rnncli.storage.model_dir import ModelDir
 
-    return Model(ModelDir.find(model), device)
+    return Model(ModelDir.find(None if model is None else os.fspath(model)), device)

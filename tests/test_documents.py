@@ -4,11 +4,13 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from benchmarks import tables
+from tests.forked import commands
 
 ROOT = Path(__file__).parent.parent
 # Of the README in Chinese another test says that its commands are those of the other.
@@ -38,15 +40,21 @@ def test_the_readme_shows_the_two_commands_and_more() -> None:
     assert sum(command.split()[0] == "rnncli" for command in commands) >= 5
 
 
+@pytest.fixture(scope="session")
+def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with commands(tmp_path_factory.mktemp("bin")) as folder:
+        yield folder
+
+
 @pytest.mark.parametrize("document", [d for d in DOCUMENTS if console_commands(d)], ids=lambda d: d.name)
-def test_every_command_of_a_document_runs(document: Path, own_folder: Path) -> None:
+def test_every_command_of_a_document_runs(document: Path, own_folder: Path, forked: Path) -> None:
     """In their order, in one folder, with a text in place of the reader's and less time than shown.
 
     And the Python in it after them.
     """
     (own_folder / "novel.txt").write_bytes((ROOT / "data" / "english.txt").read_bytes())
     (own_folder / "other.txt").write_bytes((ROOT / "data" / "english.txt").read_bytes()[:3000])
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = os.pathsep.join([str(forked), str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"}
     for command in console_commands(document):
         if command.startswith("make "):
@@ -80,8 +88,11 @@ def test_links_between_pages_lead_somewhere() -> None:
 
 
 def test_tables_of_results_are_those_of_the_results() -> None:
+    marks = {"README.md": 1, "README.zh-CN.md": 1, "performance.md": 3}
     for document in tables.DOCUMENTS:
         text = document.read_text(encoding="utf-8")
+        found = re.findall(r"<!-- table: .*? -->\n(.*?)<!-- end of table -->", text, re.DOTALL)
+        assert ["|" in table for table in found] == [True] * marks[document.name]
         assert tables.rewritten(text) == text, "python -m benchmarks.tables writes them"
 
 

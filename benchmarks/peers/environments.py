@@ -19,15 +19,14 @@ class UnusableError(Exception):
 
 @dataclass(frozen=True)
 class Environment:
-    """Packages that pip installs together; none: those of the Python that runs the benchmark."""
+    """Packages that pip installs together, by its arguments; `names` are those whose versions are told."""
 
     name: str
     packages: tuple[str, ...]
+    names: tuple[str, ...]
 
     def python(self) -> Path:
         """Its interpreter, installed on the first call; raises UnusableError with what pip said last."""
-        if not self.packages:
-            return Path(sys.executable)
         folder = FOLDER / self.name
         if not (folder / "installed").exists():
             if self.name not in _failed:
@@ -37,9 +36,9 @@ class Environment:
         return (folder / "bin" / "python").absolute()
 
     def bytes(self) -> int | None:
-        """What its packages take on the disk; None where they are not its own, or not there."""
+        """What its packages take on the disk; None where they are not there."""
         folder = FOLDER / self.name
-        if not self.packages or not (folder / "installed").exists():
+        if not (folder / "installed").exists():
             return None
         (site,) = folder.glob("lib/python*/site-packages")
         own = [entry for entry in site.iterdir() if not entry.name.startswith(_OF_PIP)]
@@ -47,11 +46,10 @@ class Environment:
         return sum(file.lstat().st_size for file in files if file.is_file())
 
     def versions(self) -> dict[str, str]:
-        """Of the packages that were asked for, as they are installed."""
+        """As they are installed."""
         program = "import sys, importlib.metadata as m\nfor n in sys.argv[1:]: print(n, m.version(n))"
-        names = [package.split("=")[0] for package in self.packages] or ["torch"]
         try:
-            command = [str(self.python()), "-c", program, *names]
+            command = [str(self.python()), "-c", program, *self.names]
         except UnusableError:
             return {}
         ran = subprocess.run(command, capture_output=True, text=True, check=True)

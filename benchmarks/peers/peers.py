@@ -5,7 +5,7 @@ from pathlib import Path
 
 from benchmarks.peers.environments import TORCH, Environment
 
-PROGRAMS = Path(__file__).parent / "programs"
+ROOT, PROGRAMS = Path(__file__).parents[2], Path(__file__).parent / "programs"
 
 
 @dataclass(frozen=True)
@@ -19,15 +19,21 @@ class Peer:
 
 
 def _peer(about: str, program: str, name: str, *packages: str, arguments: tuple[str, ...] = ()) -> Peer:
-    return Peer(about, Environment(name, packages), PROGRAMS / program, arguments)
+    names = tuple(package.split("=")[0] for package in packages)
+    return Peer(about, Environment(name, packages, names), PROGRAMS / program, arguments)
 
 
 _KERAS = ("keras", "tensorflow-cpu", "keras")
 _GPT2 = ("transformers", TORCH, "transformers")
 
 PEERS = {
-    "rnncli": _peer("rnncli, a time and nothing else", "rnncli_itself.py", "rnncli"),
-    "torch": _peer("PyTorch's word_language_model example", "torch_tutorial.py", "torch"),
+    "rnncli": Peer(
+        "rnncli, a time and nothing else",
+        # This very source, with the versions that it is tested with.
+        Environment("rnncli", ("-c", f"{ROOT}/constraints.txt", "-e", str(ROOT)), ("rnncli", "torch")),
+        PROGRAMS / "rnncli_itself.py",
+    ),
+    "torch": _peer("PyTorch's word_language_model example", "torch_tutorial.py", "torch", TORCH, "numpy"),
     "keras-tutorial": _peer(
         "Keras, TensorFlow's text generation tutorial",
         "keras_lm.py",

@@ -14,7 +14,8 @@ from rnncli import __version__
 from rnncli.api.device import memory_bytes
 from rnncli.model.acceleration import missing
 from rnncli.model.config import ModelConfig
-from rnncli.training.config import Kernels, Precision, TrainConfig
+from rnncli.training.config import TrainConfig
+from rnncli.training.machine import arrangements
 from rnncli.training.probe import matrix_peak, tokens_per_second
 
 # What decides how many threads compute, and where.
@@ -51,11 +52,8 @@ def facts() -> dict[str, Any]:
 
 def speeds() -> dict[str, dict[str, float]]:
     """Measured on the processor, in some seconds: plain matrix products, and training one layer of lstm."""
-    arrangements: list[tuple[Precision, Kernels]] = [("fp32", "torch"), ("bf16", "torch")]
-    if missing() is None:
-        arrangements.append(("bf16", "fused"))
     training = {}
-    for precision, kernels in arrangements:
+    for precision, kernels in arrangements(missing() is None):
         config = TrainConfig(steps=1, batch_size=_LANES, bptt=_WINDOW, precision=precision, kernels=kernels)
         speed = tokens_per_second(_MODEL, config, torch.device("cpu"), _SECONDS)
         training[f"{precision} {kernels}"] = speed
@@ -89,11 +87,22 @@ def _devices() -> list[str]:
 
 def _packages() -> dict[str, str | None]:
     """Those that rnncli names, by their installed versions; None: not installed."""
-    wanted = (line for line in requires("rnncli") or [] if not re.search(r"extra == .dev", line))
+    try:
+        wanted = [line for line in requires("rnncli") or [] if not re.search(r"extra == .dev", line)]
+    except PackageNotFoundError:  # it runs from its source
+        wanted = ["torch", "numpy"]
+    # Those that another system or Python needs.
+    elsewhere = {_name(line) for line in wanted if re.search(r"sys_platform|python_version", line)}
     found: dict[str, str | None] = {}
-    for name in sorted({re.match(r"[\w.-]+", line)[0] for line in wanted}):  # type: ignore[index]
+    for name in sorted(map(_name, wanted)):
         try:
             found[name] = version(name)
         except PackageNotFoundError:
-            found[name] = None
+            if name not in elsewhere:
+                found[name] = None
     return found
+
+
+def _name(requirement: str) -> str:
+    """ "torch<3,>=2.9" -> "torch"."""
+    return re.split(r"[^\w.-]", requirement, maxsplit=1)[0]

@@ -44,6 +44,8 @@ class Wanted:
     raw: bool = False
 
     def __post_init__(self) -> None:
+        if self.texts < 1:
+            raise ConfigError(f"number is {self.texts}", hint="it is a number of texts, 1 or more")
         if self.pattern is not None and (self.limits.lines or self.limits.stops):
             raise ConfigError(
                 "--match and --template say where a text ends", hint="leave out --lines and --stop"

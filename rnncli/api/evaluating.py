@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import get_args
 
 import numpy as np
 import torch
 
-from rnncli.api.parts import own_part, read_part
+from rnncli.api.parts import OWN_PARTS, own_part, read_part
 from rnncli.errors import ConfigError
 from rnncli.inference.breakdown import by_frequency, by_line, by_position
 from rnncli.inference.config import Adaptation, By, Cache
@@ -42,6 +43,14 @@ class Asked:
     def __post_init__(self) -> None:
         if self.tune and not self.learns:
             raise ConfigError("there is nothing to tune", hint="add --adapt or --cache to --tune")
+        for name, value, allowed in (
+            ("part", self.part, OWN_PARTS),
+            ("reset", self.reset, (None, *get_args(Reset))),
+            ("by", self.by, (None, *get_args(By))),
+        ):
+            if value not in allowed:
+                known = ", ".join(each for each in allowed if each)
+                raise ConfigError(f"{name} is {value!r}", hint=f"it is one of {known}")
 
     @property
     def learns(self) -> bool:

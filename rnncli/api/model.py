@@ -7,6 +7,7 @@ from functools import cached_property
 from rnncli.api import drawing, evaluating, parts
 from rnncli.api.device import pick_device
 from rnncli.api.drawing import Wanted
+from rnncli.errors import ConfigError
 from rnncli.inference.config import Adaptation, By, Cache, SamplingConfig
 from rnncli.inference.likelihood import LINES_SORTED
 from rnncli.inference.prediction import Predictor
@@ -41,8 +42,12 @@ class Model:
         Each has its `nats`, and its `tokens`, `words` and `characters` with theirs. Of very many lines
         some thousands are scored at a time; they come in their order.
         """
+        if isinstance(texts, str):
+            raise ConfigError("a text is given in place of texts", hint="give a list: score([text])")
         batch = list[str]()
         for text in texts:
+            if "\n" in text:
+                raise ConfigError("a line has a line end in it", hint="give lines without their ends")
             batch.append(text)
             if len(batch) == LINES_SORTED:
                 yield from self._scorer.score(batch)
@@ -70,6 +75,7 @@ class Model:
         """
         limits = Limits(length, lines, tuple(stop))
         wanted = Wanted(sampling or SamplingConfig(), limits, number, unique, novel, match)
+        _check_seed(seed)
         return drawing.draw(self._folder, self._predictor, prompt, wanted, seed, _say)
 
     def stream(
@@ -77,6 +83,7 @@ class Model:
     ) -> Iterator[str]:
         """The first of those texts in pieces, each as soon as it is written."""
         wanted = Wanted(sampling or SamplingConfig(), Limits(length))
+        _check_seed(seed)
         return drawing.stream(self._folder, self._predictor, prompt, wanted, seed, _say)
 
     def evaluate(
@@ -112,3 +119,8 @@ class Model:
     @cached_property
     def _scorer(self) -> LineScorer:
         return LineScorer(self._network, self._folder.tokenizer(), self._folder.ngram())
+
+
+def _check_seed(seed: int) -> None:
+    if seed < 0:
+        raise ConfigError(f"seed is {seed}", hint="it is 0 or more")

@@ -17,7 +17,8 @@ from rnncli.text.store import Part
 from rnncli.text.tokenizers import Tokenizer, decode, line_end
 from rnncli.text.unseen import describe_unseen
 
-_DESCRIBED = {"valid": "held-out part", "test": "test part"}
+# Of the text that a model comes from: those that it has not learned from.
+OWN_PARTS = {"valid": "held-out part", "test": "test part"}
 
 
 def read_part(
@@ -68,14 +69,14 @@ def own_part(folder: ModelDir, name: str, reset: Reset | None = None) -> tuple[s
     store = folder.corpus()
     part = store.parts[name]
     if not part.tokens:
-        raise CorpusError(f"{store.name} has no {_DESCRIBED[name]}", hint="train with --test-fraction 0.1")
+        raise CorpusError(f"{store.name} has no {OWN_PARTS[name]}", hint="train with --test-fraction 0.1")
     if reset == "never":
         part = replace(part, line_starts=None)
     elif reset == "line":
         part = replace(part, line_starts=line_starts(part.ids[0 : part.tokens], part.line_end))
     elif reset == "sentence":
         part = _by_sentence(store.tokenizer, part)
-    return f"{_DESCRIBED[name]} of {store.name}", part
+    return f"{OWN_PARTS[name]} of {store.name}", part
 
 
 def _by_sentence(tokenizer: Tokenizer, part: Part) -> Part:

@@ -53,12 +53,16 @@ class Command:
     @property
     def usage(self) -> str:
         """As it is typed."""
-        return " ".join([self.name, "[OPTIONS]", *(p.value for p in self.parameters if p.positional)])
+        if not self.name:
+            return "rnncli [OPTIONS] COMMAND ..."
+        shown = [p.value for p in self.parameters if p.positional]
+        return " ".join(["rnncli", self.name, "[OPTIONS]", *shown])
 
 
 def described(root: Any) -> list[Command]:
     """Every command of a Typer group, in its order; those that are hidden are left out."""
-    return [_command(name, command) for name, command in root.commands.items() if not command.hidden]
+    whole = [_command("", root)]
+    return whole + [_command(name, one) for name, one in root.commands.items() if not one.hidden]
 
 
 def as_man(commands: list[Command]) -> str:
@@ -66,10 +70,10 @@ def as_man(commands: list[Command]) -> str:
     lines = [
         f'.TH RNNCLI 1 "" "rnncli {__version__}" "rnncli manual"',
         *(".SH NAME", "rnncli \\- recurrent language models from the command line"),
-        *(".SH SYNOPSIS", *(f".B rnncli {_roff(command.usage)}\n.br" for command in commands)),
+        *(".SH SYNOPSIS", *(f".B {_roff(command.usage)}\n.br" for command in commands)),
     ]
     for command in commands:
-        lines += [f".SH {_roff(command.name.upper())}", _roff(command.summary)]
+        lines += [f".SH {_roff(command.name.upper() or 'DESCRIPTION')}", _roff(command.summary)]
         lines += [f".PP\n{_roff(part)}" for part in _paragraphs(command.body)]
         for panel, parameters in groupby(command.parameters, lambda parameter: parameter.panel):
             lines.append(f".SS {_roff(panel)}")
@@ -88,10 +92,10 @@ def as_markdown(commands: list[Command]) -> str:
         "",
         "Written by `rnncli manual --format markdown`, from the program itself.",
         "",
-        *(f"- [`rnncli {command.name}`](#rnncli-{command.name}): {command.summary}" for command in commands),
+        *(f"- [`rnncli {one.name}`](#rnncli-{one.name}): {one.summary}" for one in commands if one.name),
     ]
     for command in commands:
-        lines += ["", f"## rnncli {command.name}", "", f"    rnncli {command.usage}", "", command.summary]
+        lines += ["", f"## rnncli {command.name}".rstrip(), "", f"    {command.usage}", "", command.summary]
         for part in _paragraphs(command.body):
             lines += ["", re.sub(r"^Example: (.*)", r"Example: `\1`", part)]
         for panel, parameters in groupby(command.parameters, lambda parameter: parameter.panel):
@@ -109,7 +113,8 @@ def as_markdown(commands: list[Command]) -> str:
 def _command(name: str, command: Any) -> Command:
     summary, _, body = command.help.partition("\n")
     types = get_type_hints(command.callback)
-    shown = [_parameter(each, types[each.name]) for each in command.params if not each.hidden]
+    # What Typer adds of itself, such as --install-completion, are flags.
+    shown = [_parameter(each, types.get(each.name, bool)) for each in command.params if not each.hidden]
     panels = list(dict.fromkeys(parameter.panel for parameter in shown))
     shown.sort(key=lambda parameter: panels.index(parameter.panel))
     return Command(name, summary.strip(), body.strip(), tuple(shown))
@@ -159,4 +164,4 @@ def _roff(text: str) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+    return text.replace("|", "\\|").replace("<", "&lt;")

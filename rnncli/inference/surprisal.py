@@ -11,7 +11,7 @@ nothing goes on with "then". So the mass of the boundary moves from what follows
 Summed over all words these probabilities are one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -80,6 +80,7 @@ class ScoredLine:
     @cached_property
     def words(self) -> tuple[Unit, ...]:
         """What stands between white space, with the mass of the boundary after each."""
+        _check_words(self.tokenizer, self.breaks)
         if self.tokenizer.level == "word":
             return tuple(token for token in self.tokens[:-1] if token.text.strip())
         found: list[Unit] = []
@@ -132,10 +133,8 @@ class LineScorer:
         self._tokenizer = tokenizer
         self._beside = beside
         self._boundaries = word_boundaries(tokenizer)
-        if words and not self._boundaries and tokenizer.level != "word":
-            raise ConfigError(
-                "the model has never seen white space, and knows no words", hint="use --unit token"
-            )
+        if words:
+            _check_words(tokenizer, self._boundaries)
 
     def score(self, lines: Sequence[str]) -> list[ScoredLine]:
         """Lines without their ends, each read with its end from an empty memory."""
@@ -170,3 +169,9 @@ class LineScorer:
             )
             for line, own, start in zip(lines, encoded, starts.tolist(), strict=True)
         ]
+
+
+def _check_words(tokenizer: Tokenizer, boundaries: Collection[int]) -> None:
+    """Raises ConfigError where a model cannot tell them."""
+    if not boundaries and tokenizer.level != "word":
+        raise ConfigError("the model has never seen white space, and knows no words", hint="use --unit token")

@@ -30,6 +30,9 @@ class Limits:
     match: Match | None = None
 
     def __post_init__(self) -> None:
+        for name, value, least in (("length", self.tokens, 0), ("lines", self.lines, 1)):
+            if value is not None and value < least:
+                raise ConfigError(f"{name} is {value}", hint=f"it is {least} or more")
         if "" in self.stops:
             raise ConfigError("a stop is empty", hint="give at least a character")
 

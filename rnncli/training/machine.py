@@ -40,6 +40,12 @@ class Machine:
     reference: ModelConfig = REFERENCE
 
 
+def arrangements(fused: bool) -> list[tuple[Precision, Kernels]]:
+    """What a processor can compute with; `fused`: with the kernels of model/kernels.py too."""
+    plain: list[tuple[Precision, Kernels]] = [("fp32", "torch"), ("bf16", "torch")]
+    return [*plain, ("bf16", "fused")] if fused else plain
+
+
 def measure_machine(
     measure: Measure, wishes: Wishes, device: str, memory_bytes: int | None, fused: bool, threads: int = 1
 ) -> Machine:
@@ -76,12 +82,9 @@ def choose_arrangement(
     without a time is measured only to foresee it: it has the fused kernels where it can and else float32, so
     that the same settings give the same weights whatever a clock says.
     """
-    candidates: list[tuple[Precision, Kernels]] = [("fp32", "torch"), ("bf16", "torch")]
-    if machine.fused and model.hidden_size % BLOCK == 0:
-        candidates.append(("bf16", "fused"))
     wished = [
         (precision, kernels)
-        for precision, kernels in candidates
+        for precision, kernels in arrangements(machine.fused and model.hidden_size % BLOCK == 0)
         if precision == wishes.training.get("precision", precision)
         and kernels == wishes.training.get("kernels", kernels)
     ]

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -63,12 +64,34 @@ def test_its_scores_are_those_of_the_command(trained: Command, rhyme: Path) -> N
 
 
 def test_what_is_foreseen_is_an_error_with_a_hint(trained: Command) -> None:
-    with pytest.raises(ModelError, match="no model n"):
-        load("n")
-    with pytest.raises(ConfigError) as refused:
-        list(load().generate(stop=[""]))
-    assert refused.value.hint
-    assert "lstm" in repr(load())
+    with pytest.raises(ModelError, match="no model nowhere"):
+        load(Path("nowhere"))
+    model = load(Path("models/m"))
+    assert "lstm" in repr(model)
+    wrong: list[tuple[str, Callable[[], object]]] = [
+        ("a stop is empty", lambda: list(model.generate(stop=[""]))),
+        ("number is 0", lambda: list(model.generate(number=0))),
+        ("length is -1", lambda: list(model.generate(length=-1))),
+        ("lines is 0", lambda: list(model.generate(lines=0))),
+        ("seed is -1", lambda: model.stream(seed=-1)),
+        ("seed is -1", lambda: model.generate(seed=-1)),
+        ("part is 'train'", lambda: model.evaluate(part="train")),
+        ("reset is 'word'", lambda: model.evaluate("a", reset="word")),  # type: ignore[arg-type]
+        ("by is 'word'", lambda: model.evaluate(by="word")),  # type: ignore[arg-type]
+        ("in place of texts", lambda: list(model.score("a sun"))),
+        ("a line end in it", lambda: list(model.score(["a\nsun"]))),
+    ]
+    for says, work in wrong:
+        with pytest.raises(ConfigError, match=says) as refused:
+            work()
+        assert refused.value.hint
+
+
+def test_words_are_refused_where_a_model_knows_none(rnncli: Command) -> None:
+    Path("solid.txt").write_text("abcabcbca" * 60)
+    assert rnncli("train", "solid.txt", "--name", "m", *TINY).code == 0
+    with pytest.raises((ConfigError, ValueError)):
+        next(iter(load().score(["abc"]))).words  # noqa: B018 - it is the asking that fails
 
 
 def test_its_import_is_light() -> None:
