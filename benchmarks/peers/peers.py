@@ -41,7 +41,7 @@ PEERS = {
         arguments=("tutorial", "tensorflow"),
     ),
     "keras-sizes": _peer(
-        "Keras with rnncli's sizes and rate", "keras_lm.py", *_KERAS, arguments=("sizes", "tensorflow")
+        "Keras with rnncli's sizes", "keras_lm.py", *_KERAS, arguments=("sizes", "tensorflow")
     ),
     "keras-torch": _peer(
         "the same Keras on torch", "keras_lm.py", "keras-torch", TORCH, "keras", arguments=("sizes", "torch")

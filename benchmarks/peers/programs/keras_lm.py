@@ -1,8 +1,8 @@
 """Keras as TensorFlow's "Text generation with an RNN" has it, or with rnncli's sizes: argument 2.
 
 tutorial    one GRU of 1,024, embedding 256, 64 samples of 100 characters, memory emptied at each, Adam
-sizes       the layers, lanes, dropout and rate that rnncli took in the same round, Adam along a
-            cosine, with carried memory
+sizes       the layers, lanes, dropout and rate that rnncli took in the same round, Adam along a cosine; with
+            carried memory half that rate, since at all of it one round of two diverged
 
 Argument 3 is Keras's backend; on torch no memory is carried in training, where Keras 3 fails to. It trains by
 `train_on_batch`, as fast as Keras gets here (benchmarks/keras_comparison.py). Scoring and writing carry the
@@ -26,7 +26,7 @@ CARRIED = not TUTORIAL and sys.argv[3] != "torch"
 SYMBOLS = sorted(set(task.TRAIN + task.VALID))
 IDS = {symbol: number for number, symbol in enumerate(SYMBOLS)}
 LANES, WINDOW = (64, 100) if TUTORIAL else (task.PLAN["batch_size"], task.PLAN["bptt"])
-RATE = 1e-3 if TUTORIAL else task.PLAN["learning_rate"]
+RATE = 1e-3 if TUTORIAL else task.PLAN["learning_rate"] * (0.5 if CARRIED else 1.0)
 if sys.argv[3] == "torch":
     import torch
 
