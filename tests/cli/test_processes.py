@@ -23,6 +23,10 @@ COMMANDS = [
     "memorized",
     "info",
     "verify",
+    "compare",
+    "plot",
+    "doctor",
+    "manual",
 ]
 COMMAND = [sys.executable, "-m", "rnncli"]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "80"}
@@ -36,7 +40,7 @@ def run(*arguments: object, stdin: bytes = b"") -> subprocess.CompletedProcess[b
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--version"], *([name, "--help"] for name in COMMANDS)],
+    [["--help"], *([name, "--help"] for name in COMMANDS)],
     ids=" ".join,
 )
 def test_help_imports_no_heavy_library(arguments: list[str]) -> None:

@@ -32,6 +32,7 @@ def test_the_doctor_says_what_is_there_and_how_fast_it_is(
     rnncli: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rnncli.api.checkup._SECONDS", 0.01)
+    monkeypatch.setattr("rnncli.training.probe._PEAK_SIZES", (64,))
     facts = rnncli("doctor", "--json").json
     assert facts["rnncli"] == __version__
     assert facts["packages"]["torch"]
