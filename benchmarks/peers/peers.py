@@ -40,11 +40,15 @@ PEERS = {
         *_KERAS,
         arguments=("tutorial", "tensorflow"),
     ),
+    "keras-rnn": _peer("the same with a SimpleRNN", "keras_lm.py", *_KERAS, arguments=("rnn", "tensorflow")),
     "keras-sizes": _peer(
         "Keras with rnncli's sizes", "keras_lm.py", *_KERAS, arguments=("sizes", "tensorflow")
     ),
     "keras-torch": _peer(
-        "the same Keras on torch", "keras_lm.py", "keras-torch", TORCH, "keras", arguments=("sizes", "torch")
+        "Keras with rnncli's sizes, on torch",
+        "keras_lm.py",
+        *("keras-torch", TORCH, "keras"),
+        arguments=("sizes", "torch"),
     ),
     "gpt2": _peer("transformers, a GPT-2 as large", "gpt2.py", *_GPT2, arguments=("sizes",)),
     "nanogpt": _peer("transformers, nanoGPT's recipe", "gpt2.py", *_GPT2, arguments=("nanogpt",)),

@@ -1,5 +1,6 @@
 """Keras as TensorFlow's "Text generation with an RNN" has it, or with rnncli's sizes: argument 2.
 
+rnn         the tutorial's with a SimpleRNN in place of the GRU
 tutorial    one GRU of 1,024, embedding 256, 64 samples of 100 characters, memory emptied at each, Adam
 sizes       the layers, lanes, dropout and rate that rnncli took in the same round, Adam along a cosine; with
             carried memory half that rate, since at all of it one round of two diverged
@@ -21,7 +22,7 @@ import numpy as np
 import task
 
 keras.utils.set_random_seed(task.TASK["seed"])
-TUTORIAL = sys.argv[2] == "tutorial"
+TUTORIAL = sys.argv[2] in ("tutorial", "rnn")
 CARRIED = not TUTORIAL and sys.argv[3] != "torch"
 SYMBOLS = sorted(set(task.TRAIN + task.VALID))
 IDS = {symbol: number for number, symbol in enumerate(SYMBOLS)}
@@ -41,7 +42,8 @@ def built(lanes, window, stateful, source=None):
     """The network for so many lanes and steps, with the weights of another."""
     settings = {"return_sequences": True, "stateful": stateful}
     if TUTORIAL:
-        layers = [keras.layers.Embedding(len(SYMBOLS), 256), keras.layers.GRU(1024, **settings)]
+        cell = keras.layers.SimpleRNN if sys.argv[2] == "rnn" else keras.layers.GRU
+        layers = [keras.layers.Embedding(len(SYMBOLS), 256), cell(1024, **settings)]
     else:
         cell = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[task.PLAN["cell"]]
         layers = [keras.layers.Embedding(len(SYMBOLS), task.PLAN["embedding_size"])]
