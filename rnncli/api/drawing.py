@@ -196,10 +196,10 @@ class _Start:
 
     def after_prompt(self, pieces: Iterable[str]) -> Iterator[str]:
         """Without the blank that the first word brings, where the prompt ends with it."""
-        begun = not self.blank_is_there
+        past = not self.blank_is_there
         for piece in pieces:
-            yield piece if begun else piece.removeprefix(" ")
-            begun = begun or piece != ""
+            yield piece if past else piece.removeprefix(" ")
+            past = past or piece != ""
 
 
 def _kept(
