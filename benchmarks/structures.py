@@ -1,56 +1,85 @@
 """What each structure gives in the same minutes, over several seeds: the table of docs/recipes.md.
 
-    python -m benchmarks.structures TEXT --time 5m --seeds 3 [--only lstm gru ...]
+    python -m benchmarks.structures TEXT [--time 5m --seeds 3 --most 4]
 
-The plan chooses the width, unless a structure names it, and everything else; one network is trained, so that
-structures are compared and not how many of them fit. The whole held-out part is scored.
+Two networks learn at a time, on one thread each, which is how the members of a model learn: run it alone on
+a machine of two processors. The plan chooses the width and everything else that a structure does not name;
+one network is trained, so that structures are compared and not how many of them fit. The whole held-out part
+is scored. Every result is kept in benchmarks/results/structures.json; what is there already is not made
+again, and `--most` says after how many new ones to stop.
 """
 
 import argparse
-import statistics
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from benchmarks.recipes import trained
+from benchmarks.records import RESULTS, keep, load, machine, sha256
 
+NAME = "structures"
 STRUCTURES: dict[str, str] = {
-    "lstm": "--cell lstm",
+    "lstm": "--cell lstm --num-layers 1",
     "gru": "--cell gru",
     "rnn": "--cell rnn",
-    "lstm, 2 layers": "--cell lstm,lstm --hidden-size 512",
-    "lstm and rglru": "--cell lstm,rglru --hidden-size 512",
-    "gru and mingru": "--cell gru,mingru --hidden-size 512",
-    "lstm, attention 64": "--cell lstm --attention 64",
-    "lstm and rglru, attention 64": "--cell lstm,rglru --attention 64 --hidden-size 512",
-    "lstm, convolution 4": "--cell lstm --convolution 4",
-    "lstm, mogrifier 4": "--cell lstm --mogrifier 4 --hidden-size 256",
-    "mingru, 3 layers, convolution 4": "--cell mingru --num-layers 3 --convolution 4 --hidden-size 512",
-    "minlstm, 3 layers, convolution 4": "--cell minlstm --num-layers 3 --convolution 4 --hidden-size 512",
-    "rglru, 3 layers, convolution 4": "--cell rglru --num-layers 3 --convolution 4 --hidden-size 384",
+    "lstm, 2 layers": "--cell lstm --num-layers 2",
+    "lstm and rglru": "--cell lstm,rglru",
+    "gru and mingru": "--cell gru,mingru",
+    "lstm, attention 64": "--cell lstm --num-layers 1 --attention 64",
+    "lstm, 2 layers, attention 64": "--cell lstm --num-layers 2 --attention 64",
+    "lstm and rglru, attention 64": "--cell lstm,rglru --attention 64",
+    "lstm, convolution 4": "--cell lstm --num-layers 1 --convolution 4",
+    "lstm, mogrifier 4": "--cell lstm --num-layers 1 --mogrifier 4",
+    "mingru, 3 layers, convolution 4": "--cell mingru --num-layers 3 --convolution 4",
+    "minlstm, 3 layers, convolution 4": "--cell minlstm --num-layers 3 --convolution 4",
+    "rglru, 3 layers, convolution 4": "--cell rglru --num-layers 3 --convolution 4",
 }
+_TOGETHER = 2
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(usage=__doc__)
-    parser.add_argument("text")
+    parser.add_argument("text", type=Path)
     parser.add_argument("--time", default="5m")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--only", nargs="+", choices=list(STRUCTURES), default=list(STRUCTURES))
+    parser.add_argument("--most", type=int, default=None)
     given = parser.parse_args()
-    print(
-        f"| structure | network | weights | tokens/s | nats per token after {given.time}, by seed | median |"
-    )
-    print("|---|---|---|---|---|---|")
-    for name in given.only:
-        options = [*STRUCTURES[name].split(), "--members", "1"]
-        text = str(Path(given.text).resolve())
-        runs = [trained(text, given.time, seed, options) for seed in range(1, given.seeds + 1)]
-        nats = [run.nats for run in runs]
-        speed = statistics.median(run.tokens_per_second for run in runs)
-        print(
-            f"| {name} | {runs[0].plan} | {runs[0].parameters:,} | {speed:,.0f} | "
-            f"{', '.join(f'{one:.4f}' for one in nats)} | {statistics.median(nats):.4f} |",
-            flush=True,
-        )
+    content = given.text.read_text(encoding="utf-8")
+    found = _kept(given.time, sha256(content))
+    of = machine()
+    missing = list(_missing(found, given.seeds))[: given.most]
+    text = str(given.text.resolve())
+
+    def run(one: tuple[str, int]) -> dict[str, Any]:
+        name, seed = one
+        options = [*STRUCTURES[name].split(), "--members", "1", "--threads", "1"]
+        return {"seed": seed, **trained(text, given.time, seed, options)._asdict()}
+
+    with ThreadPoolExecutor(_TOGETHER) as together:
+        for at in range(0, len(missing), _TOGETHER):
+            pair = missing[at : at + _TOGETHER]
+            for (name, _), result in zip(pair, together.map(run, pair), strict=True):
+                found["structures"].setdefault(name, []).append(result)
+                print(name, result, flush=True)
+            keep(NAME, given.text, content, found, of)
+
+
+def _kept(time: str, text_sha256: str) -> dict[str, Any]:
+    """What is kept of that text and time."""
+    if (RESULTS / f"{NAME}.json").exists():
+        record = load(NAME)
+        if (record["time"], record["text_sha256"]) == (time, text_sha256):
+            return {"time": time, "structures": record["structures"]}
+    return {"time": time, "structures": {}}
+
+
+def _missing(found: dict[str, Any], seeds: int) -> Iterator[tuple[str, int]]:
+    """(structure, seed), every structure with the first seed before any with the second."""
+    for seed in range(1, seeds + 1):
+        for name in STRUCTURES:
+            if seed not in {run["seed"] for run in found["structures"].get(name, ())}:
+                yield name, seed
 
 
 if __name__ == "__main__":
