@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from rnncli.api.prompts import begun, forbidden
+from rnncli.api.prompts import Prompt, begun, forbidden
 from rnncli.errors import ConfigError, CorpusError
 from rnncli.inference.config import SamplingConfig
 from rnncli.inference.generation import Match, Writer
@@ -17,7 +17,7 @@ from rnncli.storage.model_dir import ModelDir
 from rnncli.text.constraint import Constraint
 from rnncli.text.guessing import spaces_are_scarce
 from rnncli.text.known_lines import KnownLines
-from rnncli.text.tokenizers import Ids, LoneBytes, Tokenizer, decode, line_end
+from rnncli.text.tokenizers import LoneBytes, Tokenizer, decode, line_end
 
 # So many texts are written together, and no more than have so many logits.
 _MOST_LANES, _MOST_LOGITS = 256, 2**22
@@ -118,9 +118,9 @@ def enumerated(
     folder: ModelDir, predictor: Predictor, prompt: str, length: int, note: Callable[[str], None]
 ) -> tuple[str, Iterator[Written]]:
     """The prompt as it is read, and the most probable lines that begin with it, in their order."""
-    tokenizer = folder.tokenizer()
-    prompt, ids = begun(tokenizer, folder.record().unit, prompt, note)
-    return prompt, most_probable_texts(predictor, tokenizer, ids, "line", length)
+    tokenizer, read = folder.tokenizer(), begun(folder, prompt, note)
+    begin = read.read(predictor, tokenizer)
+    return read.text, most_probable_texts(predictor, begin, tokenizer, read.ids, "line", length)
 
 
 def best(
@@ -128,12 +128,15 @@ def best(
 ) -> tuple[str, Written]:
     """The prompt as it is read, and what beam search finds: so many tokens, or a line of a model of lines."""
     tokenizer, unit, end = folder.tokenizer(), folder.record().unit, line_end(folder.tokenizer())
-    prompt, ids = begun(tokenizer, unit, prompt, note)
+    read = begun(folder, prompt, note)
     ends = () if unit == "stream" or end is None else (end,)
-    tokens, nats = beam_search(predictor, ids, width, length, ends, forbidden(tokenizer))
-    decoder = tokenizer.decoder(ids.tolist())
+    begin = read.read(predictor, tokenizer)
+    tokens, nats = beam_search(predictor, begin, width, length, ends, forbidden(tokenizer))
+    decoder = tokenizer.decoder(read.ids.tolist())
     text = "".join(decoder.push(token) for token in tokens) + decoder.finish()
-    return prompt, Written(0, text, len(tokens), nats, "lines" if tokens and tokens[-1] in ends else "length")
+    return read.text, Written(
+        0, text, len(tokens), nats, "lines" if tokens and tokens[-1] in ends else "length"
+    )
 
 
 def usual_unit(folder: ModelDir, tokenizer: Tokenizer) -> str:
@@ -162,10 +165,10 @@ def limits_of(tokenizer: Tokenizer, of_lines: bool, wanted: Wanted) -> Limits:
 
 @dataclass(frozen=True)
 class _Start:
-    """A prompt as it was given, its ids (N,) as they are read, and where the texts after it end."""
+    """A prompt as it is read, and where the texts after it end."""
 
     tokenizer: Tokenizer
-    ids: Ids
+    prompt: Prompt
     limits: Limits
     wanted: Wanted
     blank_is_there: bool
@@ -174,25 +177,26 @@ class _Start:
     def of(cls, folder: ModelDir, given: str, wanted: Wanted, note: Callable[[str], None]) -> "_Start":
         tokenizer, unit = folder.tokenizer(), folder.record().unit
         limits = limits_of(tokenizer, unit == "line", wanted)
-        prompt, ids = begun(tokenizer, unit, given, note)
+        prompt = begun(folder, given, note)
         if wanted.pattern is not None:
             # Of a model of lines the line end is none of a text: it ends where that comes.
             never = () if unit == "stream" or (end := line_end(tokenizer)) is None else (end,)
-            begins = given != prompt or not len(ids) or int(ids[-1]) == line_end(tokenizer)
+            ids = prompt.ids
+            begins = given != prompt.text or not len(ids) or int(ids[-1]) == line_end(tokenizer)
             constraint = Constraint(wanted.pattern, tokenizer, never)
             match = Match(constraint, constraint.begin(begins, limits.tokens), limits.tokens)
             limits = replace(limits, lines=None, match=match)
-        return cls(tokenizer, ids, limits, wanted, given != prompt)
+        return cls(tokenizer, prompt, limits, wanted, given != prompt.text)
 
     def new_text(self) -> GrowingText:
         lone_bytes: LoneBytes = "surrogateescape" if self.wanted.raw else "replace"
-        return GrowingText(self.tokenizer, self.ids.tolist(), self.limits, lone_bytes)
+        return GrowingText(self.tokenizer, self.prompt.ids.tolist(), self.limits, lone_bytes)
 
     def writers(self, predictor: Predictor, seed: int) -> Callable[[range], Writer]:
         """What draws the texts of any lanes, once the prompt is read."""
-        begin, never = predictor.begin(self.ids), forbidden(self.tokenizer)
-        sampling, match = self.wanted.sampling, self.limits.match
-        return lambda lanes: Writer(predictor, begin, self.ids, sampling, seed, lanes, never, match)
+        begin, never = self.prompt.read(predictor, self.tokenizer), forbidden(self.tokenizer)
+        ids, sampling, match = self.prompt.ids, self.wanted.sampling, self.limits.match
+        return lambda lanes: Writer(predictor, begin, ids, sampling, seed, lanes, never, match)
 
     def after_prompt(self, pieces: Iterable[str]) -> Iterator[str]:
         """Without the blank that the first word brings, where the prompt ends with it."""

@@ -12,7 +12,8 @@ from rnncli.text.config import ReadConfig, Reset
 from rnncli.text.counting import count
 from rnncli.text.lines import line_starts
 from rnncli.text.reading import Text
-from rnncli.text.segments import encode_segments
+from rnncli.text.segments import encode_segments, segments
+from rnncli.text.spelling import spelled
 from rnncli.text.store import Part
 from rnncli.text.tokenizers import Tokenizer, decode, line_end
 from rnncli.text.unseen import describe_unseen
@@ -39,11 +40,13 @@ def read_part(
 
 def as_part(folder: ModelDir, text: Text, reset: Reset | None, note: Callable[[str], None]) -> Part:
     """The same for a text that was read before."""
-    tokenizer = folder.tokenizer()
+    tokenizer, letters = folder.tokenizer(), folder.record().model.character_cnn
     unseen = describe_unseen(tokenizer, text.content)
     if unseen:
-        note(f"{text.name} has symbols that the model does not know, scored as <unk>: {unseen}")
-    ids, starts = encode_segments(tokenizer, text.documents, reset or _own_reset(folder))
+        how = "read by their letters and scored as <unk>" if letters else "scored as <unk>"
+        note(f"{text.name} has symbols that the model does not know, {how}: {unseen}")
+    reset = reset or _own_reset(folder)
+    ids, starts = encode_segments(tokenizer, text.documents, reset)
     if not len(ids):
         raise CorpusError(f"{text.name} has nothing to score", hint="give a text with characters in it")
     unknown = tokenizer.unknown_id
@@ -54,6 +57,7 @@ def as_part(folder: ModelDir, text: Text, reset: Reset | None, note: Callable[[s
         line_starts=starts,
         unknown_id=unknown,
         line_end=line_end(tokenizer),
+        spelled=spelled(tokenizer, segments(text.documents, reset)) if letters else None,
     )
 
 

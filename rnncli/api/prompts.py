@@ -1,8 +1,12 @@
 """A prompt as a model goes on from it: what is read of it, and what is not."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
 
 from rnncli.errors import GenerationError
+from rnncli.inference.prediction import Place, Predictor
+from rnncli.storage.model_dir import ModelDir
 from rnncli.text.config import Unit
 from rnncli.text.tokenizers import Ids, Tokenizer
 from rnncli.text.unseen import describe_unseen
@@ -11,20 +15,37 @@ from rnncli.text.unseen import describe_unseen
 _MOST_READ = 10_000
 
 
-def begun(tokenizer: Tokenizer, unit: Unit, prompt: str, note: Callable[[str], None]) -> tuple[str, Ids]:
-    """The prompt as a text goes on from it, and the ids that are read of it; says what is not."""
-    name_unseen(tokenizer, prompt, note)
+class Prompt(NamedTuple):
+    """A text as another goes on from it, and the ids (N,) that are read of it."""
+
+    text: str
+    ids: Ids
+
+    def read(self, predictor: Predictor, tokenizer: Tokenizer) -> Place:
+        """Where the other begins."""
+        spelled = predictor.spelled(tokenizer, self.text)
+        if spelled is not None:
+            spelled = replace(spelled, read=spelled.read[-len(self.ids) :])
+        return predictor.begin(self.ids, spelled)
+
+
+def begun(folder: ModelDir, prompt: str, note: Callable[[str], None]) -> Prompt:
+    """The prompt as the model goes on from it; says what is not read of it."""
+    tokenizer, record = folder.tokenizer(), folder.record()
+    name_unseen(tokenizer, prompt, record.model.character_cnn, note)
     prompt = without_blank(tokenizer, prompt)
-    ids = context(tokenizer, unit, prompt)
+    ids = context(tokenizer, record.unit, prompt)
     if len(ids) > _MOST_READ:
         note(f"of the {len(ids):,} tokens of the prompt the last {_MOST_READ:,} are read")
-    return prompt, ids[-_MOST_READ:]
+    return Prompt(prompt, ids[-_MOST_READ:])
 
 
-def name_unseen(tokenizer: Tokenizer, prompt: str, note: Callable[[str], None]) -> None:
+def name_unseen(tokenizer: Tokenizer, prompt: str, letters: bool, note: Callable[[str], None]) -> None:
+    """`letters` says that the model reads words by these."""
     unseen = describe_unseen(tokenizer, prompt)
     if unseen:
-        note(f"the prompt has symbols that the model has never seen, read as <unk>: {unseen}")
+        how = "by their letters" if letters else "as <unk>"
+        note(f"the prompt has symbols that the model has never seen, read {how}: {unseen}")
 
 
 def without_blank(tokenizer: Tokenizer, prompt: str) -> str:

@@ -57,13 +57,16 @@ def complete(
     note(f"model {folder.path}")
     # A line that is piped in has an end which nobody means.
     begin = writing.read_prompt(prompt).removesuffix("\n")
-    begin, ids = begun(tokenizer, folder.record().unit, begin, note)
+    read = begun(folder, begin, note)
     shown = drawing.usual_unit(folder, tokenizer) if unit is None else unit.value
     if shown == "token" and length is not None:
         raise ConfigError("a token has no length", hint="leave out --length, or use --unit word")
     predictor = drawing.predictor(folder, device)
-    found = list(islice(most_probable_texts(predictor, tokenizer, ids, shown, length or 200), number))
+    place, most = read.read(predictor, tokenizer), length or 200
+    found = list(islice(most_probable_texts(predictor, place, tokenizer, read.ids, shown, most), number))
     if json:
-        terminal.print_json({"prompt": begin, "unit": shown, "completions": [asdict(text) for text in found]})
+        terminal.print_json(
+            {"prompt": read.text, "unit": shown, "completions": [asdict(text) for text in found]}
+        )
     else:
-        completion_view.show_completions(begin, shown, found)
+        completion_view.show_completions(read.text, shown, found)

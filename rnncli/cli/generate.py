@@ -152,8 +152,8 @@ def generate(
     begin, ready = writing.read_prompt(prompt), predictor(folder, device)
     if interactive:
         tokenizer, by_line = folder.tokenizer(), folder.record().unit == "line"
-        limits = limits_of(tokenizer, by_line, wanted)
-        converse(Conversation(ready, tokenizer, by_line, sampling, limits, seed), tokenizer, note)
+        limits, letters = limits_of(tokenizer, by_line, wanted), folder.record().model.character_cnn
+        converse(Conversation(ready, tokenizer, by_line, sampling, limits, seed), tokenizer, letters, note)
     elif enumerate:
         generating.enumerate_lines(folder, ready, begin, enumerate, length, as_json, note)
     elif beam:

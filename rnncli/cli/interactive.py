@@ -21,8 +21,13 @@ _HELP = """what you write goes before what the model writes; nothing lets it go 
 /help  /quit (or Ctrl-D); Ctrl-C stops a text"""
 
 
-def converse(conversation: Conversation, tokenizer: Tokenizer, note: Callable[[str], None]) -> None:
-    """Read lines from stdin and answer each, to the end of the input or /quit; raises GenerationError."""
+def converse(
+    conversation: Conversation, tokenizer: Tokenizer, letters: bool, note: Callable[[str], None]
+) -> None:
+    """Read lines from stdin and answer each, to the end of the input or /quit; raises GenerationError.
+
+    `letters` says that the model reads words by these.
+    """
     if sys.stdin is None:
         raise GenerationError("stdin is closed", hint="say something through it")
     if sys.stdin.isatty():
@@ -35,7 +40,7 @@ def converse(conversation: Conversation, tokenizer: Tokenizer, note: Callable[[s
             return
         try:
             if not command:
-                name_unseen(tokenizer, line, note)
+                name_unseen(tokenizer, line, letters, note)
                 _answer(conversation, line)
             elif command == "again":
                 _answer(conversation, None)

@@ -8,6 +8,7 @@ import numpy as np
 
 from rnncli.api.parts import own_part
 from rnncli.errors import ConfigError, ModelError
+from rnncli.model.config import SPELLINGS
 from rnncli.pictures import Line, LineChart, SymbolMap, UnitText
 from rnncli.storage.model_dir import ModelDir
 from rnncli.strict import is_of
@@ -129,14 +130,17 @@ def units(folder: ModelDir, unit: str | None) -> UnitText:
 def symbols(folder: ModelDir) -> SymbolMap:
     """Where the embeddings of the most frequent symbols lie, those of a first member."""
     from rnncli.inference.embedding_map import principal_plane
+    from rnncli.model.step_blocks import embeddings
+    from rnncli.model.stepper import member_weights
 
-    part = folder.corpus().train
+    part, config = folder.corpus().train, folder.record().model
     tokenizer, weights = folder.tokenizer(), folder.needed_weights().arrays
     counts = np.zeros(tokenizer.vocab_size, np.int64)
     for start in range(0, part.tokens, 2**22):
         counts += np.bincount(part.ids[start : start + 2**22], minlength=tokenizer.vocab_size)
     chosen = np.argsort(-counts, kind="stable")[: min(_MOST_SYMBOLS, int((counts > 0).sum()))]
-    places, share = principal_plane(weights["members.0.embedding.weight"][chosen])
+    vectors = embeddings(config, member_weights(config, weights, 0), weights.get(SPELLINGS))
+    places, share = principal_plane(vectors[chosen])
     return SymbolMap(
         f"the symbols of {folder.path.name}",
         f"{len(chosen)} symbols by the two main directions of their embeddings, "

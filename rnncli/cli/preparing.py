@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from rnncli.api.device import memory_bytes
@@ -28,9 +29,10 @@ from rnncli.storage.lock import held
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.record import free_name
 from rnncli.storage.runs import as_weights, load_run
-from rnncli.text import report
+from rnncli.text import report, spelling
 from rnncli.text.lines import line_bounds
 from rnncli.text.store import TokenStore
+from rnncli.text.tokenizers import WordTokenizer
 from rnncli.training import forecast, machine, plan, probe
 from rnncli.training.config import TrainConfig
 from rnncli.training.loop import resume_with
@@ -65,6 +67,8 @@ def _begin(
     ancestor = None if source.ancestor is None else Ancestor.find(source.ancestor)
     wishes = Wishes.of(ancestor.wishes(source.settings) if ancestor else source.settings)
     text_settings = ancestor.text_settings(source.settings) if ancestor else source.settings
+    if wishes.model.get("character_cnn") and text_settings.get("level") is None and not source.ancestor:
+        text_settings = {**text_settings, "level": "word"}  # the only one that has spellings
     order = source.settings.get("ngram")
     if order is not None:
         check_order(order)
@@ -107,6 +111,8 @@ def _begin(
             weights, says = ancestor.weights(store.tokenizer, chosen.model, chosen.training.seed)
             note(says)
         run = Run.new(chosen.model, chosen.training, device, weights)
+        if chosen.model.character_cnn:
+            run.spell(torch.from_numpy(_spellings(store)))
         run.seconds = monotonic() - began
         best = None if run.best is None else as_weights(run.best)
         draft.describe(chosen.model, chosen.training, store, paths, order or 0, packed_run(run), best)
@@ -161,6 +167,16 @@ def _resume(
     each = forecast.validation_seconds(training, size, speed)
     reserve = _ngram_seconds(training, store, record.ngram_order, speed)
     return Session(folder, run, store, training, planned, each, reserve)
+
+
+def _spellings(store: TokenStore) -> npt.NDArray[np.uint8]:
+    """Of its words; raises ConfigError where it has none."""
+    if not isinstance(store.tokenizer, WordTokenizer):
+        raise ConfigError(
+            f"the level {store.tokenizer.level} has no words whose letters could be read",
+            hint="use --level word, or leave out --character-cnn",
+        )
+    return spelling.vocabulary(store.tokenizer)
 
 
 def _refuse_settled(path: Path, settings: Mapping[str, Any]) -> None:

@@ -122,6 +122,10 @@ def train(
         int | None,
         _option("Rounds in which lstm's input and memory gate one another.", _MODEL, "none", metavar="N"),
     ] = None,
+    character_cnn: Annotated[
+        bool | None,
+        _option("Embeddings of words from their letters, of words never seen too (--level word).", _MODEL),
+    ] = None,
     members: Annotated[
         int | None, _option("Networks side by side, whose probabilities are averaged.", _MODEL)
     ] = None,

@@ -42,11 +42,12 @@ class Conversation:
         if self._by_line:
             self.forget()
         self._stopped = False
-        ids = self._tokenizer.encode(self._line(text))
+        line = self._line(text)
+        ids, spelled = self._tokenizer.encode(line), self._predictor.spelled(self._tokenizer, line)
         if self._place is None:
-            self._place = self._predictor.begin(ids)
+            self._place = self._predictor.begin(ids, spelled)
         elif len(ids):
-            self._place = self._predictor.read(ids, self._place.memory)
+            self._place = self._predictor.read(ids, self._place.memory, spelled)
         self._ids += ids.tolist()
         self._before = self._place, list(self._ids)
         return self._answer()

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from rnncli.inference.intervals import BlockSums, block_cuts, block_sums, measured
 from rnncli.inference.likelihood import (
@@ -48,9 +49,17 @@ def network_measures(
     model: LanguageModel, text: Part, measure: Measure, streams: int | None = None
 ) -> Iterator[npt.NDArray[np.float32]]:
     """Of every token in order, in blocks (n, M), memory emptied where the text says so."""
+    model, read = reading(model, text)
     if text.line_starts is None:
-        return stream_measures(model, text.ids, measure, streams or LANES, checked=streams is None)
-    return line_measures(model, text.ids, text.line_starts, measure)
+        return stream_measures(model, text.ids, measure, streams or LANES, checked=streams is None, read=read)
+    return line_measures(model, text.ids, text.line_starts, measure, read=read)
+
+
+def reading(model: LanguageModel, text: Part) -> tuple[LanguageModel, Ids | None]:
+    """The model as it can read the text, and what it reads in place of the ids, where that is not they."""
+    if text.spelled is None:
+        return model, None
+    return model.knowing(torch.from_numpy(text.spelled.spellings)), text.spelled.read
 
 
 def split(model: LanguageModel, text: Part, streams: int) -> Split | None:
@@ -61,7 +70,8 @@ def split(model: LanguageModel, text: Part, streams: int) -> Split | None:
     lanes = lanes_for(min(text.tokens, BLOCK_TOKENS), streams)
     if text.line_starts is not None or lanes == 1:
         return None
-    return Split(lanes, WARM_UP, split_gap(model, text.ids, lanes))
+    model, read = reading(model, text)
+    return Split(lanes, WARM_UP, split_gap(model, text.ids, lanes, read))
 
 
 def estimate(model: LanguageModel, text: Part, tokens: int, measure: Callable[[Ids], TextCounts]) -> Score:

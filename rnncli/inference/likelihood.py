@@ -97,23 +97,28 @@ def stream_measures(
     window: int = WINDOW,
     block_tokens: int = BLOCK_TOKENS,
     checked: bool = True,
+    read: Ids | None = None,
 ) -> Iterator[npt.NDArray[np.float32]]:
     """Measures of every id of a text (N,) in order, in blocks (n, M): each once, with all its history.
 
     The first id is predicted from "text begins". Lanes, window and block size change speed and
     memory, and the result by rounding only, unless the guesses are not `checked`: that is quicker for a
-    network that forgets late, and as far from exact as split_gap says.
+    network that forgets late, and as far from exact as split_gap says. The network reads the ids too, unless
+    others are `read` in their places (N,).
     """
     state, before = model.initial_state(1), model.config.start
     for start in range(0, len(ids), block_tokens):
-        inputs, targets = _shifted(model, ids[start : start + block_tokens], before)
+        block = slice(start, start + block_tokens)
+        targets = _tensor(model, ids[block])
+        tokens = targets if read is None else _tensor(model, read[block])
+        inputs = _behind(tokens, before)
         measures, state = _block_measures(model, inputs, targets, state, measure, lanes, window, checked)
-        before = int(targets[-1])
+        before = int(tokens[-1])
         yield measures.cpu().numpy()
 
 
 @torch.inference_mode()
-def split_gap(model: LanguageModel, ids: Ids | Shards, lanes: int) -> float:
+def split_gap(model: LanguageModel, ids: Ids | Shards, lanes: int, read: Ids | None = None) -> float:
     """How far the nats per token of unchecked lanes may be off: measured at some places of the text.
 
     There WARM_UP tokens are scored after as many others, as at the border of two lanes, and again after
@@ -127,10 +132,12 @@ def split_gap(model: LanguageModel, ids: Ids | Shards, lanes: int) -> float:
     places = np.linspace(long + 1, len(ids) - WARM_UP, min(borders, _PLACES)).astype(np.int64).tolist()
     nats = []
     for before in (min(WARM_UP, long), long):
-        texts = np.stack([ids[place - before - 1 : place + WARM_UP] for place in places]).astype(np.int64)
-        rows = torch.from_numpy(texts).to(model.device)
-        state = _read(model, rows[:, :before], model.initial_state(len(rows)), WINDOW)
-        measures, _ = _score(model, rows[:, before:-1], rows[:, before + 1 :], state, nats_alone, WINDOW)
+        inputs, targets = (
+            _tensor(model, np.stack([text[place - before - 1 : place + WARM_UP] for place in places]))
+            for text in (ids if read is None else read, ids)
+        )
+        state = _read(model, inputs[:, :before], model.initial_state(len(inputs)), WINDOW)
+        measures, _ = _score(model, inputs[:, before:-1], targets[:, before + 1 :], state, nats_alone, WINDOW)
         nats.append(measures.sum((1, 2), dtype=torch.float64))
     return float((nats[0] - nats[1]).abs().mean()) * borders / len(ids)
 
@@ -143,12 +150,13 @@ def line_measures(
     measure: Measure = nats_alone,
     lines: npt.NDArray[np.intp] | None = None,
     window: int = WINDOW,
+    read: Ids | None = None,
 ) -> Iterator[npt.NDArray[np.float32]]:
     """Measures of every id of some lines in order, in blocks of whole lines (n, M).
 
     Of all lines unless `lines` has the numbers of some. Every line starts from "text begins" and an empty
     memory, and is read to its end with all of its own history. Lines of about the same length are scored
-    together.
+    together. What is `read` is as in stream_measures.
     """
     wanted = np.arange(len(line_starts)) if lines is None else lines
     for first in range(0, len(wanted), LINES_SORTED):
@@ -160,7 +168,7 @@ def line_measures(
             at_once = max(1, min(_LINES_AT_ONCE, _MOST_LINE_TOKENS // int(lengths[order[0]])))
             chosen, order = order[:at_once], order[at_once:]
             opens = np.ones(len(chosen), np.bool_)
-            batch = padded(ids, begins[chosen], lengths[chosen], opens, model.config.start)
+            batch = padded(ids, begins[chosen], lengths[chosen], opens, model.config.start, read)
             inputs, targets = (torch.from_numpy(a).to(model.device) for a in (batch.inputs, batch.targets))
             measures, _ = _score(model, inputs, targets, model.initial_state(len(chosen)), measure, window)
             if block is None:
@@ -190,7 +198,8 @@ def sampled_measures(
     length = len(ids) // lanes
     stretch = min(max(tokens // lanes, 1), length)
     positions = np.arange(lanes)[:, None] * length + np.arange(stretch)
-    inputs, targets = _shifted(model, ids[0 : len(ids)], model.config.start)
+    targets = _tensor(model, ids[0 : len(ids)])
+    inputs = _behind(targets, model.config.start)
     rows, goals = inputs[: lanes * length].view(lanes, length), targets[: lanes * length].view(lanes, length)
     starts = _guessed_starts(model, rows, model.initial_state(1), WARM_UP, window)
     measures, _ = _score(model, rows[:, :stretch], goals[:, :stretch], starts, measure, window)
@@ -217,10 +226,14 @@ def _sampled_lanes(tokens: int, most: int) -> int:
     return max(1, min(most, tokens // _SHORTEST_STRETCH))
 
 
-def _shifted(model: LanguageModel, ids: Ids, before: int) -> tuple[Tensor, Tensor]:
-    """ids (N,) -> inputs (N,), one behind and led by `before`, and targets (N,)."""
-    targets = torch.from_numpy(np.asarray(ids).astype(np.int64)).to(model.device)
-    return torch.cat([targets.new_tensor([before]), targets])[:-1], targets
+def _tensor(model: LanguageModel, ids: Ids) -> Tensor:
+    """On the model's device."""
+    return torch.from_numpy(np.asarray(ids).astype(np.int64)).to(model.device)
+
+
+def _behind(tokens: Tensor, before: int) -> Tensor:
+    """tokens (N,) -> what is read when each is predicted (N,): those before them, led by `before`."""
+    return torch.cat([tokens.new_tensor([before]), tokens])[:-1]
 
 
 def lanes_for(tokens: int, most: int) -> int:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from rnncli.inference.adaptive import adaptive_measures
 from rnncli.inference.config import Adaptation, Cache
-from rnncli.inference.evaluation import network_measures
+from rnncli.inference.evaluation import network_measures, reading
 from rnncli.inference.intervals import BlockSums, block_cuts, block_sums, difference, measured
 from rnncli.inference.likelihood import (
     BLOCK_TOKENS,
@@ -159,7 +159,9 @@ def adaptive_columns(
     text: Part,
 ) -> tuple[Reals, Reals]:
     """-ln p of each token (N,) under all but the cache, and under the cache alone (N,)."""
-    columns = np.concatenate(list(adaptive_measures(model, text.ids, train_ids, adaptation, cache))).T
+    model, read = reading(model, text)
+    stretches = adaptive_measures(model, text.ids, train_ids, adaptation, cache, read)
+    columns = np.concatenate(list(stretches)).T
     nats, entropy, cached = columns.astype(np.float64)
     if beside is not None:
         ngram, mixed = beside

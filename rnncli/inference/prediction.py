@@ -1,5 +1,6 @@
 """What a model says comes next, token by token, for many lanes. Shapes: B lanes, V symbols, N tokens."""
 
+from dataclasses import replace
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -11,6 +12,8 @@ from rnncli.model.config import ModelConfig
 from rnncli.model.mixture import Mixture
 from rnncli.model.ngram import Ngram
 from rnncli.model.ngram_stream import Ends, NgramStream
+from rnncli.text.spelling import Spelled, spelled
+from rnncli.text.tokenizers import Tokenizer
 
 State = TypeVar("State")
 Beside = tuple[Ngram, Mixture] | None
@@ -32,6 +35,8 @@ class Engine(Protocol[State]):
     ) -> tuple[npt.NDArray[np.float32], State]: ...
 
     def lanes(self, state: State, chosen: npt.NDArray[np.intp]) -> State: ...
+
+    def knowing(self, spellings: npt.NDArray[np.uint8]) -> "Engine[State]": ...
 
 
 class Memory(NamedTuple):
@@ -56,15 +61,21 @@ class Predictor:
         self._engine = engine
         self._beside = None if beside is None else (NgramStream(beside[0]), beside[1])
 
-    def begin(self, prompt: npt.NDArray[np.integer]) -> Place:
-        """After "text begins" and the ids of a prompt (N,), in one lane."""
+    def begin(self, prompt: npt.NDArray[np.integer], text: Spelled | None = None) -> Place:
+        """After "text begins" and the ids of a prompt (N,), in one lane; `text` is as in read."""
         nothing = Memory(self._engine.initial_state(1), [] if self._beside is None else [()])
-        return self.read(np.concatenate([[self.config.start], prompt]), nothing)
+        start = np.array([self.config.start])
+        if text is not None:
+            text = replace(text, read=np.concatenate([start, text.read]))
+        return self.read(np.concatenate([start, prompt]), nothing, text)
 
-    def read(self, tokens: npt.NDArray[np.integer], memory: Memory) -> Place:
-        """After some ids (N,), N > 0, in one lane."""
+    def read(self, tokens: npt.NDArray[np.integer], memory: Memory, text: Spelled | None = None) -> Place:
+        """After some ids (N,), N > 0, in one lane; a network that reads letters reads the `text` (N,)."""
+        engine, seen = self._engine, tokens
+        if text is not None:
+            engine, seen = engine.knowing(text.spellings), text.read
         with np.errstate(over="ignore", invalid="ignore"):  # said once, in _logs
-            logits, state = self._engine.read(tokens.astype(np.int64), memory.state)
+            logits, state = engine.read(seen.astype(np.int64), memory.state)
         ends = memory.ends
         if self._beside is not None:
             ends = [self._beside[0].read(tokens, ends[0])]
@@ -84,6 +95,10 @@ class Predictor:
         """The memory of some lanes, in their order; one may be there several times."""
         ends = [memory.ends[lane] for lane in chosen.tolist()] if memory.ends else []
         return Memory(self._engine.lanes(memory.state, chosen), ends)
+
+    def spelled(self, tokenizer: Tokenizer, text: str) -> Spelled | None:
+        """A text as the network reads it, where that is not by its ids."""
+        return spelled(tokenizer, [text]) if self.config.character_cnn else None
 
     def _logs(self, logits: npt.NDArray[np.float32], ends: list[Ends]) -> Logits:
         with np.errstate(invalid="ignore"):

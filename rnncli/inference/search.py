@@ -17,9 +17,8 @@ from itertools import count
 import numpy as np
 import numpy.typing as npt
 
-from rnncli.inference.prediction import Memory, Predictor
+from rnncli.inference.prediction import Memory, Place, Predictor
 from rnncli.inference.sampling import Logits
-from rnncli.text.tokenizers import Ids
 
 # Open continuations that are gone on from together: one at a time would leave the processor waiting.
 _AT_ONCE = 32
@@ -47,12 +46,12 @@ _Entry = tuple[float, int, _Node | tuple[int, ...], int]
 
 def most_probable(
     predictor: Predictor,
-    prompt: Ids,
+    begin: Place,
     ends: Sequence[int],
     forbidden: Sequence[int] = (),
     most_tokens: int = 200,
 ) -> Iterator[tuple[tuple[int, ...], float]]:
-    """Continuations of the prompt (N,) that one of `ends` follows, and -ln p of each with that.
+    """Continuations that one of `ends` follows, and -ln p of each with that.
 
     The most probable first, as long as there are any. None is longer than `most_tokens`: what is so long
     counts as ended. Exact as long as no more than 200,000 are open, and no token beyond the 1,024 likeliest
@@ -77,8 +76,7 @@ def most_probable(
         if rank < len(node.costs):
             heappush(heap, (node.nats + float(node.costs[rank]), next(numbers), node, rank))
 
-    logs, memory = predictor.begin(prompt)
-    add(0.0, (), logs[0], memory, 0)
+    add(0.0, (), begin.logs[0], begin.memory, 0)
     while heap:
         if not isinstance(heap[0][2], _Node):
             nats, _, tokens, _ = heappop(heap)
@@ -116,18 +114,18 @@ def _together(
 
 def beam_search(
     predictor: Predictor,
-    prompt: Ids,
+    begin: Place,
     width: int,
     length: int,
     ends: Sequence[int] = (),
     forbidden: Sequence[int] = (),
 ) -> tuple[tuple[int, ...], float]:
-    """A probable continuation of the prompt (N,), up to one of `ends` or to `length` ids, and -ln p.
+    """A probable continuation, up to one of `ends` or to `length` ids, and -ln p.
 
     Of all continuations of the `width` that were the most probable a token before, as many are kept
     (Lowerre 1976). With a width of 1 it is what always taking the likeliest token gives.
     """
-    place = predictor.begin(prompt)
+    place = begin
     costs, texts = np.zeros(1), np.zeros((1, 0), np.int64)
     best: tuple[float, tuple[int, ...]] | None = None
     for _ in range(length):

@@ -17,12 +17,14 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from rnncli.errors import ConfigError
 from rnncli.inference.likelihood import line_measures, surprisal_measures
 from rnncli.model.language_model import LanguageModel
 from rnncli.model.mixture import Mixture
 from rnncli.model.ngram import Ngram
+from rnncli.text.spelling import spelled
 from rnncli.text.tokenizers import Ids, Tokenizer, word_boundaries
 
 Reals = npt.NDArray[np.float64]
@@ -143,8 +145,9 @@ class LineScorer:
         starts = np.cumsum(lengths) - lengths
         ids = np.concatenate(encoded)
         measure = surprisal_measures(self._boundaries)
-        columns = np.concatenate(list(line_measures(self._model, ids, starts, measure))).astype(np.float64)
-        nats, entropy, rank, boundary = columns.T
+        model, read = self._reading(lines)
+        blocks = line_measures(model, ids, starts, measure, read=read)
+        nats, entropy, rank, boundary = np.concatenate(list(blocks)).astype(np.float64).T
         if self._beside is not None:
             ngram, mixture = self._beside
             text = np.insert(ids.astype(np.int64), starts, ngram.start)
@@ -169,6 +172,14 @@ class LineScorer:
             )
             for line, own, start in zip(lines, encoded, starts.tolist(), strict=True)
         ]
+
+    def _reading(self, lines: Sequence[str]) -> tuple[LanguageModel, Ids | None]:
+        """The model as it can read them, and what it reads in place of their ids, if anything."""
+        letters = self._model.config.character_cnn
+        own = spelled(self._tokenizer, [line + "\n" for line in lines]) if letters else None
+        if own is None:
+            return self._model, None
+        return self._model.knowing(torch.from_numpy(own.spellings)), own.read
 
 
 def _check_words(tokenizer: Tokenizer, boundaries: Collection[int]) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from rnncli.errors import ConfigError
 from rnncli.inference.generation import Match, Writer
-from rnncli.inference.prediction import Predictor
+from rnncli.inference.prediction import Place, Predictor
 from rnncli.inference.search import most_probable
 from rnncli.results import Written
 from rnncli.text.regex import DEAD
@@ -68,9 +68,11 @@ def write_texts(writer: Writer, lanes: range, new_text: Callable[[], "GrowingTex
 
 
 def most_probable_texts(
-    predictor: Predictor, tokenizer: Tokenizer, ids: Ids, unit: str, most_tokens: int
+    predictor: Predictor, begin: Place, tokenizer: Tokenizer, ids: Ids, unit: str, most_tokens: int
 ) -> Iterator[Written]:
-    """The continuations of `ids` (N,) up to the end of the token, word or line, the most probable first.
+    """The continuations of a text up to the end of the token, word or line, the most probable first.
+
+    `begin` is after the text, of which `ids` (N,) were read.
 
     Of a token its own probability; of a word or line that of its end as well, which is not in the text.
     Raises ConfigError where the model has no such end: then there would be no end of the search either.
@@ -83,7 +85,7 @@ def most_probable_texts(
         ends = word_boundaries(tokenizer) if unit == "word" else [] if end is None else [end]
         if not ends:
             raise ConfigError(f"the model knows no end of a {unit}", hint="use --unit token")
-    found = most_probable(predictor, ids, ends, () if unknown is None else (unknown,), most_tokens)
+    found = most_probable(predictor, begin, ends, () if unknown is None else (unknown,), most_tokens)
     for number, (tokens, nats) in enumerate(found):
         decoder = tokenizer.decoder(ids.tolist())
         text = "".join(decoder.push(token) for token in tokens) + decoder.finish()

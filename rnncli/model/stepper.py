@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rnncli.model.config import ModelConfig
-from rnncli.model.step_blocks import BlockState, Floats, Layer, Mogrified, blocks_of, columns
+from rnncli.model.config import SPELLINGS, ModelConfig
+from rnncli.model.step_blocks import BlockState, Floats, Layer, Mogrified, blocks_of, columns, embeddings
 
 # Of each block, one member's after another's: shapes (B, ...) as in ModelConfig.memories.
 StepState = tuple[BlockState, ...]
@@ -34,11 +34,17 @@ class Stepper:
     def __init__(self, config: ModelConfig, weights: Mapping[str, npt.NDArray[Any]]) -> None:
         """`weights` have the names and shapes of config.shapes."""
         self.config = config
+        self._weights = weights
         with np.errstate(over="ignore", invalid="ignore"):  # whoever steps sees it in the logits
             self._members = [
-                _Member(config, {name: weights[f"members.{one}.{name}"] for name in _names(config)})
+                _Member(config, member_weights(config, weights, one), weights.get(SPELLINGS))
                 for one in range(config.members)
             ]
+
+    def knowing(self, spellings: npt.NDArray[np.uint8]) -> "Stepper":
+        """The same network that can also read some words (U, L), the tokens from V + 1 on."""
+        more = np.concatenate([self._weights[SPELLINGS], spellings])
+        return Stepper(self.config, {**self._weights, SPELLINGS: more})
 
     def initial_state(self, lanes: int) -> StepState:
         """The state before any text: zeros, B lanes."""
@@ -83,9 +89,11 @@ class Stepper:
 class _Member:
     """One network."""
 
-    def __init__(self, config: ModelConfig, weights: Mapping[str, npt.NDArray[Any]]) -> None:
+    def __init__(
+        self, config: ModelConfig, weights: Mapping[str, npt.NDArray[Any]], spellings: npt.NDArray[Any] | None
+    ) -> None:
         self._blocks = blocks_of(config, weights)
-        self._embedding = weights["embedding.weight"]
+        self._embedding = embeddings(config, weights, spellings)
         output = self._embedding[:-1] if config.tied_embeddings else weights["output_weight"]
         self._output = columns(output)
         self._output_bias = weights["output_bias"]
@@ -119,10 +127,12 @@ class _Member:
         return np.asarray(logits)
 
 
-def _names(config: ModelConfig) -> list[str]:
-    """Of one member's weights."""
-    first = "members.0."
-    return [name.removeprefix(first) for name in config.shapes if name.startswith(first)]
+def member_weights(
+    config: ModelConfig, weights: Mapping[str, npt.NDArray[Any]], number: int
+) -> dict[str, npt.NDArray[Any]]:
+    """Those of one member, by their names in it."""
+    own = f"members.{number}."
+    return {name.removeprefix(own): weights[name] for name in config.shapes if name.startswith(own)}
 
 
 def _softmax(logits: Floats) -> Floats:

@@ -85,7 +85,7 @@ def read_run(
 
 def _check_size(path: Path, arrays: Mapping[str, Array], model: ModelConfig, config: TrainConfig) -> None:
     """Before anything of that size is built: the record may be a stranger's."""
-    sizes = {"model.": model.parameters, "state.": model.memory_floats * config.batch_size}
+    sizes = {"model.": model.kept_numbers, "state.": model.memory_floats * config.batch_size}
     for beginning, size in sizes.items():
         if sum(array.size for name, array in arrays.items() if name.startswith(beginning)) != size:
             raise ModelError(f"{path} is not of the shape that config.json names: {beginning}*", hint=DAMAGED)

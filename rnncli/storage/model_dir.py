@@ -16,6 +16,7 @@ import numpy as np
 
 from rnncli import atomic, strict
 from rnncli.errors import CorpusError, ModelError, StorageError
+from rnncli.model.config import SPELLINGS
 from rnncli.model.mixture import Mixture
 from rnncli.model.ngram import Ngram
 from rnncli.reports import Planned, Report, to_json
@@ -200,10 +201,10 @@ class ModelDir:
         arrays, facts = read_arrays(path)
         config = self.record().model
         # Counted before anything of that size is built: the record may be a stranger's.
-        if sum(array.size for array in arrays.values()) != config.parameters:
+        if sum(array.size for array in arrays.values()) != config.kept_numbers:
             raise ModelError(f"{path} is not of the shape that config.json names", hint=DAMAGED)
-        real = np.dtype(np.float32)
-        check_arrays(path, arrays, {name: (real, shape) for name, shape in config.shapes.items()})
+        kinds = {name: np.dtype(np.uint8 if name == SPELLINGS else np.float32) for name in config.shapes}
+        check_arrays(path, arrays, {name: (kinds[name], shape) for name, shape in config.shapes.items()})
         score, step = facts.get("score"), facts.get("step")
         if type(step) is not int:
             raise ModelError(f"{path} does not say its step", hint=DAMAGED)

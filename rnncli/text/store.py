@@ -31,6 +31,7 @@ from rnncli.text.counting import TextCounts, count
 from rnncli.text.opening import opened
 from rnncli.text.shards import Shards
 from rnncli.text.sources import STDIN, expand
+from rnncli.text.spelling import Spelled
 from rnncli.text.subword import SubwordTokenizer
 from rnncli.text.tokenizers import Ids, Tokenizer, decode, fingerprint, from_json, line_end, smallest_dtype
 
@@ -49,7 +50,8 @@ _AGAIN = "tokenize the text again"
 class Part:
     """ids (N,), the size of the text they stand for, and where memory is emptied (L,), if it is.
 
-    `oov_tokens` of them are `unknown_id`; `line_end` is the id that ends a line, None where none does.
+    `oov_tokens` of them are `unknown_id`; `line_end` is the id that ends a line, None where none does. What a
+    network that reads letters sees of the unknown ones is in `spelled`.
     """
 
     ids: Ids | Shards
@@ -58,6 +60,7 @@ class Part:
     line_starts: npt.NDArray[Any] | None
     unknown_id: int | None = None
     line_end: int | None = None
+    spelled: Spelled | None = None
 
     @property
     def tokens(self) -> int:

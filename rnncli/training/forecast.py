@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from rnncli.inference.likelihood import LANES, sampled_cost
-from rnncli.model.config import GATES, ModelConfig
+from rnncli.model.config import GATES, SPELLED_BYTES, ModelConfig
 from rnncli.model.cross_entropy import MOST_LOGITS
 from rnncli.reports import Planned
 from rnncli.training.config import TrainConfig
@@ -133,6 +133,7 @@ def memory_bytes(model: ModelConfig, training: TrainConfig, device: str) -> int:
     tokens = training.batch_size * training.bptt
     activations = model.members * (
         2 * model.embedding_size
+        + (2 * SPELLED_BYTES * model.embedding_size if model.character_cnn else 0)
         + sum(
             (2 * GATES[cell] + 4 + (4 * model.mogrifier if cell == "lstm" else 0)) * width
             for cell, (_, width) in zip(model.cells, model.layer_widths, strict=True)

@@ -63,7 +63,8 @@ def _widest(
     large = corpus.vocab_size >= _LARGE_VOCABULARY
 
     def at_width(width: int) -> ModelConfig:
-        tied = wishes.model.get("tied_embeddings", large and "embedding_size" not in wishes.model)
+        free = "embedding_size" not in wishes.model and not wishes.model.get("character_cnn")
+        tied = wishes.model.get("tied_embeddings", large and free)
         chosen = {
             "vocab_size": corpus.vocab_size,
             "cell": cell,

@@ -47,26 +47,28 @@ def test_they_come_in_their_order_and_none_is_missing(
         for length in range(5)
         for tokens in product(inner, repeat=length)
     )
-    found = list(most_probable(model, PROMPT, ends, most_tokens=4))
+    found = list(most_probable(model, model.begin(PROMPT), ends, most_tokens=4))
     assert [tokens for tokens, _ in found] == [tokens for _, tokens in every]
     assert [nats for _, nats in found] == pytest.approx([nats for nats, _ in every], rel=1e-5)
     assert sum(np.exp(-nats) for _, nats in found) == pytest.approx(1.0, abs=1e-4)
 
 
 def test_forbidden_tokens_are_in_none() -> None:
-    found = islice(most_probable(predictor(False), PROMPT, (END,), (0,)), 50)
+    model = predictor(False)
+    found = islice(most_probable(model, model.begin(PROMPT), (END,), (0,)), 50)
     assert not any(0 in tokens for tokens, _ in found)
 
 
 def test_no_length_is_no_text() -> None:
-    assert list(most_probable(predictor(False), PROMPT, (END,), most_tokens=0)) == []
+    model = predictor(False)
+    assert list(most_probable(model, model.begin(PROMPT), (END,), most_tokens=0)) == []
 
 
 def test_a_search_that_must_forget_goes_on_with_the_cheapest(monkeypatch: pytest.MonkeyPatch) -> None:
     model = predictor(False)
-    exact = [tokens for tokens, _ in islice(most_probable(model, PROMPT, (END,)), 20)]
+    exact = [tokens for tokens, _ in islice(most_probable(model, model.begin(PROMPT), (END,)), 20)]
     monkeypatch.setattr(search, "_MOST_OPEN", 60)
-    assert [tokens for tokens, _ in islice(most_probable(model, PROMPT, (END,)), 5)] == exact[:5]
+    assert [tokens for tokens, _ in islice(most_probable(model, model.begin(PROMPT), (END,)), 5)] == exact[:5]
 
 
 @pytest.mark.parametrize("with_ngram", [False, True])
@@ -79,7 +81,7 @@ def test_a_beam_that_holds_everything_finds_the_most_probable(with_ngram: bool) 
         if END not in tokens[:-1] and (length == 4 or tokens[-1] == END)
     ]
     expected = min(every)
-    tokens, nats = beam_search(model, PROMPT, V**4, 4, (END,))
+    tokens, nats = beam_search(model, model.begin(PROMPT), V**4, 4, (END,))
     assert (nats, tokens) == (pytest.approx(expected[0], rel=1e-5), expected[1])
 
 
@@ -89,7 +91,7 @@ def test_a_beam_of_one_takes_the_likeliest_token_every_time() -> None:
     for _ in range(12):
         greedy.append(int(place.logs[0, 1:].argmax()) + 1)
         place = model.step(np.array(greedy[-1:]), place.memory)
-    tokens, nats = beam_search(model, PROMPT, 1, 12, forbidden=(0,))
+    tokens, nats = beam_search(model, model.begin(PROMPT), 1, 12, forbidden=(0,))
     assert list(tokens) == greedy
     assert nats == pytest.approx(cost(model, tokens, ()), rel=1e-5)
-    assert beam_search(model, PROMPT, 4, 0) == ((), 0.0)
+    assert beam_search(model, model.begin(PROMPT), 4, 0) == ((), 0.0)
