@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from rnncli.inference.config import Adaptation, Cache
-from rnncli.inference.likelihood import nats_and_entropy
+from rnncli.inference.measures import nats_and_entropy
 from rnncli.model.language_model import LanguageModel
 from rnncli.text.shards import Shards
 from rnncli.text.tokenizers import Ids

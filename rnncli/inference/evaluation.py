@@ -12,15 +12,14 @@ from rnncli.inference.likelihood import (
     BLOCK_TOKENS,
     LANES,
     WARM_UP,
-    Measure,
     lanes_for,
     line_measures,
-    nats_alone,
     sampled_lines,
     sampled_measures,
     split_gap,
     stream_measures,
 )
+from rnncli.inference.measures import Measure, nats_alone
 from rnncli.model.language_model import LanguageModel
 from rnncli.results import Evaluation, Score, Split
 from rnncli.text.counting import TextCounts

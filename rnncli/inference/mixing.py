@@ -10,14 +10,8 @@ from rnncli.inference.adaptive import adaptive_measures
 from rnncli.inference.config import Adaptation, Cache
 from rnncli.inference.evaluation import network_measures, reading
 from rnncli.inference.intervals import BlockSums, block_cuts, block_sums, difference, measured
-from rnncli.inference.likelihood import (
-    BLOCK_TOKENS,
-    line_measures,
-    nats_alone,
-    nats_and_entropy,
-    sampled_lines,
-    sampled_measures,
-)
+from rnncli.inference.likelihood import BLOCK_TOKENS, line_measures, sampled_lines, sampled_measures
+from rnncli.inference.measures import nats_alone, nats_and_entropy
 from rnncli.model import mixture, ngram
 from rnncli.model.language_model import LanguageModel
 from rnncli.model.mixture import Mixture

@@ -20,7 +20,8 @@ import numpy.typing as npt
 import torch
 
 from rnncli.errors import ConfigError
-from rnncli.inference.likelihood import line_measures, surprisal_measures
+from rnncli.inference.likelihood import line_measures
+from rnncli.inference.measures import surprisal_measures
 from rnncli.model.language_model import LanguageModel
 from rnncli.model.mixture import Mixture
 from rnncli.model.ngram import Ngram

@@ -235,7 +235,7 @@ def filters_by_width(embedding_size: int) -> dict[int, int]:
 
 
 _FILTER_WIDTHS = (1, 2, 3, 4, 5, 6)
-LETTER_WIDTH = 16
+LETTER_WIDTH, NORM_EPSILON = 16, 1e-5
 # Words as bytes, with a mark at either end, filled up with a byte that UTF-8 never has; their name among the
 # weights, with which they are kept: a network that reads letters cannot be run without them.
 SPELLED_BYTES, PADDING_BYTE, SPELLINGS = 34, 0xFF, "spellings"

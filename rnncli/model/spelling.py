@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rnncli.model.config import LETTER_WIDTH, PADDING_BYTE, ModelConfig, filters_by_width
+from rnncli.model.config import LETTER_WIDTH, NORM_EPSILON, PADDING_BYTE, ModelConfig, filters_by_width
 
 # At first a highway carries nine tenths of what comes in (Srivastava et al. 2015).
 _CARRY = -2.0
@@ -17,10 +17,12 @@ _WORDS_STEP, _LETTERS_STEP = 128, 8
 
 
 class Spelling(nn.Module):
-    """y = tanh(max over places of W x + b), then g relu(H y + c) + (1 - g) y, g = σ(G y + d).
+    """y = norm(tanh(max over places of W x + b)), then g relu(H y + c) + (1 - g) y, g = σ(G y + d).
 
     (Kim et al. 2016, Character-aware neural language models, sections 2.2 and 2.3; letters are bytes.) So a
-    word that the vocabulary lacks has its embedding too.
+    word that the vocabulary lacks has its embedding too. The norm (layer normalization, Ba et al. 2016) is
+    not theirs: without it all words look alike at first, and much of a short training goes into telling them
+    apart (docs/recipes.md).
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -65,5 +67,6 @@ class Spelling(nn.Module):
             beyond = torch.arange(places.shape[2], device=rows.device) > last[:, None]
             found.append(places.masked_fill(beyond[:, None], -torch.inf).amax(2))
         y = torch.tanh(torch.cat(found, 1) + self.bias)
+        y = F.layer_norm(y, y.shape[1:], eps=NORM_EPSILON)
         gate = torch.sigmoid(self.gate(y))
         return gate * F.relu(self.change(y)) + (1.0 - gate) * y

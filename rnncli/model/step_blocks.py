@@ -11,7 +11,14 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from rnncli.model.config import GATES, PADDING_BYTE, RGLRU_SHARPNESS, ModelConfig, filters_by_width
+from rnncli.model.config import (
+    GATES,
+    NORM_EPSILON,
+    PADDING_BYTE,
+    RGLRU_SHARPNESS,
+    ModelConfig,
+    filters_by_width,
+)
 
 Floats = npt.NDArray[np.float32]
 BlockState = tuple[Floats, ...]
@@ -208,6 +215,8 @@ def _of_letters(
         places[beyond] = -np.inf
         found.append(places.max(1))
     y = np.tanh(np.concatenate(found, 1) + weights["spelling.bias"])
+    y -= y.mean(1, keepdims=True)
+    y /= np.sqrt(np.square(y).mean(1, keepdims=True) + np.float32(NORM_EPSILON))
     gate = _logistic(y @ weights["spelling.gate.weight"].T + weights["spelling.gate.bias"])
     change = np.maximum(y @ weights["spelling.change.weight"].T + weights["spelling.change.bias"], 0.0)
     return np.asarray(gate * change + (1.0 - gate) * y)

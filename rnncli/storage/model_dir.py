@@ -21,7 +21,8 @@ from rnncli.model.mixture import Mixture
 from rnncli.model.ngram import Ngram
 from rnncli.reports import Planned, Report, to_json
 from rnncli.results import Score
-from rnncli.storage.array_file import check_arrays, check_whole, read_arrays
+from rnncli.storage.array_file import check_arrays, read_arrays
+from rnncli.storage.bounds import FIXED, check_bounds
 from rnncli.storage.card import model_card
 from rnncli.storage.layout import (
     CARD,
@@ -40,14 +41,13 @@ from rnncli.storage.layout import (
 )
 from rnncli.storage.lock import refuse_held
 from rnncli.storage.manifest import MANIFEST, Entry, Manifest
-from rnncli.storage.metrics_log import MOST_BYTES, append_report, read_reports
-from rnncli.storage.ngram_file import MOST_HEADER_BYTES, packed_ngram, read_ngram
+from rnncli.storage.metrics_log import append_report, read_reports
+from rnncli.storage.ngram_file import packed_ngram, read_ngram
 from rnncli.storage.record import MODELS, Record, Status, now, read_record
-from rnncli.storage.safe_load import DAMAGED, check_size, open_file, read_config, read_file
-from rnncli.text.known_lines import MOST_LINES, KnownLines
+from rnncli.storage.safe_load import DAMAGED, open_file, read_config, read_file
+from rnncli.text.known_lines import KnownLines
 from rnncli.text.store import LINES as STARTS
 from rnncli.text.store import (
-    MOST_RECORD_BYTES,
     MOST_TOKENIZER_BYTES,
     RECORD,
     TOKENIZERS,
@@ -58,17 +58,6 @@ from rnncli.text.store import (
 from rnncli.text.tokenizers import Tokenizer, fingerprint
 
 _KEPT_CHECKPOINTS, _FIRST_WITH_MANIFEST = 2, 4
-# Beside the tensors in a file: names, facts, random states.
-_HEADROOM_BYTES = 2**26
-_MOST_BYTES = {
-    CONFIG: strict.LARGEST_BYTES,
-    METRICS: MOST_BYTES,
-    LINES: 8 * MOST_LINES + strict.LARGEST_BYTES,
-    f"{CORPUS}/{RECORD}": MOST_RECORD_BYTES,
-    **dict.fromkeys(TOKENIZERS, MOST_TOKENIZER_BYTES),
-    **{f"{CORPUS}/{name}": MOST_TOKENIZER_BYTES for name in TOKENIZERS},
-}
-
 _OF_CORPUS = frozenset(f"{CORPUS}/{name}" for name in (RECORD, TOKENS, STARTS, *TOKENIZERS))
 
 
@@ -155,7 +144,7 @@ class ModelDir:
         folder = self.path / CORPUS
         known = manifest.files if manifest else [f"{CORPUS}/{path.name}" for path in folder.glob("*")]
         own = [] if record.stores else [name for name in known if name in _OF_CORPUS]
-        arrays = [name for name in own if name not in _MOST_BYTES]
+        arrays = [name for name in own if name not in FIXED]
         for name in own:
             if os.path.lexists(self.path / name):
                 with open_file(self.path / name, self.path):
@@ -267,7 +256,7 @@ class ModelDir:
 
     def metrics(self) -> Iterator[dict[str, Any]]:
         """Every report in metrics.jsonl; a line torn by a crash, or of another kind, is passed over."""
-        self._check_size(METRICS)
+        check_bounds(self.path, METRICS, self.record)
         return read_reports(self.path / METRICS, self.path)
 
     def write_card(self, planned: Planned, weights: Weights) -> None:
@@ -324,7 +313,7 @@ class ModelDir:
 
     def _has(self, name: str) -> bool:
         """Whether a file is there, as it was written; raises ModelError where it must be and is not."""
-        self._check_size(name)
+        check_bounds(self.path, name, self.record)
         manifest = Manifest.read(self.path)
         return manifest.check(self.path, name) if manifest else os.path.lexists(self.path / name)
 
@@ -332,18 +321,6 @@ class ModelDir:
         """The path of a file that is what was written; raises ModelError."""
         self._has(name)
         return self.path / name
-
-    def _check_size(self, name: str) -> None:
-        """Before any of it is hashed: the folder may be a stranger's. Raises ModelError."""
-        path = self.path / name
-        if name in _MOST_BYTES:
-            check_size(path, _MOST_BYTES[name])
-        elif name == WEIGHTS or CHECKPOINT.fullmatch(name):
-            model, training = (record := self.record()).model, record.training
-            memories = model.memory_floats * training.batch_size
-            check_size(path, _HEADROOM_BYTES + 16 * model.parameters + 4 * memories)
-        elif name == NGRAM and path.is_file():
-            check_whole(path, MOST_HEADER_BYTES)  # nothing else says how large it may be
 
     def _replace(self, contents: Mapping[str, bytes], gone: Sequence[str] = ()) -> None:
         """Write files in their order, then unlink others: storage/manifest.py. Raises StorageError."""

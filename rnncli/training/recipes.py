@@ -19,8 +19,8 @@ _TOKENS_PER_PARAMETER = 3.0
 _PARAMETERS_PER_TEXT_TOKEN = 20
 # The best rate falls with the width: 6e-3 at 384, 4e-3 at 512.
 _RATE_TIMES_WIDTH, _HIGHEST_RATE = 2.0, 8e-3
-# Of that, for weights that are trained already.
-_FINE_TUNING = 0.5
+# Of that, for weights that are trained already, and where all words share what reads their letters.
+_FINE_TUNING, _OF_LETTERS = 0.5, 0.4
 # The more often a text is read, the more there is to keep from being memorised: dropout and weight
 # decay by epochs, up to where both stay.
 _DROPOUT_PER_EPOCH, _DECAY_PER_EPOCH = 0.02, 0.035
@@ -155,7 +155,8 @@ def enough_epochs(corpus: CorpusSize) -> int:
 
 
 def _training_rate(model: ModelConfig) -> float:
-    return min(_RATE_TIMES_WIDTH / model.hidden_size, _HIGHEST_RATE)
+    rate = min(_RATE_TIMES_WIDTH / model.hidden_size, _HIGHEST_RATE)
+    return _OF_LETTERS * rate if model.character_cnn else rate
 
 
 def _grown(value: float, least: float, most: float) -> float:

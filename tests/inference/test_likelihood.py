@@ -5,13 +5,8 @@ import pytest
 import torch
 
 from rnncli.inference.evaluation import estimate, evaluate
-from rnncli.inference.likelihood import (
-    nats_and_entropy,
-    sampled_measures,
-    split_gap,
-    stream_measures,
-    token_nats,
-)
+from rnncli.inference.likelihood import sampled_measures, split_gap, stream_measures
+from rnncli.inference.measures import nats_and_entropy, token_nats
 from rnncli.model.config import Cell
 from rnncli.model.language_model import LanguageModel
 from rnncli.text.counting import TextCounts

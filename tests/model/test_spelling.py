@@ -18,7 +18,7 @@ ROWS = torch.from_numpy(spellings_of(27))
 def spelling() -> Spelling:
     layer = Spelling(CONFIG)
     for parameter in layer.parameters():
-        torch.nn.init.normal_(parameter, generator=torch.Generator().manual_seed(1))
+        torch.nn.init.normal_(parameter, 0.0, 0.3, generator=torch.Generator().manual_seed(1))
     return layer
 
 
@@ -33,6 +33,7 @@ def of_one_word(layer: Spelling, row: torch.Tensor) -> torch.Tensor:
         filters = layer.filters[str(width)]
         y += [max(float((filters[one] * seen).sum()) for seen in windows) for one in range(number)]
     x = torch.tanh(torch.tensor(y) + layer.bias)
+    x = (x - x.mean()) / (x.var(unbiased=False) + 1e-5).sqrt()
     gate = torch.sigmoid(layer.gate.weight @ x + layer.gate.bias)
     return gate * (layer.change.weight @ x + layer.change.bias).relu() + (1.0 - gate) * x
 
