@@ -66,12 +66,13 @@ def main() -> None:
 
 
 def _kept(time: str, text_sha256: str) -> dict[str, Any]:
-    """What is kept of that text and time."""
-    if (RESULTS / f"{NAME}.json").exists():
-        record = load(NAME)
-        if (record["time"], record["text_sha256"]) == (time, text_sha256):
-            return {"time": time, "structures": record["structures"]}
-    return {"time": time, "structures": {}}
+    """What is kept of that text and time; results of others are not written over."""
+    if not (RESULTS / f"{NAME}.json").exists():
+        return {"time": time, "structures": {}}
+    record = load(NAME)
+    if (record["time"], record["text_sha256"]) != (time, text_sha256):
+        raise SystemExit(f"{RESULTS / NAME}.json is of another text or time: move it away first")
+    return {"time": time, "structures": record["structures"]}
 
 
 def _missing(found: dict[str, Any], seeds: int) -> Iterator[tuple[str, int]]:

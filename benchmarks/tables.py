@@ -17,7 +17,9 @@ from benchmarks.peers.peers import PEERS
 from benchmarks.records import load
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = (ROOT / "README.md", ROOT / "README.zh-CN.md", ROOT / "docs" / "performance.md")
+DOCUMENTS = tuple(
+    ROOT / page for page in ("README.md", "README.zh-CN.md", "docs/performance.md", "docs/recipes.md")
+)
 _MARK = re.compile(r"(<!-- table: (\S+) (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 
@@ -157,10 +159,35 @@ def _growth(record: dict[str, Any], way: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _structures(record: dict[str, Any]) -> str:
+    """The best median first."""
+    machine = record["machine"]
+    lines = [
+        f"{record['text']}, {record['time']} on one thread, two runs side by side; {machine['processor']}; "
+        f"commit {record['commit'][:7]}.",
+        "",
+        "| structure | network | weights | tokens/s | nats per token, by seed | median |",
+        "|---|---|---|---|---|---|",
+    ]
+    rows = sorted(record["structures"].items(), key=lambda row: _median(row[1], "nats"))
+    for name, runs in rows:
+        nats = ", ".join(f"{run['nats']:.4f}" for run in runs)
+        lines.append(
+            f"| {name} | {runs[0]['plan']} | {runs[0]['parameters']:,} | "
+            f"{_median(runs, 'tokens_per_second'):,.0f} | {nats} | {_median(runs, 'nats'):.4f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _median(runs: list[dict[str, Any]], figure: str) -> float:
+    return float(statistics.median(run[figure] for run in runs))
+
+
 _TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "peers": _peers,
     "peers-in-short": _peers_in_short,
     "peers-in-short-zh": lambda record: _peers_in_short(record, chinese=True),
+    "structures": _structures,
     "growth-with-text": lambda record: _growth(record, "with_text"),
     "growth-with-width": lambda record: _growth(record, "with_width"),
 }

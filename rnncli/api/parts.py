@@ -13,7 +13,7 @@ from rnncli.text.counting import count
 from rnncli.text.lines import line_starts
 from rnncli.text.reading import Text
 from rnncli.text.segments import encode_segments, segments
-from rnncli.text.spelling import spelled
+from rnncli.text.spelling import by_letters
 from rnncli.text.store import Part
 from rnncli.text.tokenizers import Tokenizer, decode, line_end
 from rnncli.text.unseen import describe_unseen
@@ -57,7 +57,7 @@ def as_part(folder: ModelDir, text: Text, reset: Reset | None, note: Callable[[s
         line_starts=starts,
         unknown_id=unknown,
         line_end=line_end(tokenizer),
-        spelled=spelled(tokenizer, segments(text.documents, reset)) if letters else None,
+        spelled=by_letters(tokenizer, segments(text.documents, reset)) if letters else None,
     )
 
 

@@ -139,7 +139,10 @@ def symbols(folder: ModelDir) -> SymbolMap:
     for start in range(0, part.tokens, 2**22):
         counts += np.bincount(part.ids[start : start + 2**22], minlength=tokenizer.vocab_size)
     chosen = np.argsort(-counts, kind="stable")[: min(_MOST_SYMBOLS, int((counts > 0).sum()))]
-    vectors = embeddings(config, member_weights(config, weights, 0), weights.get(SPELLINGS))
+    with np.errstate(over="ignore", invalid="ignore"):
+        vectors = embeddings(config, member_weights(config, weights, 0), weights.get(SPELLINGS))
+    if not np.isfinite(vectors).all():
+        raise ModelError("the model's numbers overflow", hint="it cannot be used; train another")
     places, share = principal_plane(vectors[chosen])
     return SymbolMap(
         f"the symbols of {folder.path.name}",

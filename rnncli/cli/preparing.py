@@ -9,7 +9,6 @@ from time import monotonic
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from rnncli.api.device import memory_bytes
@@ -67,8 +66,9 @@ def _begin(
     ancestor = None if source.ancestor is None else Ancestor.find(source.ancestor)
     wishes = Wishes.of(ancestor.wishes(source.settings) if ancestor else source.settings)
     text_settings = ancestor.text_settings(source.settings) if ancestor else source.settings
-    if wishes.model.get("character_cnn") and text_settings.get("level") is None and not source.ancestor:
-        text_settings = {**text_settings, "level": "word"}  # the only one that has spellings
+    letters = wishes.model.get("character_cnn", False)
+    if letters and text_settings.get("tokenizer") is None:
+        text_settings = {**text_settings, "level": _level_with_letters(text_settings.get("level"))}
     order = source.settings.get("ngram")
     if order is not None:
         check_order(order)
@@ -103,6 +103,7 @@ def _begin(
                 store = texts.build(texts.config(level), draft.corpus_folder(), note, earlier)
         if device.type == "cpu" and acceleration.missing() is not None:
             reasons.append(f"kernels torch: the fused ones cannot be used, {acceleration.missing()}")
+        spellings = _spellings(store) if letters else None
         used_seconds = monotonic() - began
         chosen = plan.make_plan(_corpus_size(store), wishes, measured, measure, used_seconds, reasons)
         windows_of(store, chosen.model, chosen.training)  # refuses too short a text
@@ -111,8 +112,8 @@ def _begin(
             weights, says = ancestor.weights(store.tokenizer, chosen.model, chosen.training.seed)
             note(says)
         run = Run.new(chosen.model, chosen.training, device, weights)
-        if chosen.model.character_cnn:
-            run.spell(torch.from_numpy(_spellings(store)))
+        if spellings is not None:
+            run.spell(spellings)
         run.seconds = monotonic() - began
         best = None if run.best is None else as_weights(run.best)
         draft.describe(chosen.model, chosen.training, store, paths, order or 0, packed_run(run), best)
@@ -169,14 +170,22 @@ def _resume(
     return Session(folder, run, store, training, planned, each, reserve)
 
 
-def _spellings(store: TokenStore) -> npt.NDArray[np.uint8]:
-    """Of its words; raises ConfigError where it has none."""
-    if not isinstance(store.tokenizer, WordTokenizer):
+def _level_with_letters(level: str | None) -> str:
+    """The only one whose tokens are spelled; raises ConfigError where another is asked for."""
+    if level not in (None, "word"):
         raise ConfigError(
-            f"the level {store.tokenizer.level} has no words whose letters could be read",
+            f"the level {level} has no words whose letters could be read",
             hint="use --level word, or leave out --character-cnn",
         )
-    return spelling.vocabulary(store.tokenizer)
+    return "word"
+
+
+def _spellings(store: TokenStore) -> torch.Tensor:
+    """Of its words; raises ConfigError where it has none."""
+    tokenizer = store.tokenizer
+    _level_with_letters(tokenizer.level)
+    assert isinstance(tokenizer, WordTokenizer)
+    return torch.from_numpy(spelling.vocabulary(tokenizer))
 
 
 def _refuse_settled(path: Path, settings: Mapping[str, Any]) -> None:

@@ -124,7 +124,9 @@ def train(
     ] = None,
     character_cnn: Annotated[
         bool | None,
-        _option("Embeddings of words from their letters, of words never seen too (--level word).", _MODEL),
+        _option(
+            "Embeddings of words from their letters, of words never seen too (--level word).", _MODEL, "no"
+        ),
     ] = None,
     members: Annotated[
         int | None, _option("Networks side by side, whose probabilities are averaged.", _MODEL)

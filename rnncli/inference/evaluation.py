@@ -23,6 +23,7 @@ from rnncli.inference.measures import Measure, nats_alone
 from rnncli.model.language_model import LanguageModel
 from rnncli.results import Evaluation, Score, Split
 from rnncli.text.counting import TextCounts
+from rnncli.text.spelling import Spelled
 from rnncli.text.store import Part
 from rnncli.text.tokenizers import Ids
 
@@ -48,17 +49,15 @@ def network_measures(
     model: LanguageModel, text: Part, measure: Measure, streams: int | None = None
 ) -> Iterator[npt.NDArray[np.float32]]:
     """Of every token in order, in blocks (n, M), memory emptied where the text says so."""
-    model, read = reading(model, text)
+    model, read = reading(model, text.spelled)
     if text.line_starts is None:
         return stream_measures(model, text.ids, measure, streams or LANES, checked=streams is None, read=read)
     return line_measures(model, text.ids, text.line_starts, measure, read=read)
 
 
-def reading(model: LanguageModel, text: Part) -> tuple[LanguageModel, Ids | None]:
-    """The model as it can read the text, and what it reads in place of the ids, where that is not they."""
-    if text.spelled is None:
-        return model, None
-    return model.knowing(torch.from_numpy(text.spelled.spellings)), text.spelled.read
+def reading(model: LanguageModel, text: Spelled | None) -> tuple[LanguageModel, Ids | None]:
+    """The model as it can read a text, and what it reads in place of the ids, where that is not they."""
+    return (model, None) if text is None else (model.knowing(torch.from_numpy(text.spellings)), text.read)
 
 
 def split(model: LanguageModel, text: Part, streams: int) -> Split | None:
@@ -69,7 +68,7 @@ def split(model: LanguageModel, text: Part, streams: int) -> Split | None:
     lanes = lanes_for(min(text.tokens, BLOCK_TOKENS), streams)
     if text.line_starts is not None or lanes == 1:
         return None
-    model, read = reading(model, text)
+    model, read = reading(model, text.spelled)
     return Split(lanes, WARM_UP, split_gap(model, text.ids, lanes, read))
 
 

@@ -153,7 +153,7 @@ def adaptive_columns(
     text: Part,
 ) -> tuple[Reals, Reals]:
     """-ln p of each token (N,) under all but the cache, and under the cache alone (N,)."""
-    model, read = reading(model, text)
+    model, read = reading(model, text.spelled)
     stretches = adaptive_measures(model, text.ids, train_ids, adaptation, cache, read)
     columns = np.concatenate(list(stretches)).T
     nats, entropy, cached = columns.astype(np.float64)

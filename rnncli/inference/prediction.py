@@ -12,7 +12,7 @@ from rnncli.model.config import ModelConfig
 from rnncli.model.mixture import Mixture
 from rnncli.model.ngram import Ngram
 from rnncli.model.ngram_stream import Ends, NgramStream
-from rnncli.text.spelling import Spelled, spelled
+from rnncli.text.spelling import Spelled, by_letters
 from rnncli.text.tokenizers import Tokenizer
 
 State = TypeVar("State")
@@ -61,21 +61,21 @@ class Predictor:
         self._engine = engine
         self._beside = None if beside is None else (NgramStream(beside[0]), beside[1])
 
-    def begin(self, prompt: npt.NDArray[np.integer], text: Spelled | None = None) -> Place:
-        """After "text begins" and the ids of a prompt (N,), in one lane; `text` is as in read."""
+    def begin(self, prompt: npt.NDArray[np.integer], seen: Spelled | None = None) -> Place:
+        """After "text begins" and the ids of a prompt (N,), in one lane; `seen` is as in read."""
         nothing = Memory(self._engine.initial_state(1), [] if self._beside is None else [()])
         start = np.array([self.config.start])
-        if text is not None:
-            text = replace(text, read=np.concatenate([start, text.read]))
-        return self.read(np.concatenate([start, prompt]), nothing, text)
+        if seen is not None:
+            seen = replace(seen, read=np.concatenate([start, seen.read]))
+        return self.read(np.concatenate([start, prompt]), nothing, seen)
 
-    def read(self, tokens: npt.NDArray[np.integer], memory: Memory, text: Spelled | None = None) -> Place:
-        """After some ids (N,), N > 0, in one lane; a network that reads letters reads the `text` (N,)."""
-        engine, seen = self._engine, tokens
-        if text is not None:
-            engine, seen = engine.knowing(text.spellings), text.read
+    def read(self, tokens: npt.NDArray[np.integer], memory: Memory, seen: Spelled | None = None) -> Place:
+        """After some ids (N,), N > 0, in one lane; `seen` is what a network of letters reads for them."""
+        engine, inputs = self._engine, tokens
+        if seen is not None:
+            engine, inputs = engine.knowing(seen.spellings), seen.read
         with np.errstate(over="ignore", invalid="ignore"):  # said once, in _logs
-            logits, state = engine.read(seen.astype(np.int64), memory.state)
+            logits, state = engine.read(inputs.astype(np.int64), memory.state)
         ends = memory.ends
         if self._beside is not None:
             ends = [self._beside[0].read(tokens, ends[0])]
@@ -98,7 +98,7 @@ class Predictor:
 
     def spelled(self, tokenizer: Tokenizer, text: str) -> Spelled | None:
         """A text as the network reads it, where that is not by its ids."""
-        return spelled(tokenizer, [text]) if self.config.character_cnn else None
+        return by_letters(tokenizer, [text]) if self.config.character_cnn else None
 
     def _logs(self, logits: npt.NDArray[np.float32], ends: list[Ends]) -> Logits:
         with np.errstate(invalid="ignore"):

@@ -114,18 +114,17 @@ def _together(
 
 def beam_search(
     predictor: Predictor,
-    begin: Place,
+    place: Place,
     width: int,
     length: int,
     ends: Sequence[int] = (),
     forbidden: Sequence[int] = (),
 ) -> tuple[tuple[int, ...], float]:
-    """A probable continuation, up to one of `ends` or to `length` ids, and -ln p.
+    """A probable continuation after a place, up to one of `ends` or to `length` ids, and -ln p.
 
     Of all continuations of the `width` that were the most probable a token before, as many are kept
     (Lowerre 1976). With a width of 1 it is what always taking the likeliest token gives.
     """
-    place = begin
     costs, texts = np.zeros(1), np.zeros((1, 0), np.int64)
     best: tuple[float, tuple[int, ...]] | None = None
     for _ in range(length):

@@ -17,15 +17,15 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from rnncli.errors import ConfigError
+from rnncli.inference.evaluation import reading
 from rnncli.inference.likelihood import line_measures
 from rnncli.inference.measures import surprisal_measures
 from rnncli.model.language_model import LanguageModel
 from rnncli.model.mixture import Mixture
 from rnncli.model.ngram import Ngram
-from rnncli.text.spelling import spelled
+from rnncli.text.spelling import by_letters
 from rnncli.text.tokenizers import Ids, Tokenizer, word_boundaries
 
 Reals = npt.NDArray[np.float64]
@@ -141,12 +141,14 @@ class LineScorer:
 
     def score(self, lines: Sequence[str]) -> list[ScoredLine]:
         """Lines without their ends, each read with its end from an empty memory."""
-        encoded = [self._tokenizer.encode(line + "\n") for line in lines]
+        whole = [line + "\n" for line in lines]
+        encoded = [self._tokenizer.encode(line) for line in whole]
         lengths = np.array([len(ids) for ids in encoded])
         starts = np.cumsum(lengths) - lengths
         ids = np.concatenate(encoded)
         measure = surprisal_measures(self._boundaries)
-        model, read = self._reading(lines)
+        letters = self._model.config.character_cnn
+        model, read = reading(self._model, by_letters(self._tokenizer, whole) if letters else None)
         blocks = line_measures(model, ids, starts, measure, read=read)
         nats, entropy, rank, boundary = np.concatenate(list(blocks)).astype(np.float64).T
         if self._beside is not None:
@@ -173,14 +175,6 @@ class LineScorer:
             )
             for line, own, start in zip(lines, encoded, starts.tolist(), strict=True)
         ]
-
-    def _reading(self, lines: Sequence[str]) -> tuple[LanguageModel, Ids | None]:
-        """The model as it can read them, and what it reads in place of their ids, if anything."""
-        letters = self._model.config.character_cnn
-        own = spelled(self._tokenizer, [line + "\n" for line in lines]) if letters else None
-        if own is None:
-            return self._model, None
-        return self._model.knowing(torch.from_numpy(own.spellings)), own.read
 
 
 def _check_words(tokenizer: Tokenizer, boundaries: Collection[int]) -> None:

@@ -60,17 +60,19 @@ class ModelConfig:
         if self.convolution == 1:
             raise ConfigError("a convolution over 1 symbol sees nothing together", hint="it is from 2 to 64")
         self._check_cells()
-        if self.character_cnn and self.tied_embeddings:
-            raise ConfigError(
-                "embeddings that come from letters cannot be tied to the output",
-                hint="leave out --tied-embeddings or --character-cnn",
-            )
+        self._check_letters()
         if self.tied_embeddings and self.embedding_size != self.hidden_size:
             raise ConfigError(
                 f"tied embeddings need equal widths, not {self.embedding_size} and {self.hidden_size}",
                 hint=f"use --embedding-size {self.hidden_size}, or leave them untied",
             )
 
+    def _check_letters(self) -> None:
+        if self.character_cnn and self.tied_embeddings:
+            raise ConfigError(
+                "embeddings that come from letters cannot be tied to the output",
+                hint="leave out --tied-embeddings or --character-cnn",
+            )
         if self.character_cnn and 0 in filters_by_width(self.embedding_size).values():
             raise ConfigError(
                 f"an embedding of {self.embedding_size} has no filter for every number of letters",

@@ -125,10 +125,13 @@ def _joined(states: list[State]) -> State:
 
 
 def _usual_words(config: ModelConfig) -> Tensor:
-    """Spellings (V + 1, L) before any are known, as long as words mostly are: what speed is measured with."""
+    """Spellings (V + 1, L) before any are known, as long as the longest words of a window mostly are.
+
+    Speed is measured with them.
+    """
     rows = torch.full((config.vocab_size + 1, SPELLED_BYTES), PADDING_BYTE, dtype=torch.uint8)
     rows[:, :_USUAL_BYTES] = 0
     return rows
 
 
-_USUAL_BYTES = 12
+_USUAL_BYTES = 17

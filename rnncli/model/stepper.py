@@ -13,6 +13,7 @@ check of it: both say the same, within rounding.
 """
 
 from collections.abc import Mapping
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,6 @@ class Stepper:
     def __init__(self, config: ModelConfig, weights: Mapping[str, npt.NDArray[Any]]) -> None:
         """`weights` have the names and shapes of config.shapes."""
         self.config = config
-        self._weights = weights
         with np.errstate(over="ignore", invalid="ignore"):  # whoever steps sees it in the logits
             self._members = [
                 _Member(config, member_weights(config, weights, one), weights.get(SPELLINGS))
@@ -43,8 +43,9 @@ class Stepper:
 
     def knowing(self, spellings: npt.NDArray[np.uint8]) -> "Stepper":
         """The same network that can also read some words (U, L), the tokens from V + 1 on."""
-        more = np.concatenate([self._weights[SPELLINGS], spellings])
-        return Stepper(self.config, {**self._weights, SPELLINGS: more})
+        other = copy(self)
+        other._members = [member.knowing(spellings) for member in self._members]
+        return other
 
     def initial_state(self, lanes: int) -> StepState:
         """The state before any text: zeros, B lanes."""
@@ -92,6 +93,7 @@ class _Member:
     def __init__(
         self, config: ModelConfig, weights: Mapping[str, npt.NDArray[Any]], spellings: npt.NDArray[Any] | None
     ) -> None:
+        self._config, self._weights = config, weights
         self._blocks = blocks_of(config, weights)
         self._embedding = embeddings(config, weights, spellings)
         output = self._embedding[:-1] if config.tied_embeddings else weights["output_weight"]
@@ -104,6 +106,15 @@ class _Member:
             self._table = self._embedding @ self._tabulated.inputs + self._tabulated.bias
         else:
             self._tabulated = None
+
+    def knowing(self, spellings: npt.NDArray[np.uint8]) -> "_Member":
+        """The same with the embeddings of more words (U, L) after its own."""
+        other, more = copy(self), embeddings(self._config, self._weights, spellings)
+        other._embedding = np.concatenate([self._embedding, more])
+        if self._tabulated:
+            rows = more @ self._tabulated.inputs + self._tabulated.bias
+            other._table = np.concatenate([self._table, rows])
+        return other
 
     def step(
         self, tokens: npt.NDArray[np.integer], state: tuple[BlockState, ...]

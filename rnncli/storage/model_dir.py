@@ -136,6 +136,8 @@ class ModelDir:
             record.model.vocab_size,
         ):
             raise ModelError(f"{self.path} holds the tokenizer of another model", hint=DAMAGED)
+        if record.model.character_cnn and tokenizer.level != "word":
+            raise ModelError(f"{self.path} reads letters of words, and has none", hint=DAMAGED)
         return tokenizer
 
     def corpus(self) -> TokenStore:

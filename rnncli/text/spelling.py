@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rnncli.model.config import PADDING_BYTE, SPELLED_BYTES
-from rnncli.text.tokenizers import Ids, Tokenizer, WordTokenizer
+from rnncli.text.tokenizers import END_OF_LINE, Ids, Tokenizer, WordTokenizer
 
 Spellings = npt.NDArray[np.uint8]
 
@@ -35,21 +35,26 @@ class Spelled:
 
 def vocabulary(tokenizer: WordTokenizer) -> Spellings:
     """Of every id and of "text begins" (V + 1, L)."""
-    words = [word.encode() for word in tokenizer.words[2:]]
-    return _rows([_UNKNOWN, _LINE_END, *words, _START])
+    return _rows([_UNKNOWN, _LINE_END, *map(_letters, tokenizer.words[2:]), _START])
 
 
-def spelled(tokenizer: Tokenizer, pieces: Sequence[str]) -> Spelled | None:
+def by_letters(tokenizer: Tokenizer, pieces: Sequence[str]) -> Spelled | None:
     """A text in pieces that are cut by themselves; None where the vocabulary has all of its words."""
     if not isinstance(tokenizer, WordTokenizer):
         return None
     unseen = list(dict.fromkeys(word for piece in pieces for word in tokenizer.unseen(piece)))
+    if END_OF_LINE in unseen:  # written in a text that is cut by a pattern: no other word can have its name
+        unseen.remove(END_OF_LINE)
     if not unseen:
         return None
     larger = WordTokenizer([*tokenizer.words, *unseen], tokenizer.pattern)
     read = np.concatenate([larger.encode(piece) for piece in pieces]).astype(np.uint32)
     read[read >= tokenizer.vocab_size] += 1
-    return Spelled(read, _rows([word.encode("utf-8", "surrogatepass") for word in unseen]))
+    return Spelled(read, _rows(list(map(_letters, unseen))))
+
+
+def _letters(word: str) -> bytes:
+    return word.encode("utf-8", "surrogatepass")
 
 
 def _rows(words: Sequence[bytes]) -> Spellings:

@@ -133,7 +133,6 @@ def memory_bytes(model: ModelConfig, training: TrainConfig, device: str) -> int:
     tokens = training.batch_size * training.bptt
     activations = model.members * (
         2 * model.embedding_size
-        + (2 * SPELLED_BYTES * model.embedding_size if model.character_cnn else 0)
         + sum(
             (2 * GATES[cell] + 4 + (4 * model.mogrifier if cell == "lstm" else 0)) * width
             for cell, (_, width) in zip(model.cells, model.layer_widths, strict=True)
@@ -145,5 +144,7 @@ def memory_bytes(model: ModelConfig, training: TrainConfig, device: str) -> int:
     copies = _TRAINING_COPIES + (_SAVING_COPIES if device == "cpu" else 0)
     # Before and after a window and for its gradient; a validation has more lanes.
     memories = 4 * max(training.batch_size, LANES) * model.memory_floats
-    floats = copies * model.parameters + tokens * activations + logits + memories
+    words = min(tokens, model.vocab_size) if model.character_cnn else 0
+    letters = model.members * words * 2 * SPELLED_BYTES * model.embedding_size
+    floats = copies * model.parameters + tokens * activations + letters + logits + memories
     return _BASE_MEMORY_BYTES + 4 * floats

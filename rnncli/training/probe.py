@@ -31,10 +31,13 @@ def matrix_peak(dtype: torch.dtype, seconds: float) -> float:
 
 
 def tokens_per_second(model: ModelConfig, config: TrainConfig, device: torch.device, seconds: float) -> float:
-    """Train on random ids for about `seconds` with the real step and throw the result away."""
+    """Train on random ids for about `seconds` with the real step and throw the result away.
+
+    Some of them are there often and most seldom, as words are (Zipf 1949).
+    """
     run = Run.new(model, config, device)
     tokens = config.batch_size * config.bptt
-    ids = np.random.default_rng(0).integers(0, model.vocab_size, 8 * tokens).astype(np.uint32)
+    ids = (model.vocab_size ** np.random.default_rng(0).random(8 * tokens) - 1.0).astype(np.uint32)
     lanes = Lanes(ids, model.start, config.batch_size, config.bptt)
     began = time.monotonic()
     while run.step < _WARM_UP_STEPS or time.monotonic() - began < _WARM_UP_SHARE * seconds:

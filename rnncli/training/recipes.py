@@ -63,15 +63,18 @@ def _widest(
     large = corpus.vocab_size >= _LARGE_VOCABULARY
 
     def at_width(width: int) -> ModelConfig:
-        free = "embedding_size" not in wishes.model and not wishes.model.get("character_cnn")
-        tied = wishes.model.get("tied_embeddings", large and free)
+        letters = wishes.model.get("character_cnn")
+        tied = wishes.model.get(
+            "tied_embeddings", large and not letters and "embedding_size" not in wishes.model
+        )
+        narrow = ModelConfig.embedding_size if letters else min(width, ModelConfig.embedding_size)
         chosen = {
             "vocab_size": corpus.vocab_size,
             "cell": cell,
             "num_layers": layers,
             "hidden_size": width,
             "tied_embeddings": tied,
-            "embedding_size": width if tied else min(width, ModelConfig.embedding_size),
+            "embedding_size": width if tied else narrow,
         }
         return ModelConfig(**{**chosen, **wishes.model})
 

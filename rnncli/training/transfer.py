@@ -31,8 +31,6 @@ def transferred(
             if name.endswith(_EMBEDDING):
                 tensor[-1] = weights[name][-1]
             begun[name] = tensor
-        elif name == SPELLINGS:
-            begun[name] = tensor
         else:
-            begun[name] = weights[name]
+            begun[name] = tensor if name == SPELLINGS else weights[name]
     return begun

@@ -3,8 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
+from rnncli.storage.model_dir import ModelDir
+from rnncli.text.spelling import vocabulary
+from rnncli.text.tokenizers import WordTokenizer
 from tests.cli.conftest import TINY, Command, words
 
 LETTERS = (*TINY, "--character-cnn", "--embedding-size", "24")
@@ -45,7 +49,7 @@ def test_unseen_words_are_told_apart_by_their_letters(rnncli: Command) -> None:
 @pytest.mark.parametrize("reset", ["never", "line", "sentence"])
 def test_score_and_eval_read_the_same(rnncli: Command, reset: str) -> None:
     whole = nats(rnncli, UNSEEN + RAIN, "--reset", reset)
-    if reset == "line":
+    if reset == "line":  # as score reads
         rows = rnncli("score", "given.txt", "--unit", "line", "--base", "e").out.splitlines()
         at = rows[0].split("\t").index("surprisal_nats")
         assert sum(float(row.split("\t")[at]) for row in rows[1:]) == pytest.approx(whole, rel=1e-4)
@@ -66,15 +70,47 @@ def test_streams_cache_and_adaptation_read_them_too(rnncli: Command) -> None:
 
 
 @pytest.mark.usefixtures("model")
-def test_new_words_have_an_embedding_at_once_in_fine_tuning(rnncli: Command) -> None:
+def test_the_spellings_are_those_of_the_vocabulary(rnncli: Command) -> None:
+    kept, tokenizer = spellings("x")
+    assert np.array_equal(kept, vocabulary(tokenizer))
     Path("more.txt").write_text((UNSEEN + RAIN) * 40)
     ran = rnncli("train", "more.txt", "--from", "x", "--steps", "4", "--name", "y")
     assert ran.code == 0, ran.err
     assert "2 are new" in words(ran.err)
-    assert rnncli("verify", "y").code == 0
-    assert nats(rnncli, RAIN, "--model", "y") > 0.0
     resumed = rnncli("train", "--resume", "y", "--steps", "+2")
     assert resumed.code == 0, resumed.err
+    kept, tokenizer = spellings("y")
+    assert "quagga" in tokenizer.words
+    assert np.array_equal(kept, vocabulary(tokenizer))
+
+
+def spellings(name: str) -> tuple[npt.NDArray[np.uint8], WordTokenizer]:
+    """Those that a model has, and the words that they should be of."""
+    folder = ModelDir.find(name)
+    tokenizer = folder.tokenizer()
+    assert isinstance(tokenizer, WordTokenizer)
+    return folder.needed_weights().arrays["spellings"], tokenizer
+
+
+def test_weights_that_nothing_was_learned_from_yet_are_told_the_spellings_too(
+    rnncli: Command, rhyme: Path
+) -> None:
+    assert rnncli("train", rhyme, "--name", "x", *LETTERS).code == 0
+    ran = rnncli("train", rhyme, "--from", "x", "--steps", "1", "--learning-rate", "1e-30", "--name", "y")
+    assert ran.code == 0, ran.err
+    kept, tokenizer = spellings("y")
+    assert np.array_equal(kept, vocabulary(tokenizer))
+
+
+def test_a_tokenizer_of_words_goes_with_it(rnncli: Command, rhyme: Path) -> None:
+    assert rnncli("tokenize", rhyme, "--level", "word", "-o", "words.tok").code == 0
+    for text in (("words.tok",), (rhyme, "--tokenizer", "words.tok")):
+        ran = rnncli("train", *text, "--name", f"x{len(text)}", *LETTERS)
+        assert ran.code == 0, ran.err
+    assert rnncli("tokenize", rhyme, "--level", "char", "-o", "char.tok").code == 0
+    refused = rnncli("train", "char.tok", "--name", "y", *LETTERS)
+    assert refused.code == 1
+    assert "the level char has no words" in words(refused.err)
 
 
 @pytest.mark.usefixtures("model")

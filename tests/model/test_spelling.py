@@ -75,7 +75,11 @@ def test_numpy_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_allclose(found, expected.numpy(), atol=1e-5, rtol=1e-5)
 
 
-def test_a_word_beyond_the_vocabulary_is_read_by_its_letters() -> None:
+@pytest.mark.parametrize("tabulated", [False, True])
+def test_a_word_beyond_the_vocabulary_is_read_by_its_letters(
+    monkeypatch: pytest.MonkeyPatch, tabulated: bool
+) -> None:
+    monkeypatch.setattr("rnncli.model.stepper._MOST_TABLE", 2**20 if tabulated else 0)
     model = tiny_model(**STRUCTURES["letters"])
     assert model.spellings is not None
     known, other = model.spellings[4:5], torch.from_numpy(spellings_of(20)[17:18])

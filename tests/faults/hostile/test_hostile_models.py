@@ -34,6 +34,9 @@ def commands(model: str) -> dict[str, list[str]]:
         "resume": ["train", "--resume", model, "--steps", "+1", "--quiet"],
         "go on": ["train", "--resume", model, "--quiet"],
         "ngram": ["ngram", model, "--order", "2", "--quiet"],
+        "curves": ["plot", model],
+        "norms": ["plot", model, "--of", "norms"],
+        "symbols": ["plot", model, "--of", "symbols"],
     }
 
 
@@ -51,6 +54,7 @@ class Good:
             "x": ["--ngram", "3"],
             "pieces": ["--level", "subword", "--vocab-size", "300"],
             "lines": ["--unit", "line"],
+            "letters": ["--character-cnn", "--embedding-size", "24"],
         }
         if not (self.folder / "models" / base).exists():
             (self.folder / "rhyme.txt").write_text(RHYME, encoding="utf-8")

@@ -25,6 +25,7 @@ from tests.faults.hostile.spoiling import (
     WEIGHTS,
     Edit,
     changed,
+    config,
     flipped,
     later,
     nested,
@@ -112,6 +113,35 @@ TENSORS = [
             "a score is of negative tokens": score(nats="1e308", tokens="-1"),
             "a score is of a number of 401 digits": score(tokens=HUGE),
         },
+    ),
+]
+SPELLINGS = "spellings"
+LETTERS = [
+    *family(
+        {**BOTH, "symbols": REFUSED},
+        {
+            "spellings are missing": tensors(WEIGHTS, lambda arrays: arrays.pop(SPELLINGS)),
+            "spellings are real": tensors(
+                WEIGHTS, lambda arrays: arrays.update({SPELLINGS: arrays[SPELLINGS].astype(np.float32)})
+            ),
+            "spellings are shorter": tensors(
+                WEIGHTS, lambda arrays: arrays.update({SPELLINGS: arrays[SPELLINGS][:, :20].copy()})
+            ),
+            "a letter is nan": tensors(WEIGHTS, filled(float("nan"), "letters")),
+            "a model of letters says that it is of none": config("model.character_cnn", "false"),
+        },
+        "letters",
+    ),
+    *family(
+        {"generate": USED, "symbols": USED, "info": USED},
+        {
+            "spellings are of nothing": tensors(WEIGHTS, lambda arrays: arrays[SPELLINGS].fill(255)),
+            "spellings have no end": tensors(WEIGHTS, lambda arrays: arrays[SPELLINGS].fill(0)),
+        },
+        "letters",
+    ),
+    *family(
+        BOTH, {"a model of characters says that it is of letters": config("model.character_cnn", "true")}
     ),
 ]
 NGRAMS = [

@@ -31,6 +31,20 @@ def evaluated(**changes: str) -> bytes:
     return ("{" + ", ".join(f'"{key}": {value}' for key, value in line.items()) + "}\n").encode() * 2
 
 
+def stepped(**changes: str) -> bytes:
+    """Two lines of a log."""
+    line = {"report": '"stepped"', "step": "1", "gradient_norms": '{"output": 1.0}', **changes}
+    return ("{" + ", ".join(f'"{key}": {value}' for key, value in line.items()) + "}\n").encode() * 2
+
+
+def scored(**changes: str) -> bytes:
+    """The same with all that a curve is drawn from."""
+    score = {"nats": "1.0", "tokens": "5", "characters": "5", **changes}
+    members = ", ".join(f'"{key}": {value}' for key, value in score.items())
+    return evaluated(score=f"{{{members}}}", seconds="1.0", train_nats_per_token="1.0")
+
+
+ODD_NUMBERS = {"text": '"low"', "a list": "[]", "401 digits": HUGE, "1e308": "1e308", "-1": "-1", "zero": "0"}
 SPOILED_LOGS = {
     "no text": b"\xff\xfe\x00\n",
     "endless nesting": b"[" * 100_000 + b"\n",
@@ -57,7 +71,42 @@ LOGS = [
             }.items()
         },
     ),
-    *family({"info": EITHER}, {"a log has 400 MiB": instead(METRICS, LARGE)}),
+    *family({"info": EITHER, "curves": EITHER}, {"a log has 400 MiB": instead(METRICS, LARGE)}),
+    *family(
+        {"curves": EITHER},
+        {
+            f"a curve has {what} as {member}": put(METRICS, content)
+            for what, number in ODD_NUMBERS.items()
+            for member, content in {
+                "seconds": evaluated(seconds=number),
+                "nats": scored(nats=number),
+                "characters": scored(characters=number),
+                "tokens": scored(tokens=number),
+                "training loss": evaluated(train_nats_per_token=number, seconds="1.0"),
+            }.items()
+        },
+    ),
+    *family(
+        {"norms": EITHER},
+        {
+            **{
+                f"a norm has {what} as {member}": put(METRICS, content)
+                for what, number in ODD_NUMBERS.items()
+                for member, content in {
+                    "step": stepped(step=number),
+                    "norms": stepped(gradient_norms=number),
+                    "value": stepped(gradient_norms=f'{{"output": {number}}}'),
+                }.items()
+            },
+            "a layer has an odd name": put(
+                METRICS, stepped(gradient_norms=r'{"\u001b[2J\u202e\ud800": 1.0}')
+            ),
+            "there are 5,000 layers": put(
+                METRICS,
+                stepped(gradient_norms="{" + ", ".join(f'"{one}": 1.0' for one in range(5_000)) + "}"),
+            ),
+        },
+    ),
     *family(
         RESUME,
         {f"training goes on from a log with {what}": put(METRICS, log) for what, log in SPOILED_LOGS.items()},
