@@ -14,8 +14,8 @@ from rnncli.model.language_model import LanguageModel
 from rnncli.model.stepper import Stepper
 from rnncli.storage.manifest import Manifest
 from rnncli.text.counting import TextCounts
+from rnncli.text.part import Part
 from rnncli.text.spelling import vocabulary
-from rnncli.text.store import Part
 from rnncli.text.tokenizers import END_OF_LINE, UNKNOWN, WordTokenizer
 
 # One thread makes tiny matrices fast and float sums repeatable.

@@ -22,7 +22,7 @@ from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.runs import load_model
 from rnncli.text.config import ReadConfig, Reset
 from rnncli.text.lines import line_starts
-from rnncli.text.store import Part
+from rnncli.text.part import Part
 
 _Beside = tuple[Ngram, Mixture | None] | None
 

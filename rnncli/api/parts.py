@@ -11,10 +11,10 @@ from rnncli.text import reading
 from rnncli.text.config import ReadConfig, Reset
 from rnncli.text.counting import count
 from rnncli.text.lines import line_starts
+from rnncli.text.part import Part
 from rnncli.text.reading import Text
 from rnncli.text.segments import encode_segments, segments
 from rnncli.text.spelling import by_letters
-from rnncli.text.store import Part
 from rnncli.text.tokenizers import Tokenizer, decode, line_end
 from rnncli.text.unseen import describe_unseen
 

@@ -15,9 +15,10 @@ from rnncli.errors import StorageError, TokenizerError
 from rnncli.reports import CorpusReport
 from rnncli.text import report as reporting
 from rnncli.text.opening import opened
+from rnncli.text.origin import Origin
 from rnncli.text.reading import BLOCK_BYTES, CharacterStream
 from rnncli.text.sources import expand
-from rnncli.text.store import Origin, TokenStore, is_store
+from rnncli.text.store import TokenStore, is_store
 from rnncli.text.tokenizers import Tokenizer, fingerprint
 
 _LONGEST_ID = 20

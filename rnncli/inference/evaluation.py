@@ -23,8 +23,8 @@ from rnncli.inference.measures import Measure, nats_alone
 from rnncli.model.language_model import LanguageModel
 from rnncli.results import Evaluation, Score, Split
 from rnncli.text.counting import TextCounts
+from rnncli.text.part import Part
 from rnncli.text.spelling import Spelled
-from rnncli.text.store import Part
 from rnncli.text.tokenizers import Ids
 
 

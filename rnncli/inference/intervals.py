@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rnncli.results import Difference, Measured
-from rnncli.text.store import Part
+from rnncli.text.part import Part
 
 Reals = npt.NDArray[np.floating[Any]]
 Sums = npt.NDArray[np.float64]

@@ -17,8 +17,8 @@ from rnncli.model.language_model import LanguageModel
 from rnncli.model.mixture import Mixture
 from rnncli.model.ngram import Ngram
 from rnncli.results import Evaluation, Score
+from rnncli.text.part import Part
 from rnncli.text.shards import Shards
-from rnncli.text.store import Part
 from rnncli.text.tokenizers import Ids
 
 LineStarts = npt.NDArray[Any]

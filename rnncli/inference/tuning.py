@@ -9,8 +9,8 @@ from rnncli.inference.mixing import adaptive_columns, adaptive_score, with_cache
 from rnncli.model.language_model import LanguageModel
 from rnncli.model.mixture import Mixture, weights
 from rnncli.model.ngram import Ngram
+from rnncli.text.part import Part
 from rnncli.text.shards import Shards
-from rnncli.text.store import Part
 from rnncli.text.tokenizers import Ids
 
 # Of the held-out part, from its beginning: enough to see a difference of a hundredth.

@@ -47,14 +47,7 @@ from rnncli.storage.record import MODELS, Record, Status, now, read_record
 from rnncli.storage.safe_load import DAMAGED, open_file, read_config, read_file
 from rnncli.text.known_lines import KnownLines
 from rnncli.text.store import LINES as STARTS
-from rnncli.text.store import (
-    MOST_TOKENIZER_BYTES,
-    RECORD,
-    TOKENIZERS,
-    TOKENS,
-    TokenStore,
-    parsed_tokenizer,
-)
+from rnncli.text.store import MOST_TOKENIZER_BYTES, RECORD, TOKENIZERS, TOKENS, TokenStore, parsed_tokenizer
 from rnncli.text.tokenizers import Tokenizer, fingerprint
 
 _KEPT_CHECKPOINTS, _FIRST_WITH_MANIFEST = 2, 4

@@ -18,9 +18,10 @@ from rnncli.text.config import TextConfig
 from rnncli.text.corpus import Corpus, Passage
 from rnncli.text.counting import TextCounts, count
 from rnncli.text.matching import extended
+from rnncli.text.origin import Origin
 from rnncli.text.parallel import ordered_map, processors
 from rnncli.text.splits import EverythingIn, Split, choose_split
-from rnncli.text.store import LINE_DTYPE, LINES, PARTS, TOKENS, Origin, PartSize, TokenStore, write_record
+from rnncli.text.store import LINE_DTYPE, LINES, PARTS, TOKENS, PartSize, TokenStore, write_record
 from rnncli.text.subword import SubwordTokenizer
 from rnncli.text.tokenizers import (
     ByteTokenizer,

@@ -9,29 +9,21 @@ NAME.tok/
 | <------------ train ------------> | <- valid -> | <- test -> |      one array; a part may be empty
 """
 
-import glob
-import hashlib
 import json
 import os
 import stat
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from rnncli import strict
-from rnncli.errors import ConfigError, CorpusError, RnncliError
-from rnncli.results import Score
-from rnncli.text.config import ReadConfig, TextConfig, Unit
-from rnncli.text.corpus import Corpus, Source, stamp
+from rnncli.errors import CorpusError, RnncliError
+from rnncli.text.config import Unit
 from rnncli.text.counting import TextCounts, count
-from rnncli.text.opening import opened
-from rnncli.text.shards import Shards
-from rnncli.text.sources import STDIN, expand
-from rnncli.text.spelling import Spelled
+from rnncli.text.origin import Origin
+from rnncli.text.part import Part, joined
 from rnncli.text.subword import SubwordTokenizer
 from rnncli.text.tokenizers import Ids, Tokenizer, decode, fingerprint, from_json, line_end, smallest_dtype
 
@@ -44,34 +36,6 @@ LINE_DTYPE = np.dtype("<u8")
 TOKENIZERS = ("tokenizer.model", "tokenizer.json")
 _AT_ONCE = 2**24
 _AGAIN = "tokenize the text again"
-
-
-@dataclass(frozen=True)
-class Part:
-    """ids (N,), the size of the text they stand for, and where memory is emptied (L,), if it is.
-
-    `oov_tokens` of them are `unknown_id`; `line_end` is the id that ends a line, None where none does. What a
-    network that reads letters sees of the unknown ones is in `spelled`.
-    """
-
-    ids: Ids | Shards
-    counts: TextCounts
-    oov_tokens: int
-    line_starts: npt.NDArray[Any] | None
-    unknown_id: int | None = None
-    line_end: int | None = None
-    spelled: Spelled | None = None
-
-    @property
-    def tokens(self) -> int:
-        return len(self.ids)
-
-    def score(self, nats: float, oov_nats: float) -> Score:
-        """What a model says of all of it, and of its unknown tokens, beside its sizes."""
-        ends = int(np.count_nonzero(self.ids[0 : self.tokens] == self.line_end))
-        counts = self.counts
-        sizes = (self.tokens, counts.words, counts.characters, counts.bytes)
-        return Score(nats, *sizes, self.oov_tokens, oov_nats, ends)
 
 
 @dataclass(frozen=True)
@@ -88,63 +52,6 @@ class PartSize:
     def __post_init__(self) -> None:
         if not all(type(value) is int and value >= 0 for value in vars(self).values()):
             raise ValueError(f"a part is of size {vars(self)}")
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a store came from: what was named, what was read, and the settings of both steps."""
-
-    name: str
-    given: tuple[str, ...]
-    valid_given: tuple[str, ...]
-    sources: tuple[Source, ...]
-    reading: ReadConfig
-    text: TextConfig
-
-    @classmethod
-    def of(cls, corpus: Corpus, valid: Corpus | None, config: TextConfig) -> Self:
-        return cls(
-            corpus.name,
-            corpus.given,
-            valid.given if valid else (),
-            corpus.sources + (valid.sources if valid else ()),
-            corpus.reading,
-            config,
-        )
-
-    @property
-    def sha256(self) -> str:
-        """Of the source as it lies on disk; of several, that of their hashes."""
-        hashes = [source.sha256 for source in self.sources]
-        return hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
-
-    @property
-    def encoding(self) -> str:
-        return ", ".join(dict.fromkeys(source.encoding for source in self.sources))
-
-    def same_text(self, other: "Origin") -> bool:
-        """Made from the same bytes with the same settings."""
-        return (self.sha256, self.reading, self.text, bool(self.valid_given)) == (
-            other.sha256,
-            other.reading,
-            other.text,
-            bool(other.valid_given),
-        )
-
-    def changed(self) -> str | None:
-        """The name of something that is no longer what was read, or None; what is gone cannot change."""
-        known = {source.path: source for source in self.sources}
-        # A pattern is not expanded again: a stranger's would search this whole system.
-        plain = [name for name in (*self.given, *self.valid_given) if not glob.has_magic(name)]
-        try:
-            now = [*known, *expand(plain)]
-        except (CorpusError, ValueError):
-            return None
-        for path in now:
-            new = path not in known and path != STDIN and stamp(path) is not None
-            if new or (path in known and _differs(known[path])):
-                return path
-        return None
 
 
 @dataclass(frozen=True)
@@ -186,7 +93,7 @@ class TokenStore:
             tokenizer = load_tokenizer(path)
             if fingerprint(tokenizer) != record["tokenizer_fingerprint"]:
                 raise CorpusError(f"{path} holds a tokenizer of another store", hint=_AGAIN)
-            origin = _origin(record)
+            origin = Origin.parsed(record)
             sizes = {part: PartSize(**record["parts"][part]) for part in PARTS}
             return cls(**_map_parts(path, sizes, tokenizer, origin), tokenizer=tokenizer, origin=origin)
         except CorpusError:
@@ -211,16 +118,8 @@ class TokenStore:
                 )
         if len(stores) == 1:
             return first
-        parts = {name: _joined_part([store.parts[name] for store in stores]) for name in PARTS}
-        origins = [store.origin for store in stores]
-        origin = Origin(
-            name=", ".join(origin.name for origin in origins),
-            given=tuple(name for origin in origins for name in origin.given),
-            valid_given=tuple(name for origin in origins for name in origin.valid_given),
-            sources=tuple(source for origin in origins for source in origin.sources),
-            reading=first.origin.reading,
-            text=first.origin.text,
-        )
+        parts = {name: joined([store.parts[name] for store in stores]) for name in PARTS}
+        origin = Origin.joined([store.origin for store in stores])
         return cls(**parts, tokenizer=first.tokenizer, origin=origin)
 
 
@@ -284,26 +183,6 @@ def _check_plain(path: Path) -> None:
         raise ValueError(f"{path} is not a plain file")
 
 
-def _source(record: dict[str, Any]) -> Source:
-    strict.check_types(Source, record)
-    return Source(**record)
-
-
-def _origin(record: dict[str, Any]) -> Origin:
-    strict.check_types(Origin, {name: record[name] for name in ("name", "given", "valid_given")})
-    try:
-        return Origin(
-            name=str(record["name"]),
-            given=tuple(record["given"]),
-            valid_given=tuple(record["valid_given"]),
-            sources=tuple(map(_source, record["sources"])),
-            reading=ReadConfig(**record["reading"]),
-            text=TextConfig(**record["text"]),
-        )
-    except ConfigError as error:
-        raise ValueError(str(error)) from error
-
-
 def _map_parts(
     path: Path, sizes: dict[str, PartSize], tokenizer: Tokenizer, origin: Origin
 ) -> dict[str, Part]:
@@ -340,38 +219,3 @@ def _map_parts(
             raise CorpusError(f"{path}/{LINES} does not go forwards", hint=_AGAIN)
         token, line = token + size.tokens, line + size.lines
     return parts
-
-
-def _joined_part(parts: Sequence[Part]) -> Part:
-    counts, starts, before = TextCounts(0, 0, 0), [], 0
-    for part in parts:
-        counts = counts.plus(part.counts)
-        if part.line_starts is not None:
-            starts.append(part.line_starts + np.uint64(before))
-        before += part.tokens
-    return Part(
-        Shards([array for part in parts for array in _arrays(part.ids)]),
-        counts,
-        sum(part.oov_tokens for part in parts),
-        np.concatenate(starts) if starts else None,
-        parts[0].unknown_id,
-        parts[0].line_end,
-    )
-
-
-def _arrays(ids: Ids | Shards) -> Sequence[Ids]:
-    return ids.arrays if isinstance(ids, Shards) else [ids]
-
-
-def _differs(source: Source) -> bool:
-    """Hashed only where the size or the time says that it may differ."""
-    if source.modified_ns is None or stamp(source.path) in (None, (source.bytes, source.modified_ns)):
-        return False
-    try:
-        if not Path(source.path).is_file():  # a FIFO would wait for ever
-            return True
-        with opened(source.path) as file:
-            file.finish()
-            return file.sha256 != source.sha256
-    except CorpusError:
-        return False

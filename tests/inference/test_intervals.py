@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from rnncli.inference.intervals import block_cuts, block_sums, difference, measured
-from rnncli.text.store import Part
+from rnncli.text.part import Part
 from tests.conftest import part_of
 
 

@@ -11,8 +11,9 @@ from rnncli.errors import CorpusError
 from rnncli.text.building import Task, build, even_sample
 from rnncli.text.config import Level, SubwordKind, TextConfig
 from rnncli.text.counting import count
+from rnncli.text.part import Part
 from rnncli.text.splits import EverythingIn
-from rnncli.text.store import Part, TokenStore
+from rnncli.text.store import TokenStore
 from rnncli.text.tokenizers import CharTokenizer, WordTokenizer, decode, fingerprint
 from tests.text.conftest import store_of, surveyed
 

@@ -21,7 +21,7 @@ from rnncli.text import corpus as corpus_module
 from rnncli.text import opening, reading
 from rnncli.text.config import ReadConfig, TextConfig
 from rnncli.text.corpus import Corpus
-from rnncli.text.store import Origin
+from rnncli.text.origin import Origin
 
 HARD = st.text("ab \n\n\r\t\0月光é\u0301🙂\u2028\x85\x0b𠀀", max_size=80)
 # A leading U+FEFF would be a byte order mark, and a NUL after the mark of UTF-16 makes that of UTF-32.

@@ -8,7 +8,7 @@ import pytest
 
 from rnncli.text.config import ReadConfig, TextConfig
 from rnncli.text.corpus import Corpus
-from rnncli.text.store import Origin
+from rnncli.text.origin import Origin
 from tests.text.conftest import surveyed
 
 

@@ -1,0 +1,64 @@
+"""A text as ids, to be learned or scored. Shapes: N tokens, L lines."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rnncli.results import Score
+from rnncli.text.counting import TextCounts
+from rnncli.text.shards import Shards
+from rnncli.text.spelling import Spelled
+from rnncli.text.tokenizers import Ids
+
+
+@dataclass(frozen=True)
+class Part:
+    """ids (N,), the size of the text they stand for, and where memory is emptied (L,), if it is.
+
+    `oov_tokens` of them are `unknown_id`; `line_end` is the id that ends a line, None where none does. What a
+    network that reads letters sees of the unknown ones is in `spelled`.
+    """
+
+    ids: Ids | Shards
+    counts: TextCounts
+    oov_tokens: int
+    line_starts: npt.NDArray[Any] | None
+    unknown_id: int | None = None
+    line_end: int | None = None
+    spelled: Spelled | None = None
+
+    @property
+    def tokens(self) -> int:
+        return len(self.ids)
+
+    def score(self, nats: float, oov_nats: float) -> Score:
+        """What a model says of all of it, and of its unknown tokens, beside its sizes."""
+        ends = int(np.count_nonzero(self.ids[0 : self.tokens] == self.line_end))
+        counts = self.counts
+        sizes = (self.tokens, counts.words, counts.characters, counts.bytes)
+        return Score(nats, *sizes, self.oov_tokens, oov_nats, ends)
+
+
+def joined(parts: Sequence[Part]) -> Part:
+    """Several as one, each after the one before."""
+    counts, starts, before = TextCounts(0, 0, 0), [], 0
+    for part in parts:
+        counts = counts.plus(part.counts)
+        if part.line_starts is not None:
+            starts.append(part.line_starts + np.uint64(before))
+        before += part.tokens
+    return Part(
+        Shards([array for part in parts for array in _arrays(part.ids)]),
+        counts,
+        sum(part.oov_tokens for part in parts),
+        np.concatenate(starts) if starts else None,
+        parts[0].unknown_id,
+        parts[0].line_end,
+    )
+
+
+def _arrays(ids: Ids | Shards) -> Sequence[Ids]:
+    return ids.arrays if isinstance(ids, Shards) else [ids]
