@@ -27,7 +27,10 @@ def pick_device(name: str) -> torch.device:
     if name == "cpu":
         torch.set_flush_denormal(True)  # decaying states pass through denormals, which are twentyfold slower
         _keep_freed_memory()
-    return torch.device(name)
+    # Of several processes on a machine torchrun tells each which of its GPUs is its own.
+    return (
+        torch.device(name, int(os.environ.get("LOCAL_RANK", "0"))) if name == "cuda" else torch.device(name)
+    )
 
 
 def memory_bytes(device: torch.device) -> int | None:

@@ -30,6 +30,7 @@ def compare(
     newlines: options.Newlines = None,
     level: options.Level = None,
     unit: options.Unit = None,
+    valid: options.Valid = None,
     valid_fraction: options.ValidFraction = None,
     split: options.Split = None,
     split_seed: options.SplitSeed = None,

@@ -124,12 +124,13 @@ class Contest:
             "level": winner.level,
             **{name: self.settings[name] for name in _NAMED if self.settings.get(name) is not None},
             **{name: getattr(model, name) for name in _OF_MODEL},
-            **{name: getattr(training, name) for name in _OF_TRAINING},
+            **{name: own for name in _OF_TRAINING if (own := getattr(training, name)) is not None},
             **({"device": self.settings["device"]} if self.settings["device"] != "auto" else {}),
         }
         words = ["rnncli", "train", *self.texts]
         for name, value in options.items():
-            words += [f"--{name.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
+            for one in value if isinstance(value, list) else [value]:
+                words += [f"--{name.replace('_', '-')}", str(one)]
         return shlex.join([*words, *(["--tied-embeddings"] if model.tied_embeddings else [])])
 
     def _train(self, candidate: Candidate, seconds: float) -> Outcome:
@@ -156,9 +157,12 @@ class Contest:
                 folder.remove()
 
 
-_NAMED = ("encoding", "errors", "newlines", "unit", "valid_fraction", "split", "split_seed")
+_NAMED = ("encoding", "errors", "newlines", "unit", "valid", "valid_fraction", "split", "split_seed")
 _OF_MODEL = ("cell", "hidden_size", "num_layers", "embedding_size", "members", "dropout")
-_OF_TRAINING = ("batch_size", "bptt", "learning_rate", "weight_decay", "precision", "kernels", "seed")
+_OF_TRAINING = (
+    *("batch_size", "bptt", "learning_rate", "weight_decay", "precision", "kernels", "threads"),
+    *("steps", "validations", "validation_tokens", "seed"),
+)
 
 
 def check(seconds: float) -> None:

@@ -154,7 +154,10 @@ def train(
     precision: Annotated[
         str | None,
         _option(
-            "Of matrix products; auto: what is fastest here.", _TRAINING, "auto", metavar="auto|fp32|bf16"
+            "Of matrix products; auto: with --time what is fastest here, else bf16 where kernels are fused.",
+            _TRAINING,
+            "auto",
+            metavar="auto|fp32|bf16",
         ),
     ] = None,
     kernels: Annotated[
@@ -164,7 +167,13 @@ def train(
         ),
     ] = None,
     threads: Annotated[
-        int | None, _option("Of the processor.", _TRAINING, "those that are fastest here", metavar="N")
+        int | None,
+        _option(
+            "Of the processor.",
+            _TRAINING,
+            "with --time those that are fastest here, else torch's",
+            metavar="N",
+        ),
     ] = None,
     tensorboard: Annotated[
         bool,

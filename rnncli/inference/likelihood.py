@@ -101,7 +101,7 @@ def split_gap(model: LanguageModel, ids: Ids | Shards, lanes: int, read: Ids | N
         )
         state = _read(model, inputs[:, :before], model.initial_state(len(inputs)), WINDOW)
         measures, _ = _score(model, inputs[:, before:-1], targets[:, before + 1 :], state, nats_alone, WINDOW)
-        nats.append(measures.sum((1, 2), dtype=torch.float64))
+        nats.append(measures.cpu().sum((1, 2), dtype=torch.float64))  # MPS has no float64
     return float((nats[0] - nats[1]).abs().mean()) * borders / len(ids)
 
 

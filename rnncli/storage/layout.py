@@ -18,6 +18,7 @@ models/NAME/
 import json
 import re
 from dataclasses import asdict, replace
+from importlib.metadata import version
 from typing import NamedTuple
 
 from rnncli import __version__
@@ -41,7 +42,12 @@ class Weights(NamedTuple):
 
 def packed_record(record: Record) -> bytes:
     """As what this version writes, whatever it was read from."""
-    current = replace(record, format_version=FORMAT_VERSION, rnncli_version=__version__)
+    current = replace(
+        record,
+        format_version=FORMAT_VERSION,
+        rnncli_version=__version__,
+        torch_version=version("torch"),
+    )
     return json.dumps(asdict(current), indent=1).encode() + b"\n"
 
 

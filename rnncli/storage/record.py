@@ -44,6 +44,7 @@ class Record:
     seconds: float = 0.0
     format_version: int = FORMAT_VERSION
     rnncli_version: str = __version__
+    torch_version: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stores", tuple(self.stores))  # a list, in JSON

@@ -20,6 +20,7 @@ REFERENCE = ModelConfig(vocab_size=256, hidden_size=256)
 _PROBE_SHARE, _LONGEST_PROBE_SECONDS = 0.01, 1.0
 # Of those seconds, to see whether fewer threads are faster: mostly they are slower by far.
 _THREADS_SHARE = 0.25
+_WITH_KERNELS = {"rnn", "gru", "lstm"}
 # Where nothing depends on the time.
 COUNTED_PROBE_SECONDS = 0.05
 
@@ -78,7 +79,7 @@ def choose_arrangement(
 ) -> tuple[TrainConfig, float]:
     """Settings and speed with the precision, kernels and threads that are fastest here, by a tenth at least.
 
-    What was fastest for the reference model is not sought again, where this model can have it. A run
+    What was fastest for the reference model is not sought again, where this model's layers can have it. A run
     without a time is measured only to foresee it: it has the fused kernels where it can and else float32, so
     that the same settings give the same weights whatever a clock says.
     """
@@ -95,7 +96,7 @@ def choose_arrangement(
         )
     if wishes.seconds is None:
         wished = [candidate for candidate in wished if candidate[1] == "fused"] or wished[:1]
-    elif machine.fastest in wished:
+    elif machine.fastest in wished and layers_have_kernels(model):
         wished = [machine.fastest]
     best, best_speed = training, 0.0
     for precision, kernels in wished:
@@ -106,6 +107,11 @@ def choose_arrangement(
     if wishes.seconds is None or best.threads is not None:
         return best, best_speed
     return _with_threads(model, best, best_speed, wishes, machine, measure)
+
+
+def layers_have_kernels(model: ModelConfig) -> bool:
+    """Whether the fused kernels run all of its layers, and not the loss alone."""
+    return set(model.cells) <= _WITH_KERNELS and not model.mogrifier
 
 
 def _with_threads(

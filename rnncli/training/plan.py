@@ -20,7 +20,13 @@ from rnncli.training.forecast import (
     step_tokens,
     validation_seconds,
 )
-from rnncli.training.machine import Machine, Measure, choose_arrangement, for_lines
+from rnncli.training.machine import (
+    Machine,
+    Measure,
+    choose_arrangement,
+    for_lines,
+    layers_have_kernels,
+)
 from rnncli.training.recipes import (
     MOST_MEMBERS,
     against_memorising,
@@ -98,6 +104,8 @@ def _suited(
     reasons += found
     if training.threads is not None and "threads" not in wishes.training:
         reasons.append(f"threads {training.threads}: more of them wait for one another here")
+    if training.kernels == "fused" and not layers_have_kernels(model):
+        reasons.append("fused kernels for the loss and gated layers: the others have none")
     return model, training, speed
 
 

@@ -5,8 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from rnncli.model import acceleration
+from rnncli.storage.model_dir import ModelDir
+from rnncli.text.tokenizers import decode
 from tests.cli.conftest import TINY, Command, words
 from tests.conftest import STRUCTURES
+
+needs_kernels = pytest.mark.skipif(
+    acceleration.missing() is not None, reason=f"no fused kernels here: {acceleration.missing()}"
+)
 
 
 def options(structure: str) -> list[str]:
@@ -41,6 +48,40 @@ def test_a_structure_goes_through_all_rooms(rnncli: Command, rhyme: Path, struct
     assert len(written.out) >= 30
     other = rnncli("train", "lines.txt", rhyme, "--from", "x", "--steps", "2", "--name", "from-x")
     assert other.code == 0, other.err
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_a_structure_of_lines_is_trained_in_brief(rnncli: Command, rhyme: Path, structure: str) -> None:
+    given = (*options(structure), "--unit", "line", "--precision", "bf16")
+    ran = rnncli("train", rhyme, "--name", "x", *given)
+    assert ran.code == 0, ran.err
+    whole = rnncli("eval", "--json").json["nats"]
+    held = decode(ModelDir.find("x").tokenizer(), ModelDir.find("x").corpus().valid.ids.tolist())
+    Path("held.txt").write_text(held)
+    rows = rnncli("score", "held.txt", "--unit", "line", "--base", "e").out.splitlines()
+    at = rows[0].split("\t").index("surprisal_nats")
+    assert sum(float(row.split("\t")[at]) for row in rows[1:]) == pytest.approx(whole, rel=1e-4)
+    written = rnncli("generate", "--number", "3", "--seed", "3", "--length", "20")
+    assert written.code == 0, written.err
+
+
+@needs_kernels
+@pytest.mark.parametrize("cell", ["gru", "lstm,mingru"])
+def test_attention_and_convolution_stand_beside_fused_layers(rnncli: Command, rhyme: Path, cell: str) -> None:
+    """As many are trained: two threads, stopped and gone on with, to the bit."""
+    shape = ("--cell", cell, "--attention", "5", "--convolution", "3", "--hidden-size", "64")
+    given = (*TINY, *shape, "--kernels", "fused", "--threads", "2", "--dropout", "0.2")
+    assert rnncli("train", rhyme, "--name", "whole", *given).code == 0
+    assert rnncli("train", rhyme, "--name", "half", *given).code == 0
+    Path("models/half/checkpoints/step-6.safetensors").write_bytes(b"spoiled: the one before it is taken")
+    resumed = rnncli("train", "--resume", "half")
+    assert resumed.code == 0, resumed.err
+    hashes = [
+        hashlib.sha256(Path("models", name, "model.safetensors").read_bytes()).hexdigest()
+        for name in ("whole", "half")
+    ]
+    assert hashes[0] == hashes[1]
+    assert "bf16, fused kernels" in words(rnncli("info", "whole").out)
 
 
 @pytest.mark.parametrize("structure", STRUCTURES)

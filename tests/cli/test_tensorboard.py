@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from rnncli.cli import training_session
 from rnncli.storage.model_dir import ModelDir
+from rnncli.training import loop
 from tests.cli.conftest import TINY, Command, nothing_is_left
 
 
@@ -20,7 +22,11 @@ def scalars(name: str) -> dict[str, list[tuple[int, float]]]:
     }
 
 
-def test_event_files_have_the_names_and_values_of_the_log(rnncli: Command, rhyme: Path) -> None:
+def test_event_files_have_the_names_and_values_of_the_log(
+    rnncli: Command, rhyme: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training_session, "_LEAST_LOG_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "REPORT_SECONDS", 0.0)
     given = (*TINY, "--validations", "3", "--tensorboard")
     assert rnncli("train", rhyme, "--name", "x", *given).code == 0
     found = scalars("x")
@@ -31,6 +37,13 @@ def test_event_files_have_the_names_and_values_of_the_log(rnncli: Command, rhyme
     assert [value for _, value in found["score/nats"]] == pytest.approx(
         [one["score"]["nats"] for one in logged]
     )
+    steps = [line for line in ModelDir.find("x").metrics() if line["report"] == "stepped"]
+    assert steps
+    for name in ("learning_rate", "tokens_per_second", "gradient_norm", "nats_per_token"):
+        assert [value for _, value in found[name]] == pytest.approx([line[name] for line in steps])
+    for name in steps[0]["gradient_norms"]:
+        values = [line["gradient_norms"][name] for line in steps]
+        assert [value for _, value in found[f"gradient_norms/{name}"]] == pytest.approx(values)
     assert rnncli("verify", "x").code == 0
 
 

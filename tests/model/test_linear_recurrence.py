@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from rnncli.model import linear_recurrence
 from rnncli.model.config import GATES, ModelConfig
 from rnncli.model.linear_recurrence import doubling, scan, stepwise
 from rnncli.model.network import LAYERS, Network
@@ -30,7 +31,11 @@ def test_both_ways_follow_the_recurrence(time: int, way: Callable[..., Tensor]) 
         torch.testing.assert_close(states[t], h)
 
 
-def test_the_gradient_is_that_of_finite_differences() -> None:
+@pytest.mark.parametrize("way", [stepwise, doubling])
+def test_the_gradient_is_that_of_finite_differences(
+    monkeypatch: pytest.MonkeyPatch, way: Callable[..., Tensor]
+) -> None:
+    monkeypatch.setattr(linear_recurrence, "_run", way)
     decay = torch.sigmoid(random(T, B, D)).requires_grad_()
     new, h = random(T, B, D).requires_grad_(), random(B, D).requires_grad_()
     assert torch.autograd.gradcheck(scan, (decay, new, h))
@@ -56,8 +61,14 @@ def rglru(gates: list[Tensor], h: Tensor, decay: Tensor | None) -> tuple[Tensor,
     return F.gelu(o, approximate="tanh") * h, h
 
 
+@pytest.mark.parametrize("way", [stepwise, doubling])
 @pytest.mark.parametrize("equation", [mingru, minlstm, rglru])
-def test_every_cell_follows_its_equations(equation: Callable[..., tuple[Tensor, Tensor]]) -> None:
+def test_every_cell_follows_its_equations(
+    monkeypatch: pytest.MonkeyPatch,
+    equation: Callable[..., tuple[Tensor, Tensor]],
+    way: Callable[..., Tensor],
+) -> None:
+    monkeypatch.setattr(linear_recurrence, "_run", way)
     cell = equation.__name__
     config = ModelConfig(9, cell=cell, hidden_size=D, embedding_size=E)
     layer = LAYERS[cell](config, E).double()

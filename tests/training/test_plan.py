@@ -302,6 +302,10 @@ def test_what_is_fastest_for_the_reference_model_is_not_sought_again() -> None:
     tried.clear()
     assert make_plan(BOOK, Wishes.of({"hidden_size": 100}), machine, measure).training.kernels == "torch"
     assert tried == [(100, "torch"), (100, "torch")], "100 is no multiple of 64"
+    tried.clear()
+    plan = make_plan(BOOK, Wishes.of({"hidden_size": 192, "cell": "gru,mingru"}), machine, measure)
+    assert tried == [(192, "torch"), (192, "torch"), (192, "fused")], "a mingru has no kernels"
+    assert "fused kernels for the loss and gated layers: the others have none" in plan.planned.reasons
 
 
 @pytest.mark.parametrize(
