@@ -122,14 +122,14 @@ class Contest:
         options: dict[str, Any] = {
             "time": f"{training.seconds:.0f}s",
             "level": winner.level,
-            **{name: self.settings[name] for name in _NAMED if self.settings.get(name) is not None},
+            **{name: own for name in _NAMED if (own := self.settings.get(name)) not in (None, (), [])},
             **{name: getattr(model, name) for name in _OF_MODEL},
             **{name: own for name in _OF_TRAINING if (own := getattr(training, name)) is not None},
             **({"device": self.settings["device"]} if self.settings["device"] != "auto" else {}),
         }
         words = ["rnncli", "train", *self.texts]
         for name, value in options.items():
-            for one in value if isinstance(value, list) else [value]:
+            for one in value if isinstance(value, list | tuple) else [value]:
                 words += [f"--{name.replace('_', '-')}", str(one)]
         return shlex.join([*words, *(["--tied-embeddings"] if model.tied_embeddings else [])])
 
