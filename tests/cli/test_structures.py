@@ -68,7 +68,7 @@ def test_a_structure_of_lines_is_trained_in_brief(rnncli: Command, rhyme: Path, 
 @needs_kernels
 @pytest.mark.parametrize("cell", ["gru", "lstm,mingru"])
 def test_attention_and_convolution_stand_beside_fused_layers(rnncli: Command, rhyme: Path, cell: str) -> None:
-    """As many are trained: two threads, stopped and gone on with, to the bit."""
+    """Trained on two threads, and gone on with from an earlier step: the same to the bit."""
     shape = ("--cell", cell, "--attention", "5", "--convolution", "3", "--hidden-size", "64")
     given = (*TINY, *shape, "--kernels", "fused", "--threads", "2", "--dropout", "0.2")
     assert rnncli("train", rhyme, "--name", "whole", *given).code == 0

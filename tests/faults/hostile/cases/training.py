@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from safetensors.numpy import load
@@ -25,23 +25,29 @@ from tests.faults.hostile.spoiling import (
 )
 
 
-def evaluated(**changes: str) -> bytes:
+def joined(members: Mapping[str, str]) -> str:
+    """A JSON object of members that need not be JSON."""
+    return "{" + ", ".join(f'"{key}": {value}' for key, value in members.items()) + "}"
+
+
+def logged(**members: str) -> bytes:
     """Two lines of a log."""
-    line = {"report": '"evaluated"', "step": "1", "score": '{"nats": 1.0, "tokens": 5}', **changes}
-    return ("{" + ", ".join(f'"{key}": {value}' for key, value in line.items()) + "}\n").encode() * 2
+    return f"{joined(members)}\n".encode() * 2
+
+
+def evaluated(**changes: str) -> bytes:
+    score = '{"nats": 1.0, "tokens": 5}'
+    return logged(**{"report": '"evaluated"', "step": "1", "score": score, **changes})
 
 
 def stepped(**changes: str) -> bytes:
-    """Two lines of a log."""
-    line = {"report": '"stepped"', "step": "1", "gradient_norms": '{"output": 1.0}', **changes}
-    return ("{" + ", ".join(f'"{key}": {value}' for key, value in line.items()) + "}\n").encode() * 2
+    return logged(**{"report": '"stepped"', "step": "1", "gradient_norms": '{"output": 1.0}', **changes})
 
 
 def scored(**changes: str) -> bytes:
-    """The same with all that a curve is drawn from."""
-    score = {"nats": "1.0", "tokens": "5", "characters": "5", **changes}
-    members = ", ".join(f'"{key}": {value}' for key, value in score.items())
-    return evaluated(score=f"{{{members}}}", seconds="1.0", train_nats_per_token="1.0")
+    """A validation with all that a curve is drawn from."""
+    score = joined({"nats": "1.0", "tokens": "5", "characters": "5", **changes})
+    return evaluated(score=score, seconds="1.0", train_nats_per_token="1.0")
 
 
 ODD_NUMBERS = {"text": '"low"', "a list": "[]", "401 digits": HUGE, "1e308": "1e308", "-1": "-1", "zero": "0"}
@@ -103,7 +109,7 @@ LOGS = [
             ),
             "there are 5,000 layers": put(
                 METRICS,
-                stepped(gradient_norms="{" + ", ".join(f'"{one}": 1.0' for one in range(5_000)) + "}"),
+                stepped(gradient_norms=joined({str(one): "1.0" for one in range(5_000)})),
             ),
         },
     ),
