@@ -159,17 +159,17 @@ def _growth(record: dict[str, Any], way: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _structures(record: dict[str, Any]) -> str:
+def _variants(record: dict[str, Any]) -> str:
     """The best median first."""
     machine = record["machine"]
     lines = [
         f"{record['text']}, {record['time']} on one thread, two runs side by side; {machine['processor']}; "
         f"commit {record['commit'][:7]}.",
         "",
-        "| structure | network | weights | tokens/s | nats per token, by seed | median |",
+        "| variant | network | weights | tokens/s | nats per token, by seed | median |",
         "|---|---|---|---|---|---|",
     ]
-    rows = sorted(record["structures"].items(), key=lambda row: _median(row[1], "nats"))
+    rows = sorted(record["runs"].items(), key=lambda row: _median(row[1], "nats"))
     for name, runs in rows:
         nats = ", ".join(f"{run['nats']:.4f}" for run in runs)
         lines.append(
@@ -187,7 +187,7 @@ _TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "peers": _peers,
     "peers-in-short": _peers_in_short,
     "peers-in-short-zh": lambda record: _peers_in_short(record, chinese=True),
-    "structures": _structures,
+    "variants": _variants,
     "growth-with-text": lambda record: _growth(record, "with_text"),
     "growth-with-width": lambda record: _growth(record, "with_width"),
 }

@@ -23,7 +23,6 @@ from rnncli.results import Score
 from rnncli.text.lanes import Lanes
 from rnncli.training.config import TrainConfig
 from rnncli.training.loop import train
-from rnncli.training.optimizer import adamw
 from rnncli.training.step import Run, precision_context
 
 STEPS, ROUNDS = 100, 9
@@ -42,7 +41,7 @@ def model_config(cell: Cell) -> ModelConfig:
 def bare_loop(cell: Cell) -> Callable[[], int]:
     """A function that takes some steps and says how many."""
     model = LanguageModel.initialized(model_config(cell), torch.Generator().manual_seed(1))
-    optimizer = adamw(model, CONFIG)
+    optimizer = torch.optim.AdamW(model.parameters(), CONFIG.learning_rate, fused=True)
     length = len(IDS) // LANES
     text = torch.from_numpy(IDS.astype(np.int64))[: LANES * length].view(LANES, -1)
     position, state = 0, model.initial_state(LANES)

@@ -34,10 +34,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Every test works in an empty folder, and no variable of the caller's shell reaches it."""
+    """Every test works in an empty folder and on the processor, whatever the caller's shell and machine say.
+
+    What a GPU makes of it is in cli/test_accelerators.py, which names its devices.
+    """
     for name in list(os.environ):
         if name.startswith("RNNCLI_") or name in ("FORCE_COLOR", "GITHUB_ACTIONS", "NO_COLOR"):
             monkeypatch.delenv(name)
+    for command in ("TRAIN", "COMPARE", "NGRAM", "EVAL", "SCORE", "RESCORE"):
+        monkeypatch.setenv(f"RNNCLI_{command}_DEVICE", "cpu")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -27,10 +27,13 @@ def pick_device(name: str) -> torch.device:
     if name == "cpu":
         torch.set_flush_denormal(True)  # decaying states pass through denormals, which are twentyfold slower
         _keep_freed_memory()
-    # Of several processes on a machine torchrun tells each which of its GPUs is its own.
-    return (
-        torch.device(name, int(os.environ.get("LOCAL_RANK", "0"))) if name == "cuda" else torch.device(name)
-    )
+    if name == "cuda":
+        # float32 is float32 here too, and the same seed gives the same weights.
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cudnn.deterministic = True
+        # Of several processes on a machine torchrun tells each which of its GPUs is its own.
+        return torch.device(name, int(os.environ.get("LOCAL_RANK", "0")))
+    return torch.device(name)
 
 
 def memory_bytes(device: torch.device) -> int | None:

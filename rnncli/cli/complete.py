@@ -55,12 +55,12 @@ def complete(
     folder = ModelDir.find(model)
     note, tokenizer = terminal.notes(quiet), folder.tokenizer()
     note(f"model {folder.path}")
-    # A line that is piped in has an end which nobody means.
-    begin = writing.read_prompt(prompt).removesuffix("\n")
-    read = begun(folder, begin, note)
     shown = drawing.usual_unit(folder, tokenizer) if unit is None else unit.value
     if shown == "token" and length is not None:
         raise ConfigError("a token has no length", hint="leave out --length, or use --unit word")
+    # A line that is piped in has an end which nobody means.
+    begin = writing.read_prompt(prompt).removesuffix("\n")
+    read = begun(folder, begin, note)
     predictor = drawing.predictor(folder, device)
     place, most = read.read(predictor, tokenizer), length or 200
     found = list(islice(most_probable_texts(predictor, place, tokenizer, read.ids, shown, most), number))

@@ -112,6 +112,8 @@ def score(
     note = terminal.notes(quiet)
     folder = ModelDir.find(model)
     note(f"model {folder.path}")
+    if folder.record().model.character_cnn:
+        note("words that the model does not know are read by their letters and scored as <unk>")
     where, reading = pick_device(device), corpora.read_config(context.params)
     if pairs:
         score_pairs.stream(folder, where, text or ["-"], reading)

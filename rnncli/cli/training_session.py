@@ -21,6 +21,7 @@ from rnncli.results import Score
 from rnncli.storage.checkpoint import as_arrays
 from rnncli.storage.events import event_log
 from rnncli.storage.model_dir import ModelDir
+from rnncli.storage.record import Status
 from rnncli.storage.runs import as_weights, load_model, load_run, save_run
 from rnncli.text.lanes import Lanes, Windows
 from rnncli.text.lines import Lines
@@ -73,7 +74,7 @@ def carry_out(session: Session, view: View, ranks: Ranks = ALONE, tensorboard: b
             return estimate(model, store.valid, training.validation_tokens, store.measure)
 
     view.show(session.planned)
-    logged = run.seconds
+    logged, kept = run.seconds, False
     with (
         _memory_said(folder),
         event_log(folder.path, run.step, tensorboard) as append_event,
@@ -96,7 +97,7 @@ def carry_out(session: Session, view: View, ranks: Ranks = ALONE, tensorboard: b
             if not isinstance(told, Savepoint):
                 view.show(told)
             if isinstance(told, Evaluated):
-                _keep(session, told, view)
+                kept = _keep(session, told, view)
                 with _noted(view):
                     append_event(told)
                 if not isinstance(view, SilentView):
@@ -114,7 +115,7 @@ def carry_out(session: Session, view: View, ranks: Ranks = ALONE, tensorboard: b
                     save_run(folder, run, "training", new_best=False)
             if requests.signal:
                 reports.close()
-        outcome = _finish(session, view, requests.signal)
+        outcome = _finish(session, view, requests.signal, kept)
         return replace(outcome, heard=requests.signal)
 
 
@@ -154,11 +155,14 @@ def _log_seconds(seconds: float) -> float:
     return min(max(_LOG_SHARE * seconds, _LEAST_LOG_SECONDS), _MOST_LOG_SECONDS)
 
 
-def _keep(session: Session, evaluated: Evaluated, view: View) -> None:
+def _keep(session: Session, evaluated: Evaluated, view: View) -> bool:
+    """Whether all of it could be saved."""
     run, folder = session.run, session.folder
     with _noted(view):
         folder.append_metrics(evaluated)
         save_run(folder, run, "training", evaluated.best)
+        return True
+    return False
 
 
 def _sample(model: LanguageModel, store: TokenStore, seed: int) -> str:
@@ -194,13 +198,18 @@ def _noted(view: View) -> Iterator[None]:
         view.show(Noted(f"{error}; {error.hint}; the training goes on"))
 
 
-def _finish(session: Session, view: View, signal: int) -> Outcome:
+def _finish(session: Session, view: View, signal: int, kept: bool) -> Outcome:
+    """`kept`: the last validation was saved, after which there was no step unless a signal came."""
     run, folder = session.run, session.folder
     if run.best is None or run.best.score is None:
         # Never validated: the weights as they are now can be used all the same.
-        run.best = Best(None, run.step, weights_of(run.model))
+        run.best, kept = Best(None, run.step, weights_of(run.model)), False
     order = 0 if signal else folder.record().ngram_order
-    save_run(folder, run, "interrupted" if signal else "training" if order else "finished", new_best=True)
+    status: Status = "interrupted" if signal else "training" if order else "finished"
+    if kept and not signal:
+        folder.update(status=status)
+    else:
+        save_run(folder, run, status, new_best=True)
     if order:
         network = load_model(folder, run.model.device)
         with precision_context(session.training, run.model.device):  # as fast as it was foreseen

@@ -14,7 +14,7 @@ from copy import deepcopy
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rnncli.inference.config import Adaptation, Cache
 from rnncli.inference.measures import nats_and_entropy
@@ -73,6 +73,9 @@ class _Learner:
 
     def __init__(self, model: LanguageModel, train_ids: Ids | Shards, config: Adaptation) -> None:
         self.model = deepcopy(model).requires_grad_(True)
+        for module in self.model.modules():
+            if isinstance(module, nn.RNNBase):
+                module.flatten_parameters()  # cuDNN wants them in one piece, which copying takes apart
         self._config = config
         self._parameters = list(self.model.parameters())
         self._first = [parameter.detach().clone() for parameter in self._parameters]

@@ -17,7 +17,7 @@ from rnncli.results import Score
 from rnncli.storage.array_file import Array, check_arrays, packed, read_arrays
 from rnncli.storage.safe_load import DAMAGED, read_config
 from rnncli.training.config import TrainConfig
-from rnncli.training.optimizer import MOMENTS, optimizer_tensors, restore_optimizer
+from rnncli.training.optimizer import MOMENTS
 from rnncli.training.step import Best, Run, weights_of
 
 _COUNTERS = (
@@ -33,7 +33,7 @@ def packed_run(run: Run) -> bytes:
     The best weights themselves are kept elsewhere, unless they are those of this very step.
     """
     tensors = _own_tensors(run)
-    for name, tensor in optimizer_tensors(run.optimizer, run.model).items():
+    for name, tensor in run.optimizer.tensors().items():
         tensors[_OPTIMIZER + name] = tensor
     best = run.best and {"step": run.best.step, "score": run.best.score and asdict(run.best.score)}
     return packed(as_arrays(tensors), {**{name: getattr(run, name) for name in _COUNTERS}, "best": best})
@@ -66,7 +66,7 @@ def read_run(
             raise ValueError(f"its step is {counters['step']}")
         for name in _COUNTERS:
             setattr(run, name, counters[name])
-        restore_optimizer(run.optimizer, run.model, as_tensors(moments))
+        run.optimizer.restore(as_tensors(moments))
         run.rng.set_state(tensors["rng"])
     except KeyError as error:
         raise ModelError(f"{path} lacks {error}", hint=DAMAGED) from error

@@ -5,7 +5,6 @@ window, so that every process takes the same step and has the same weights. Rank
 clock, validates, reports and saves; what it decides, the others are told.
 """
 
-import importlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -97,10 +96,6 @@ def joined(ranks: Ranks, device: torch.device) -> Iterator[None]:
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    # Its functions have the group that exists when it is first loaded as a default argument. Loaded later, by
-    # the first optimizer, they would keep the group's threads past its end, until one asked for the
-    # interpreter that is no more and the process was aborted.
-    importlib.import_module("torch.distributed.nn")
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
     try:
         yield

@@ -88,11 +88,12 @@ def _train(
         if due > run.validations and run.step > run.validated_step:
             validation_began, score = run.seconds, ranks.told(lambda: validate(run.model))
             run.seconds = ranks.number(lambda: clock() - began)
-            kept_seconds = run.seconds - validation_began + reserve_seconds
             run.validations, run.validated_step = due, run.step
             best = _keep_best(run, score)
             epoch = run.step / windows.windows_per_epoch
             yield Evaluated(run.step, epoch, run.seconds, since_validation.mean(), score, best)
+            # What is done with the report, a save above all, is done after the last one too.
+            kept_seconds = ranks.number(lambda: clock() - began) - validation_began + reserve_seconds
             if diverged(run, score) and progress < 1.0:
                 yield roll_back(run, config, progress)
             elif config.patience is not None and run.validations_since_best >= config.patience:

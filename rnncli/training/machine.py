@@ -21,8 +21,10 @@ _PROBE_SHARE, _LONGEST_PROBE_SECONDS = 0.01, 1.0
 # Of those seconds, to see whether fewer threads are faster: mostly they are slower by far.
 _THREADS_SHARE = 0.25
 _WITH_KERNELS = {"rnn", "gru", "lstm"}
-# Where nothing depends on the time.
+# Where nothing depends on the time, and to see what is slower by far.
 COUNTED_PROBE_SECONDS = 0.05
+# Of the fastest speed that such a glance saw: what may still turn out to be the fastest.
+_GLANCED_SHARE = 0.7
 
 
 @dataclass(frozen=True)
@@ -98,9 +100,13 @@ def choose_arrangement(
         wished = [candidate for candidate in wished if candidate[1] == "fused"] or wished[:1]
     elif machine.fastest in wished and layers_have_kernels(model):
         wished = [machine.fastest]
+    trials = [replace(training, precision=precision, kernels=kernels) for precision, kernels in wished]
+    if len(trials) > 1:
+        glances = [measure(model, tried, COUNTED_PROBE_SECONDS) for tried in trials]
+        near = _GLANCED_SHARE * max(glances)
+        trials = [tried for tried, speed in zip(trials, glances, strict=True) if speed >= near]
     best, best_speed = training, 0.0
-    for precision, kernels in wished:
-        tried = replace(training, precision=precision, kernels=kernels)
+    for tried in trials:
         speed = measure(model, tried, _probe_seconds(wishes))
         if speed > 1.1 * best_speed:
             best, best_speed = tried, speed

@@ -8,7 +8,7 @@ from rnncli.model.language_model import LanguageModel
 from rnncli.reports import Noted
 from rnncli.results import Score
 from rnncli.training.config import TrainConfig
-from rnncli.training.optimizer import adamw
+from rnncli.training.optimizer import AdamW
 from rnncli.training.step import Run
 
 # One bad window is passed over. So many in a row mean that the weights are on their way to ruin.
@@ -28,7 +28,7 @@ def roll_back(run: Run, config: TrainConfig, progress: float) -> Noted:
     """Back to the best weights, or the first ones, with a fresh optimizer and half the rate."""
     step = run.best.step if run.best else 0
     _return_to_best(run, config)
-    run.optimizer = adamw(run.model, config)
+    run.optimizer = AdamW(run.model, config)
     run.rate_factor *= 0.5
     run.warm_from = progress
     return Noted(

@@ -19,7 +19,7 @@ from rnncli.results import Score
 from rnncli.text.lanes import Window
 from rnncli.training.config import TrainConfig
 from rnncli.training.distributed import ALONE, Ranks
-from rnncli.training.optimizer import adamw
+from rnncli.training.optimizer import AdamW, gradient_of
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Run:
     """
 
     model: LanguageModel
-    optimizer: torch.optim.Optimizer
+    optimizer: AdamW
     rng: torch.Generator
     state: State
     step: int = 0
@@ -72,7 +72,7 @@ class Run:
         language_model.to(device)
         return cls(
             model=language_model,
-            optimizer=adamw(language_model, config),
+            optimizer=AdamW(language_model, config),
             rng=torch.Generator().manual_seed(config.seed),
             state=language_model.initial_state(config.batch_size),
             best=None if weights is None else Best(None, 0, weights),
@@ -115,12 +115,12 @@ def train_step(run: Run, window: Window, config: TrainConfig, rate: float, ranks
     with precision_context(config, device):
         hidden, state = run.model.hidden(inputs, state, DropoutMasks(run.rng, lanes, share.start))
         loss = run.model.mean_nats(hidden, targets, window.tokens)
-    run.optimizer.zero_grad()
+    run.model.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     # Autocast may hand back bfloat16; the memory is kept in the precision of the weights.
     state = state.detach().map(torch.Tensor.float)
     loss, state = ranks.add_up(run.model, loss.detach(), state, share, lanes)
-    gradients = [_gradient(parameter) for parameter in run.model.parameters()]
+    gradients = [gradient_of(parameter) for parameter in run.model.parameters()]
     norms = torch.stack(torch._foreach_norm(gradients))  # in one call: a small model has its time in calls
     total = norms.norm()
     norm = float(total)
@@ -128,9 +128,7 @@ def train_step(run: Run, window: Window, config: TrainConfig, rate: float, ranks
     if math.isfinite(norm):
         if norm > config.gradient_clip:  # seldom: a pass over all gradients that most steps are spared
             clip_grads_with_norm_(run.model.parameters(), config.gradient_clip, total)
-        for group in run.optimizer.param_groups:
-            group["lr"] = rate
-        run.optimizer.step()
+        run.optimizer.step(rate)
         run.state = state
         run.skipped_in_a_row = 0
     else:
@@ -177,8 +175,3 @@ def threads_of(config: TrainConfig) -> Iterator[None]:
 def weights_of(model: LanguageModel) -> dict[str, Tensor]:
     """A copy of the weights, on the processor."""
     return {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
-
-
-def _gradient(parameter: Tensor) -> Tensor:
-    assert parameter.grad is not None
-    return parameter.grad

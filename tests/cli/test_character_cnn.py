@@ -50,7 +50,9 @@ def test_unseen_words_are_told_apart_by_their_letters(rnncli: Command) -> None:
 def test_score_and_eval_read_the_same(rnncli: Command, reset: str) -> None:
     whole = nats(rnncli, UNSEEN + RAIN, "--reset", reset)
     if reset == "line":  # as score reads
-        rows = rnncli("score", "given.txt", "--unit", "line", "--base", "e").out.splitlines()
+        scored = rnncli("score", "given.txt", "--unit", "line", "--base", "e")
+        assert "read by their letters" in scored.err
+        rows = scored.out.splitlines()
         at = rows[0].split("\t").index("surprisal_nats")
         assert sum(float(row.split("\t")[at]) for row in rows[1:]) == pytest.approx(whole, rel=1e-4)
     assert whole != nats(rnncli, UNSEEN.replace("quagga", "okapi") + RAIN, "--reset", reset)

@@ -31,7 +31,7 @@ PHASES = {
     "the first save": ("rnncli.storage.model_dir.ModelDir.save_checkpoint", 1),
     "the first step": ("rnncli.training.loop.train_step", 1),
     "a later step": ("rnncli.training.loop.train_step", 23),
-    "the optimizer": ("torch.optim.AdamW.step", 30),
+    "the optimizer": ("rnncli.training.optimizer.AdamW.step", 30),
     "validating": ("rnncli.cli.training_session.estimate", 2),
     "sampling": ("rnncli.cli.training_session._sample", 1),
     "logging": ("rnncli.storage.model_dir.ModelDir.append_metrics", 2),

@@ -1,12 +1,13 @@
-"""What each structure gives in the same minutes, over several seeds: the table of docs/recipes.md.
+"""What variants of a network give in the same minutes, over several seeds: tables of docs/recipes.md.
 
-    python -m benchmarks.structures TEXT [--time 5m --seeds 3 --most 4]
+    python -m benchmarks.variants structures TEXT [--time 5m --seeds 3 --most 4]
+    python -m benchmarks.variants settings TEXT --time 3m
 
 Two networks learn at a time, on one thread each, which is how the members of a model learn: run it alone on
-a machine of two processors. The plan chooses the width and everything else that a structure does not name;
-one network is trained, so that structures are compared and not how many of them fit. The whole held-out part
-is scored. Every result is kept in benchmarks/results/structures.json; what is there already is not made
-again, and `--most` says after how many new ones to stop.
+a machine of two processors. The plan chooses everything that a variant does not name; one network is
+trained, so that variants are compared and not how many of them fit. The whole held-out part is scored. Every
+result is kept in benchmarks/results/; what is there already is not made again, and `--most` says after how
+many new ones to stop.
 """
 
 import argparse
@@ -18,7 +19,6 @@ from typing import Any
 from benchmarks.recipes import trained
 from benchmarks.records import RESULTS, keep, load, machine, sha256
 
-NAME = "structures"
 STRUCTURES: dict[str, str] = {
     "lstm": "--cell lstm --num-layers 1",
     "gru": "--cell gru",
@@ -37,51 +37,70 @@ STRUCTURES: dict[str, str] = {
     "minlstm, 3 layers, convolution 4": "--cell minlstm --num-layers 3 --convolution 4",
     "rglru, 3 layers, convolution 4": "--cell rglru --num-layers 3 --convolution 4",
 }
+_BASE = "--cell lstm --num-layers 2 --hidden-size 384"
+SETTINGS: dict[str, str] = {
+    "as planned": _BASE,
+    "windows of 32": f"{_BASE} --bptt 32",
+    "windows of 128": f"{_BASE} --bptt 128",
+    "8 lanes": f"{_BASE} --batch-size 8",
+    "32 lanes": f"{_BASE} --batch-size 32",
+    "embedding 64": f"{_BASE} --embedding-size 64",
+    "embedding 256": f"{_BASE} --embedding-size 256",
+    "warm-up 0.5%": f"{_BASE} --warmup 0.005",
+    "warm-up 10%": f"{_BASE} --warmup 0.1",
+    "clipped at 0.25": f"{_BASE} --gradient-clip 0.25",
+    "clipped at 4": f"{_BASE} --gradient-clip 4",
+    "rate 2.6e-3": f"{_BASE} --learning-rate 2.6e-3",
+    "rate 1e-2": f"{_BASE} --learning-rate 1e-2",
+}
+VARIANTS = {"structures": STRUCTURES, "settings": SETTINGS}
 _TOGETHER = 2
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("of", choices=VARIANTS)
     parser.add_argument("text", type=Path)
     parser.add_argument("--time", default="5m")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--most", type=int, default=None)
     given = parser.parse_args()
     content = given.text.read_text(encoding="utf-8")
-    found = _kept(given.time, sha256(content))
+    runs = _kept(given.of, given.time, sha256(content))
     of = machine()
-    missing = list(_missing(found, given.seeds))[: given.most]
+    missing = list(_missing(given.of, runs, given.seeds))[: given.most]
     text = str(given.text.resolve())
 
     def run(one: tuple[str, int]) -> dict[str, Any]:
         name, seed = one
-        options = [*STRUCTURES[name].split(), "--members", "1", "--threads", "1"]
+        options = [*VARIANTS[given.of][name].split(), "--members", "1", "--threads", "1"]
         return {"seed": seed, **trained(text, given.time, seed, options)._asdict()}
 
     with ThreadPoolExecutor(_TOGETHER) as together:
         for at in range(0, len(missing), _TOGETHER):
             pair = missing[at : at + _TOGETHER]
             for (name, _), result in zip(pair, together.map(run, pair), strict=True):
-                found["structures"].setdefault(name, []).append(result)
+                runs.setdefault(name, []).append(result)
                 print(name, result, flush=True)
-            keep(NAME, given.text, content, found, of)
+            keep(given.of, given.text, content, {"time": given.time, "runs": runs}, of)
 
 
-def _kept(time: str, text_sha256: str) -> dict[str, Any]:
+def _kept(of: str, time: str, text_sha256: str) -> dict[str, list[dict[str, Any]]]:
     """What is kept of that text and time; results of others are not written over."""
-    if not (RESULTS / f"{NAME}.json").exists():
-        return {"time": time, "structures": {}}
-    record = load(NAME)
+    if not (RESULTS / f"{of}.json").exists():
+        return {}
+    record = load(of)
     if (record["time"], record["text_sha256"]) != (time, text_sha256):
-        raise SystemExit(f"{RESULTS / NAME}.json is of another text or time: move it away first")
-    return {"time": time, "structures": record["structures"]}
+        raise SystemExit(f"{RESULTS / of}.json is of another text or time: move it away first")
+    runs: dict[str, list[dict[str, Any]]] = record["runs"]
+    return runs
 
 
-def _missing(found: dict[str, Any], seeds: int) -> Iterator[tuple[str, int]]:
-    """(structure, seed), every structure with the first seed before any with the second."""
+def _missing(of: str, runs: dict[str, list[dict[str, Any]]], seeds: int) -> Iterator[tuple[str, int]]:
+    """(variant, seed), every variant with the first seed before any with the second."""
     for seed in range(1, seeds + 1):
-        for name in STRUCTURES:
-            if seed not in {run["seed"] for run in found["structures"].get(name, ())}:
+        for name in VARIANTS[of]:
+            if seed not in {run["seed"] for run in runs.get(name, ())}:
                 yield name, seed
 
 
