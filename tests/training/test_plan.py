@@ -286,28 +286,37 @@ def test_a_network_slower_than_was_guessed_makes_room_for_another() -> None:
     assert len(set(tried)) <= 3
 
 
-def test_what_is_fastest_for_the_reference_model_is_not_sought_again() -> None:
+def test_what_is_slower_by_far_is_only_glanced_at() -> None:
     tried = []
 
     def measure(model: ModelConfig, training: TrainConfig, seconds: float) -> float:
-        if seconds != COUNTED_PROBE_SECONDS:  # no glance
+        if seconds != COUNTED_PROBE_SECONDS:
             tried.append((model.hidden_size, training.kernels))
         return 30_000.0 if training.kernels == "torch" else 60_000.0
 
     wishes = Wishes.of({"hidden_size": 192})
     machine = measure_machine(measure, wishes, "cpu", None, fused=True)
-    assert machine.fastest == ("bf16", "fused")
-    assert tried == [(256, "fused")], "what is slower by far shows at a glance"
+    assert tried == [(256, "fused")]
     tried.clear()
     assert make_plan(BOOK, wishes, machine, measure).training.kernels == "fused"
     assert tried == [(192, "fused")]
     tried.clear()
     assert make_plan(BOOK, Wishes.of({"hidden_size": 100}), machine, measure).training.kernels == "torch"
     assert tried == [(100, "torch"), (100, "torch")], "100 is no multiple of 64"
-    tried.clear()
     plan = make_plan(BOOK, Wishes.of({"hidden_size": 192, "cell": "gru,mingru"}), machine, measure)
-    assert tried == [(192, "fused")], "a mingru has no kernels, and all are looked at again"
     assert "fused kernels for the loss and gated layers: the others have none" in plan.planned.reasons
+
+
+def test_what_is_fastest_for_the_reference_model_need_not_be_so_for_another() -> None:
+    def measure(model: ModelConfig, training: TrainConfig, seconds: float) -> float:
+        if model.hidden_size == 640:
+            return {"torch": 30_000.0, "fused": 60_000.0}[training.kernels]
+        return {"torch": 100_000.0, "fused": 95_000.0}[training.kernels]
+
+    wishes = Wishes.of({"hidden_size": 640})
+    machine = measure_machine(measure, wishes, "cpu", None, fused=True)
+    assert machine.tokens_per_second == 100_000.0
+    assert make_plan(BOOK, wishes, machine, measure).training.kernels == "fused"
 
 
 @pytest.mark.parametrize(
