@@ -25,7 +25,7 @@ def keep(name: str, text: Path, content: str, found: Mapping[str, Any], of: Mapp
         "text_sha256": sha256(content),
         "characters": len(content),
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": _output("git", "rev-parse", "HEAD"),
+        "commit": commit(),
         "machine": of,
         **found,
     }
@@ -39,6 +39,11 @@ def load(name: str) -> dict[str, Any]:
     """What is kept under that name."""
     record: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
     return record
+
+
+def commit() -> str:
+    """Of the program that runs."""
+    return _output("git", "rev-parse", "HEAD")
 
 
 def sha256(content: str) -> str:

@@ -162,9 +162,10 @@ def _growth(record: dict[str, Any], way: str) -> str:
 def _variants(record: dict[str, Any]) -> str:
     """The best median first."""
     machine = record["machine"]
+    commits = dict.fromkeys(run["commit"][:7] for runs in record["runs"].values() for run in runs)
     lines = [
         f"{record['text']}, {record['time']} on one thread, two runs side by side; {machine['processor']}; "
-        f"commit {record['commit'][:7]}.",
+        f"commits {', '.join(commits)}.",
         "",
         "| variant | network | weights | tokens/s | nats per token, by seed | median |",
         "|---|---|---|---|---|---|",

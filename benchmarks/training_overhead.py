@@ -23,6 +23,7 @@ from rnncli.results import Score
 from rnncli.text.lanes import Lanes
 from rnncli.training.config import TrainConfig
 from rnncli.training.loop import train
+from rnncli.training.optimizer import AdamW
 from rnncli.training.step import Run, precision_context
 
 STEPS, ROUNDS = 100, 9
@@ -41,7 +42,7 @@ def model_config(cell: Cell) -> ModelConfig:
 def bare_loop(cell: Cell) -> Callable[[], int]:
     """A function that takes some steps and says how many."""
     model = LanguageModel.initialized(model_config(cell), torch.Generator().manual_seed(1))
-    optimizer = torch.optim.AdamW(model.parameters(), CONFIG.learning_rate, fused=True)
+    optimizer = AdamW(model, CONFIG)
     length = len(IDS) // LANES
     text = torch.from_numpy(IDS.astype(np.int64))[: LANES * length].view(LANES, -1)
     position, state = 0, model.initial_state(LANES)
@@ -55,10 +56,10 @@ def bare_loop(cell: Cell) -> Callable[[], int]:
                 hidden, state = model.hidden(window[:, :-1], state)
                 loss = model.mean_nats(hidden, window[:, 1:], LANES * WINDOW)
             state = state.detach().map(torch.Tensor.float)
-            optimizer.zero_grad()
+            model.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
+            optimizer.step(CONFIG.learning_rate)
         return STEPS
 
     return steps

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.recipes import trained
-from benchmarks.records import RESULTS, keep, load, machine, sha256
+from benchmarks.records import RESULTS, commit, keep, load, machine, sha256
 
 STRUCTURES: dict[str, str] = {
     "lstm": "--cell lstm --num-layers 1",
@@ -43,7 +43,6 @@ SETTINGS: dict[str, str] = {
     "windows of 32": f"{_BASE} --bptt 32",
     "windows of 128": f"{_BASE} --bptt 128",
     "8 lanes": f"{_BASE} --batch-size 8",
-    "32 lanes": f"{_BASE} --batch-size 32",
     "embedding 64": f"{_BASE} --embedding-size 64",
     "embedding 256": f"{_BASE} --embedding-size 256",
     "warm-up 0.5%": f"{_BASE} --warmup 0.005",
@@ -74,7 +73,7 @@ def main() -> None:
     def run(one: tuple[str, int]) -> dict[str, Any]:
         name, seed = one
         options = [*VARIANTS[given.of][name].split(), "--members", "1", "--threads", "1"]
-        return {"seed": seed, **trained(text, given.time, seed, options)._asdict()}
+        return {"seed": seed, "commit": commit(), **trained(text, given.time, seed, options)._asdict()}
 
     with ThreadPoolExecutor(_TOGETHER) as together:
         for at in range(0, len(missing), _TOGETHER):

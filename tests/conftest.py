@@ -17,6 +17,7 @@ from rnncli.text.counting import TextCounts
 from rnncli.text.part import Part
 from rnncli.text.spelling import vocabulary
 from rnncli.text.tokenizers import END_OF_LINE, UNKNOWN, WordTokenizer
+from tests.processor import ON_PROCESSOR
 
 # One thread makes tiny matrices fast and float sums repeatable.
 torch.set_num_threads(1)
@@ -41,8 +42,8 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in list(os.environ):
         if name.startswith("RNNCLI_") or name in ("FORCE_COLOR", "GITHUB_ACTIONS", "NO_COLOR"):
             monkeypatch.delenv(name)
-    for command in ("TRAIN", "COMPARE", "NGRAM", "EVAL", "SCORE", "RESCORE"):
-        monkeypatch.setenv(f"RNNCLI_{command}_DEVICE", "cpu")
+    for name, device in ON_PROCESSOR.items():
+        monkeypatch.setenv(name, device)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

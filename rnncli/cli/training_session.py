@@ -74,7 +74,7 @@ def carry_out(session: Session, view: View, ranks: Ranks = ALONE, tensorboard: b
             return estimate(model, store.valid, training.validation_tokens, store.measure)
 
     view.show(session.planned)
-    logged, kept = run.seconds, False
+    logged, kept, best_unsaved = run.seconds, False, False
     with (
         _memory_said(folder),
         event_log(folder.path, run.step, tensorboard) as append_event,
@@ -96,8 +96,11 @@ def carry_out(session: Session, view: View, ranks: Ranks = ALONE, tensorboard: b
         for told in reports:
             if not isinstance(told, Savepoint):
                 view.show(told)
+            kept = False
             if isinstance(told, Evaluated):
-                kept = _keep(session, told, view)
+                best_unsaved |= told.best
+                kept = _keep(session, told, best_unsaved, view)
+                best_unsaved &= not kept
                 with _noted(view):
                     append_event(told)
                 if not isinstance(view, SilentView):
@@ -155,12 +158,12 @@ def _log_seconds(seconds: float) -> float:
     return min(max(_LOG_SHARE * seconds, _LEAST_LOG_SECONDS), _MOST_LOG_SECONDS)
 
 
-def _keep(session: Session, evaluated: Evaluated, view: View) -> bool:
+def _keep(session: Session, evaluated: Evaluated, new_best: bool, view: View) -> bool:
     """Whether all of it could be saved."""
     run, folder = session.run, session.folder
     with _noted(view):
         folder.append_metrics(evaluated)
-        save_run(folder, run, "training", evaluated.best)
+        save_run(folder, run, "training", new_best)
         return True
     return False
 
@@ -199,7 +202,7 @@ def _noted(view: View) -> Iterator[None]:
 
 
 def _finish(session: Session, view: View, signal: int, kept: bool) -> Outcome:
-    """`kept`: the last validation was saved, after which there was no step unless a signal came."""
+    """`kept`: the last report was a validation, and is saved with all that came before it."""
     run, folder = session.run, session.folder
     if run.best is None or run.best.score is None:
         # Never validated: the weights as they are now can be used all the same.

@@ -72,7 +72,7 @@ def _train(
     reserve_seconds: float,
 ) -> Generator[Stepped | Evaluated | Noted | Savepoint]:
     began = clock() - run.seconds
-    kept_seconds = validation_seconds + reserve_seconds
+    kept_seconds, validation_began = validation_seconds + reserve_seconds, math.nan
     # A larger budget than before moves the validations apart.
     run.validations = min(run.validations, _due(run, windows, config, kept_seconds))
     since_report, since_validation = _Meter(clock()), _Meter(clock())
@@ -81,6 +81,10 @@ def _train(
         run.seconds = ranks.number(lambda: clock() - began)
         if math.isnan(run.seconds):
             return
+        if not math.isnan(validation_began):
+            # What is done with its report, a save above all, will be done after the last one too.
+            kept_seconds = run.seconds - validation_began + reserve_seconds
+            validation_began = math.nan
         if run.step == 0:
             run.first_step_seconds = run.seconds
         progress = _progress(run, config, kept_seconds)
@@ -92,9 +96,9 @@ def _train(
             best = _keep_best(run, score)
             epoch = run.step / windows.windows_per_epoch
             yield Evaluated(run.step, epoch, run.seconds, since_validation.mean(), score, best)
-            # What is done with the report, a save above all, is done after the last one too.
-            kept_seconds = ranks.number(lambda: clock() - began) - validation_began + reserve_seconds
-            if diverged(run, score) and progress < 1.0:
+            if progress >= 1.0:
+                return
+            if diverged(run, score):
                 yield roll_back(run, config, progress)
             elif config.patience is not None and run.validations_since_best >= config.patience:
                 if not config.open_ended or lowered_in_vain(run):

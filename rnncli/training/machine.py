@@ -21,15 +21,15 @@ _PROBE_SHARE, _LONGEST_PROBE_SECONDS = 0.01, 1.0
 # Of those seconds, to see whether fewer threads are faster: mostly they are slower by far.
 _THREADS_SHARE = 0.25
 _WITH_KERNELS = {"rnn", "gru", "lstm"}
-# Where nothing depends on the time, and to see what is slower by far.
+# Where nothing depends on the time, and at the most to see what is slower by far.
 COUNTED_PROBE_SECONDS = 0.05
 # Of the fastest speed that such a glance saw: what may still turn out to be the fastest.
-_GLANCED_SHARE = 0.9
+_GLANCED_SHARE = 0.7
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Measured speed of a reference model, in tokens per second, and what gave it; memory, if known.
+    """Measured speed of a reference model, in tokens per second; memory, if known.
 
     `fused` says whether the kernels of model/kernels.py can be used, `threads` how many of the processor's.
     """
@@ -99,10 +99,11 @@ def choose_arrangement(
         wished = [candidate for candidate in wished if candidate[1] == "fused"] or wished[:1]
     trials = [replace(training, precision=precision, kernels=kernels) for precision, kernels in wished]
     if len(trials) > 1:
-        glances = [measure(model, tried, COUNTED_PROBE_SECONDS) for tried in trials]
+        glance = min(COUNTED_PROBE_SECONDS, _probe_seconds(wishes))
+        glances = [measure(model, tried, glance) for tried in trials]
         near = _GLANCED_SHARE * max(glances)
         trials = [tried for tried, speed in zip(trials, glances, strict=True) if speed >= near]
-    speeds = [measure(model, tried, _probe_seconds(wishes)) for tried in trials]
+    speeds = [measure(model, tried, _probe_seconds(wishes) / len(trials)) for tried in trials]
     fastest = speeds.index(max(speeds))
     if trials[0].precision == "fp32" and speeds[fastest] <= 1.1 * speeds[0]:
         fastest = 0

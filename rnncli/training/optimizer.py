@@ -6,7 +6,6 @@ from torch.optim.adamw import adamw
 
 from rnncli.training.config import TrainConfig
 
-_FUSED_DEVICES = ("cpu", "cuda", "mps")
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 # As Kingma and Ba (2015, Adam) have them.
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
@@ -31,7 +30,6 @@ class AdamW:
         decaying = [name for name, parameter in self._parameters.items() if parameter.dim() > 1]
         others = [name for name, parameter in self._parameters.items() if parameter.dim() <= 1]
         self._groups = [(decaying, config.weight_decay), (others, 0.0)]
-        self._fused = next(model.parameters()).device.type in _FUSED_DEVICES
 
     @torch.no_grad()
     def step(self, rate: float) -> None:
@@ -46,7 +44,7 @@ class AdamW:
                 squares,
                 [],
                 steps,
-                fused=self._fused,
+                fused=True,
                 amsgrad=False,
                 beta1=_BETA1,
                 beta2=_BETA2,

@@ -4,15 +4,17 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from rnncli import load
+import rnncli
 from rnncli.errors import ConfigError, ModelError
 from rnncli.inference.config import Cache, SamplingConfig
 from tests.cli.conftest import TINY, Command
 
+load = partial(rnncli.load, device="cpu")
 LINES = ["a sun", "the moon", ""]
 
 

@@ -1,5 +1,6 @@
 """On a GPU everything is what it is on the processor, within rounding; skipped where there is none."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,14 +37,14 @@ def gpu(request: pytest.FixtureRequest) -> torch.device:
     return pick_device(request.param)
 
 
-def trained(structure: str, device: torch.device, config: TrainConfig = CONFIG) -> Run:
+def trained(structure: str, device: torch.device, config: TrainConfig = CONFIG, steps: int = 12) -> Run:
     settings = {"vocab_size": 11, "hidden_size": 8, "embedding_size": 5, "num_layers": 2, "dropout": 0.2}
     model = ModelConfig(**{**settings, **STRUCTURES[structure]})
     run = Run.new(model, config, device)
     if model.character_cnn:
         run.spell(torch.from_numpy(spellings_of(model.vocab_size + 1)))
     lanes = Lanes(IDS, model.start, config.batch_size, config.bptt)
-    for number in range(12):
+    for number in range(steps):
         train_step(run, lanes[number], config, config.learning_rate)
     assert not run.skipped_steps
     return run
@@ -64,12 +65,13 @@ def test_the_same_seed_gives_the_same_weights(structure: str, gpu: torch.device)
 
 
 @pytest.mark.parametrize("structure", STRUCTURES)
-def test_bfloat16_learns_about_the_same(structure: str, gpu: torch.device) -> None:
-    brief = TrainConfig(steps=12, batch_size=4, bptt=16, learning_rate=3e-3, precision="bf16")
-    ours, theirs = (weights_of(trained(structure, gpu, config).model) for config in (brief, CONFIG))
-    for name, weight in theirs.items():
-        if weight.is_floating_point():
-            torch.testing.assert_close(ours[name], weight, rtol=0.0, atol=2e-2, msg=name)
+def test_bfloat16_goes_where_float32_goes(structure: str, gpu: torch.device) -> None:
+    brief = replace(CONFIG, precision="bf16")
+    first, ours, theirs = (
+        torch.cat([weight.flatten() for weight in weights_of(run.model).values()])
+        for run in (trained(structure, gpu, steps=0), trained(structure, gpu, brief), trained(structure, gpu))
+    )
+    assert torch.cosine_similarity(ours - first, theirs - first, dim=0) > 0.9
 
 
 @pytest.mark.parametrize("structure", STRUCTURES)
@@ -116,9 +118,9 @@ def test_every_command_with_a_device_runs_there(rhyme: Path, gpu: torch.device, 
         ("eval", "--model", "a", "--adapt", "--cache"),
         ("score", rhyme, "--model", "a"),
         ("generate", "--model", "a", "--length", "20"),
-        ("info", "a", "--gradients"),
+        ("ngram", "a", "--order", "2"),
         ("train", "--from", "a", rhyme, "--steps", "3", "--name", "b"),
         ("train", rhyme, "--time", "3s", "--name", "c"),
     ):
-        ran = rnncli(*command, *(on if command[0] != "info" else ()))
+        ran = rnncli(*command, *on)
         assert ran.code == 0, ran.err

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from rnncli.errors import StorageError
+from rnncli.results import Score
 from rnncli.storage.model_dir import ModelDir
 from tests.cli.conftest import TINY, Command
 
@@ -229,6 +230,47 @@ def test_a_save_that_fails_on_the_way_is_said_and_the_training_goes_on(
     monkeypatch.setattr(ModelDir, "save_checkpoint", real)
     assert rnncli("train", "--resume", "x", "--steps", "8").code == 0
     assert rnncli("eval", "-m", "x").code == 0
+
+
+def test_the_best_weights_are_saved_later_where_their_own_save_failed(
+    rnncli: Command, rhyme: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of three validations the second is the best, and its save fails."""
+    real, calls, scores = ModelDir.save_checkpoint, [], iter([3.0, 1.0, 2.0])
+
+    def full_once(self: ModelDir, *rest: Any) -> None:
+        calls.append(None)
+        if len(calls) == 3:  # the first is that of the beginning
+            raise StorageError("no space left", hint="check the space")
+        real(self, *rest)
+
+    def estimate(*_: object) -> Score:
+        return Score(nats=next(scores), tokens=1, words=1, characters=1, bytes=1)
+
+    monkeypatch.setattr(ModelDir, "save_checkpoint", full_once)
+    monkeypatch.setattr("rnncli.cli.training_session.estimate", estimate)
+    ran = rnncli("train", rhyme, "--name", "x", *TINY, "--validations", "3")
+    assert ran.code == 0, ran.err
+    assert "no space left" in ran.err
+    kept = ModelDir.find("x").needed_weights()
+    assert kept.score is not None
+    assert (kept.step, kept.score.nats) == (4, 1.0)
+
+
+def test_a_finished_run_was_written_once_at_its_end(
+    rnncli: Command, rhyme: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, steps = ModelDir.save_checkpoint, []
+
+    def noted(self: ModelDir, step: int, *rest: Any) -> None:
+        steps.append(step)
+        real(self, step, *rest)
+
+    monkeypatch.setattr(ModelDir, "save_checkpoint", noted)
+    assert rnncli("train", rhyme, "--name", "x", *TINY, "--validations", "2").code == 0
+    assert steps == [0, 3, 6]
+    record = ModelDir.find("x").record()
+    assert (record.status, record.step) == ("finished", 6)
 
 
 def test_a_changed_level_is_explained_in_the_plan(rnncli: Command) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import TINY, nothing_is_left
+from tests.processor import ON_PROCESSOR
 
 COMMANDS = [
     "tokenize",
@@ -29,7 +30,7 @@ COMMANDS = [
     "manual",
 ]
 COMMAND = [sys.executable, "-m", "rnncli"]
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "80"}
+ENVIRONMENT = {**os.environ, **ON_PROCESSOR, "OMP_NUM_THREADS": "1", "COLUMNS": "80"}
 
 
 def run(*arguments: object, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:

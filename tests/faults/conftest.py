@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from rnncli.__main__ import main
 from rnncli.model import acceleration
@@ -18,9 +17,7 @@ SHAPE = (
     *("--hidden-size", "12", "--embedding-size", "8", "--batch-size", "2", "--bptt", "16"),
     *("--precision", "fp32", "--kernels", "torch", "--dropout", "0.2"),
 )
-# What a training imports on its way, once for all that are forked here.
-torch.optim.AdamW([torch.zeros(1, requires_grad=True)])
-acceleration.missing()
+acceleration.missing()  # what it loads, once for all that are forked here
 
 LONG = os.environ.get("RNNCLI_FAULTS") == "long"
 

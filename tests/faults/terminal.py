@@ -14,6 +14,7 @@ from typing import Any
 from rnncli.__main__ import main
 from rnncli.training import loop
 from tests.faults.conftest import ended
+from tests.processor import ON_PROCESSOR
 
 # Half a character, the last, is what does not decode. Of ESC the sequences that rnncli sends itself are none.
 FOREIGN = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -69,7 +70,7 @@ def at_a_terminal(
             if stdin is not None:
                 os.dup2(os.open(stdin, os.O_RDONLY), 0)
             os.environ.clear()
-            os.environ.update(ENVIRONMENT | variables)
+            os.environ.update(ENVIRONMENT | ON_PROCESSOR | variables)
             os.chdir(folder)
             run_each(given)
         finally:

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-import torch
 from rich.console import Console
 from rich.progress_bar import ProgressBar
 from rich.text import Text
@@ -66,7 +65,6 @@ class Home(NamedTuple):
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """What every command sends of itself is learned from a text that has nothing to obey."""
     # What is imported when it is first needed: not in every process anew.
-    torch.optim.AdamW([torch.zeros(1, requires_grad=True)])
     with suppress(ModelError):
         app(["verify", "nothing"])
     folder, own = tmp_path_factory.mktemp("home"), set[str]()

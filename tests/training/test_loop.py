@@ -1,6 +1,7 @@
 """The loop: it learns, it keeps its budget, it pauses whole, it survives a bad gradient."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from rnncli.reports import Evaluated, Stepped
 from rnncli.results import Score
 from rnncli.text.lanes import Lanes
 from rnncli.training.config import TrainConfig
+from rnncli.training.distributed import Ranks
 from rnncli.training.loop import resume_with, train
 from rnncli.training.step import Run, norms_by_layer, train_step
 from tests.conftest import Eager
@@ -86,6 +88,44 @@ def test_a_budget_in_seconds_is_kept_with_room_for_the_last_validation() -> None
     *_, last = train(run, lanes(), config, no_score, validation_seconds=5.0, clock=Ticking(0.05))
     assert isinstance(last, Evaluated)
     assert 94.0 < run.seconds <= 100.5
+
+
+class Moving(Ticking):
+    """One that also moves when it is told to."""
+
+    later = 0.0
+
+    def __call__(self) -> float:
+        return super().__call__() + self.later
+
+
+@pytest.mark.parametrize("last_seconds", [20.0, 1.0])
+def test_the_end_of_a_time_has_room_for_what_was_done_with_the_report_before(last_seconds: float) -> None:
+    """A save, above all. However quick the last one is, no step follows it."""
+    config = replace(CONFIG, steps=None, seconds=100.0, validations=2)
+    run, clock, steps = Run.new(MODEL, config, CPU), Moving(0.05), []
+    for report in train(run, lanes(), config, no_score, clock=clock):
+        if isinstance(report, Evaluated):
+            steps.append(report.step)
+            clock.later += 20.0 if len(steps) == 1 else last_seconds
+    assert len(steps) == 2
+    assert run.step == steps[-1]
+    assert clock() == pytest.approx(80.0 + last_seconds, abs=2.0)
+
+
+class Told(Ranks):
+    """One of several processes, which is told the second of each step, and nothing after the end."""
+
+    instants = iter([0.0] * 22 + [math.nan])
+
+    def number(self, say: Callable[[], float]) -> float:
+        return next(self.instants)
+
+
+def test_a_process_that_is_told_the_end_at_a_validation_asks_nothing_more() -> None:
+    run = Run.new(MODEL, CONFIG, CPU)
+    reports = list(train(run, lanes(), CONFIG, no_score, ranks=Told()))
+    assert [report.step for report in reports if isinstance(report, Evaluated)] == [20]
 
 
 def test_the_rate_rises_from_the_first_step_however_long_the_planning_took() -> None:

@@ -22,6 +22,7 @@ from unittest import mock
 import typer.main
 
 from rnncli.__main__ import main
+from tests.processor import ON_PROCESSOR
 
 # Nothing that is imported here may bring torch, which a Shell's light process goes without.
 
@@ -31,6 +32,7 @@ LIMIT_BYTES = 2 * 2**30
 ROOT = Path(__file__).parents[3]
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith("RNNCLI_")},
+    **ON_PROCESSOR,
     **{"OMP_NUM_THREADS": "1", "COLUMNS": "80", "PYTHONPATH": str(ROOT)},
 }
 
