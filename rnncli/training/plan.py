@@ -100,7 +100,8 @@ def _suited(
         training = choose_training(corpus, wishes, model)
         _check_memory(model, memory_bytes(model, training, machine.device), machine)
         training, speed = choose_arrangement(model, training, wishes, machine, for_lines(measure, corpus))
-        machine = replace(machine, tokens_per_second=speed, reference=model)
+        fastest = training.precision, training.kernels
+        machine = replace(machine, tokens_per_second=speed, reference=model, fastest=fastest)
     reasons += found
     if training.threads is not None and "threads" not in wishes.training:
         reasons.append(f"threads {training.threads}: more of them wait for one another here")

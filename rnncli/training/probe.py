@@ -10,8 +10,8 @@ from rnncli.text.lanes import Lanes
 from rnncli.training.config import TrainConfig
 from rnncli.training.step import Run, train_step
 
-# The first steps allocate, let libraries prepare their kernels and wake the processor up.
-_WARM_UP_STEPS, _WARM_UP_SHARE = 2, 0.5
+# The first steps allocate, let libraries prepare their kernels and wake the processor up; a long one alone.
+_WARM_UP_SHARE = 0.5
 # The best of these is the peak: what is fastest depends on the caches.
 _PEAK_SIZES = (1024, 2048, 4096)
 
@@ -40,7 +40,7 @@ def tokens_per_second(model: ModelConfig, config: TrainConfig, device: torch.dev
     ids = (model.vocab_size ** np.random.default_rng(0).random(8 * tokens) - 1.0).astype(np.uint32)
     lanes = Lanes(ids, model.start, config.batch_size, config.bptt)
     began = time.monotonic()
-    while run.step < _WARM_UP_STEPS or time.monotonic() - began < _WARM_UP_SHARE * seconds:
+    while run.step < 1 or time.monotonic() - began < _WARM_UP_SHARE * seconds:
         train_step(run, lanes[run.step], config, config.learning_rate)
     began, steps = time.monotonic(), 0
     while steps < 2 or time.monotonic() - began < seconds:
