@@ -36,6 +36,8 @@ STRUCTURES: dict[str, str] = {
     "mingru, 3 layers, convolution 4": "--cell mingru --num-layers 3 --convolution 4",
     "minlstm, 3 layers, convolution 4": "--cell minlstm --num-layers 3 --convolution 4",
     "rglru, 3 layers, convolution 4": "--cell rglru --num-layers 3 --convolution 4",
+    "qrnn, 3 layers": "--cell qrnn --num-layers 3",
+    "lstm and qrnn": "--cell lstm,qrnn",
 }
 _BASE = "--cell lstm --num-layers 2 --hidden-size 384"
 SETTINGS: dict[str, str] = {

@@ -79,6 +79,7 @@ STRUCTURES: dict[str, dict[str, Any]] = {
     "mingru": {"cell": "mingru"},
     "minlstm": {"cell": "minlstm", "num_layers": 1},
     "rglru": {"cell": "rglru", "tied_embeddings": True, "embedding_size": 8},
+    "qrnn": {"cell": "qrnn"},
     "mixed": {"cell": "gru,mingru,lstm", "num_layers": 3},
     "convolution": {"cell": "mingru", "convolution": 4},
     "attention": {"cell": "gru", "attention": 6},

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from rnncli.errors import ConfigError
 
-Cell = Literal["rnn", "lstm", "gru", "mingru", "minlstm", "rglru"]
+Cell = Literal["rnn", "lstm", "gru", "mingru", "minlstm", "rglru", "qrnn"]
 Nonlinearity = Literal["tanh", "relu"]
 Shape = tuple[int, ...]
 
@@ -155,7 +155,11 @@ class ModelConfig:
             elif kind == "attention":
                 found[block] = ((self.attention, d), (self.attention,))
             else:
-                found[block] = ((d,), (d,)) if self.cells[int(number)] == "lstm" else ((d,),)
+                beside: dict[str, tuple[Shape, ...]] = {
+                    "lstm": ((d,),),
+                    "qrnn": ((QRNN_TAPS - 1, self.layer_widths[int(number)][0]),),
+                }
+                found[block] = ((d,), *beside.get(self.cells[int(number)], ()))
         return found
 
     @property
@@ -221,7 +225,8 @@ class ModelConfig:
                     rounds = range(self.mogrifier)
                     weights |= {f"mogrifier.{n}": (d, width) if n % 2 else (width, d) for n in rounds}
             else:
-                weights = {"weight": (rows, width), "bias": (rows,)}
+                taps = QRNN_TAPS if cell == "qrnn" else 1
+                weights = {"weight": (rows, taps * width), "bias": (rows,)}
                 weights |= {"decay": (d,)} if cell == "rglru" else {}
             blocks[f"layers.{number}"] = weights
         if self.attention:
@@ -243,5 +248,7 @@ LETTER_WIDTH, NORM_EPSILON = 16, 1e-5
 SPELLED_BYTES, PADDING_BYTE, SPELLINGS = 34, 0xFF, "spellings"
 # RG-LRU: how sharply its gate changes the decay (De et al. 2024).
 RGLRU_SHARPNESS = 8.0
+# QRNN: so many of its last inputs a layer sees together (Bradbury et al. 2016, for language models).
+QRNN_TAPS = 2
 # Vectors of width D that a layer computes from its input.
-GATES = {"rnn": 1, "lstm": 4, "gru": 3, "mingru": 2, "minlstm": 3, "rglru": 4}
+GATES = {"rnn": 1, "lstm": 4, "gru": 3, "mingru": 2, "minlstm": 3, "rglru": 4, "qrnn": 3}

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rnncli.model.config import GATES, RGLRU_SHARPNESS, ModelConfig
+from rnncli.model.config import GATES, QRNN_TAPS, RGLRU_SHARPNESS, ModelConfig
 from rnncli.model.state import BlockState
 
 # Of what a root is taken: at zero its gradient would be infinite.
@@ -104,6 +104,37 @@ class RgLruLayer(LinearLayer):
         # At r = 1/2 a memory keeps exp(-1 / horizon) of itself.
         rate = 2.0 / (RGLRU_SHARPNESS * _horizons(self.decay, rng))
         self.decay.copy_(rate.expm1().log())
+
+
+class QrnnLayer(LinearLayer):
+    """z = tanh(W_z [x⁻, x]),  f, o = σ(W [x⁻, x]),  c' = f c + (1 - f) z,  y = o c', where x⁻ is the x before.
+
+    (Bradbury et al. 2016, Quasi-recurrent neural networks, fo-pooling.) weight (3 D, K E), of K = QRNN_TAPS
+    inputs; the last K - 1 of them are memory too (B, K - 1, E).
+    """
+
+    def __init__(self, config: ModelConfig, input_size: int) -> None:
+        super().__init__("qrnn", config, QRNN_TAPS * input_size)
+
+    def initial_state(self, batch_size: int) -> BlockState:
+        input_size = self.weight.shape[1] // QRNN_TAPS
+        inputs = self.weight.new_zeros(batch_size, QRNN_TAPS - 1, input_size)
+        return *super().initial_state(batch_size), inputs
+
+    def forward(self, inputs: Tensor, state: BlockState) -> tuple[Tensor, BlockState]:
+        seen = torch.cat([state[1], inputs.to(state[1].dtype)], 1)
+        together = seen.unfold(1, QRNN_TAPS, 1).transpose(2, 3).flatten(2)  # (B, T, K E)
+        outputs, (after,) = super().forward(together, state[:1])
+        return outputs, (after, seen[:, seen.shape[1] - QRNN_TAPS + 1 :])
+
+    def _recurrence(self, gates: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor | None]:
+        candidate, forget, opens = gates
+        return torch.sigmoid(forget), torch.sigmoid(-forget) * torch.tanh(candidate), torch.sigmoid(opens)
+
+    @torch.no_grad()
+    def initialize(self, rng: torch.Generator) -> None:
+        _, forget, _ = self.bias.chunk(3)
+        forget.copy_(_horizons(forget, rng).log())  # f = horizon / (1 + horizon)
 
 
 def _horizons(like: Tensor, rng: torch.Generator) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from rnncli.model.attention import Attention
 from rnncli.model.config import ModelConfig
 from rnncli.model.convolution import Convolution
-from rnncli.model.linear_recurrence import LinearLayer, MinGruLayer, MinLstmLayer, RgLruLayer
+from rnncli.model.linear_recurrence import LinearLayer, MinGruLayer, MinLstmLayer, QrnnLayer, RgLruLayer
 from rnncli.model.recurrent import ElmanLayer, GruLayer, LstmLayer
 from rnncli.model.spelling import Spelling
 from rnncli.model.state import Block, State
@@ -25,6 +25,7 @@ LAYERS: dict[str, type[nn.Module]] = {
     "mingru": MinGruLayer,
     "minlstm": MinLstmLayer,
     "rglru": RgLruLayer,
+    "qrnn": QrnnLayer,
 }
 
 

@@ -131,6 +131,24 @@ class Linear(Layer):
         return h * _gelu(opens), (h,)
 
 
+class Quasi(Layer):
+    """qrnn: gates from the last inputs together."""
+
+    def __init__(self, weights: Weights) -> None:
+        super().__init__(weights["weight"], weights["bias"])
+
+    def step(self, inputs: Floats, before: BlockState) -> tuple[Floats, BlockState]:
+        seen = np.concatenate([before[1], inputs[:, None]], 1)
+        hidden, (memory,) = super().step(seen.reshape(len(seen), -1), before[:1])
+        return hidden, (memory, seen[:, 1:])
+
+    def next(self, gates: Floats, before: BlockState) -> tuple[Floats, BlockState]:
+        candidate, forget, opens = np.split(gates, GATES["qrnn"], 1)
+        candidate = np.tanh(candidate)
+        memory = candidate + _logistic(forget) * (before[0] - candidate)
+        return _logistic(opens) * memory, (memory,)
+
+
 class Convolution:
     """The last symbols seen together."""
 
@@ -179,6 +197,8 @@ def blocks_of(config: ModelConfig, weights: Weights) -> list[Block]:
             blocks.append(Mogrified(config.mogrifier, own))
         elif cell in _HALVES:
             blocks.append(Recurrent(cell, config.nonlinearity == "relu", own))
+        elif cell == "qrnn":
+            blocks.append(Quasi(own))
         else:
             blocks.append(Linear(cell, own))
     return blocks

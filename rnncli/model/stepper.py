@@ -20,7 +20,16 @@ import numpy as np
 import numpy.typing as npt
 
 from rnncli.model.config import SPELLINGS, ModelConfig
-from rnncli.model.step_blocks import BlockState, Floats, Layer, Mogrified, blocks_of, columns, embeddings
+from rnncli.model.step_blocks import (
+    BlockState,
+    Floats,
+    Layer,
+    Mogrified,
+    Quasi,
+    blocks_of,
+    columns,
+    embeddings,
+)
 
 # Of each block, one member's after another's: shapes (B, ...) as in ModelConfig.memories.
 StepState = tuple[BlockState, ...]
@@ -100,8 +109,9 @@ class _Member:
         self._output = columns(output)
         self._output_bias = weights["output_bias"]
         first = self._blocks[0]
-        # A mogrifier changes the embedding before it is multiplied.
-        self._tabulated = first if isinstance(first, Layer) and not isinstance(first, Mogrified) else None
+        # Gates of a mogrifier know the memory too, those of a qrnn the token before.
+        more = isinstance(first, Mogrified | Quasi)
+        self._tabulated = first if isinstance(first, Layer) and not more else None
         if self._tabulated and len(self._embedding) * len(self._tabulated.bias) <= _MOST_TABLE:
             self._table = self._embedding @ self._tabulated.inputs + self._tabulated.bias
         else:

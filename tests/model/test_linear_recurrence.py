@@ -86,6 +86,27 @@ def test_every_cell_follows_its_equations(
     torch.testing.assert_close(after, h)
 
 
+@pytest.mark.parametrize("windows", [[T], [1, 4, 8]])
+def test_a_qrnn_follows_its_equations_over_windows(windows: list[int]) -> None:
+    layer = LAYERS["qrnn"](ModelConfig(9, cell="qrnn", hidden_size=D, embedding_size=E), E)
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter, generator=torch.Generator().manual_seed(parameter.numel()))
+    inputs, c, before = random(B, T, E).float(), random(B, D).float(), random(B, 1, E).float()
+    with torch.no_grad():
+        found, state = [], (c, before)
+        for window in inputs.split(windows, 1):
+            outputs, state = layer(window, state)
+            found.append(outputs)
+        x = before[:, 0]
+        for t in range(T):
+            earlier, x = x, inputs[:, t]
+            gates = earlier @ layer.weight[:, :E].T + x @ layer.weight[:, E:].T + layer.bias
+            z, f, o = gates[:, :D].tanh(), gates[:, D : 2 * D].sigmoid(), gates[:, 2 * D :].sigmoid()
+            c = f * c + (1 - f) * z
+            torch.testing.assert_close(torch.cat(found, 1)[:, t], o * c)
+    torch.testing.assert_close(state, (c, inputs[:, -1:]))
+
+
 @pytest.mark.parametrize("cell", ["minlstm", "rglru"])
 def test_gates_that_are_all_but_closed_are_exact_and_have_gradients(cell: str) -> None:
     model = tiny_model(cell=cell, num_layers=1)
@@ -105,7 +126,7 @@ def test_gates_that_are_all_but_closed_are_exact_and_have_gradients(cell: str) -
     np.testing.assert_allclose(own[0][0], state.blocks[0][0].detach().numpy(), atol=1e-6)
 
 
-@pytest.mark.parametrize("cell", ["mingru", "minlstm", "rglru"])
+@pytest.mark.parametrize("cell", ["mingru", "minlstm", "rglru", "qrnn"])
 def test_at_first_memories_last_from_one_step_to_many(cell: str) -> None:
     """How long a memory lasts where the input says nothing."""
     network = Network(ModelConfig(9, cell=cell, hidden_size=256, embedding_size=E))
@@ -113,7 +134,8 @@ def test_at_first_memories_last_from_one_step_to_many(cell: str) -> None:
     layer = network.layers[0]
     with torch.no_grad():
         layer.weight.zero_()
-        _, (kept,) = layer(torch.zeros(1, 1, E), (torch.ones(1, 256),))
+        _, *beside = layer.initial_state(1)
+        _, (kept, *_) = layer(torch.zeros(1, 1, E), (torch.ones(1, 256), *beside))
     horizons = -1.0 / kept.log()
     assert 0.5 < horizons.min() < 2.0
     assert 45.0 < horizons.max() < 80.0
