@@ -107,10 +107,10 @@ class RgLruLayer(LinearLayer):
 
 
 class QrnnLayer(LinearLayer):
-    """z = tanh(W_z [x⁻, x]),  f, o = σ(W [x⁻, x]),  c' = f c + (1 - f) z,  y = o c', where x⁻ is the x before.
+    """z = tanh(W_z X),  f, o = σ(W X),  h' = f h + (1 - f) z,  y = o h', X the last K = QRNN_TAPS inputs.
 
-    (Bradbury et al. 2016, Quasi-recurrent neural networks, fo-pooling.) weight (3 D, K E), of K = QRNN_TAPS
-    inputs; the last K - 1 of them are memory too (B, K - 1, E).
+    (Bradbury et al. 2016, Quasi-recurrent neural networks, fo-pooling.) weight (3 D, K E), the latest x last;
+    K - 1 of them are memory too (B, K - 1, E).
     """
 
     def __init__(self, config: ModelConfig, input_size: int) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from rnncli.inference.likelihood import LANES, sampled_cost
-from rnncli.model.config import GATES, SPELLED_BYTES, ModelConfig
+from rnncli.model.config import GATES, QRNN_TAPS, SPELLED_BYTES, ModelConfig
 from rnncli.model.cross_entropy import MOST_LOGITS
 from rnncli.reports import Planned
 from rnncli.training.config import TrainConfig
@@ -135,7 +135,8 @@ def memory_bytes(model: ModelConfig, training: TrainConfig, device: str) -> int:
         2 * model.embedding_size
         + sum(
             (2 * GATES[cell] + 4 + (4 * model.mogrifier if cell == "lstm" else 0)) * width
-            for cell, (_, width) in zip(model.cells, model.layer_widths, strict=True)
+            + (QRNN_TAPS * inputs if cell == "qrnn" else 0)
+            for cell, (inputs, width) in zip(model.cells, model.layer_widths, strict=True)
         )
         + model.convolution * model.embedding_size
         + (4 * model.hidden_size + 3 * (model.attention + training.bptt) if model.attention else 0)

@@ -22,7 +22,7 @@ from rnncli.errors import ConfigError
 _FACTOR, _FEWEST = 3, 9
 # With a first share that is longer than this, more candidates are worth more than more time for each.
 _FIRST_SECONDS = 20.0
-_SINGLE, _DEEP = ("lstm", "gru", "rnn"), ("mingru", "minlstm", "rglru")
+_SINGLE, _DEEP = ("lstm", "gru", "rnn"), ("mingru", "minlstm", "rglru", "qrnn")
 _WIDTHS = (128, 256, 384, 512, 640, 768)
 _FIRST_WIDTH, _MOST_LAYERS = 384, 3
 # What optuna is told of a candidate that could not be trained.

@@ -4,11 +4,15 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Callable
+from typing import get_args
 
 import pytest
 
 from rnncli.errors import ConfigError
+from rnncli.model.config import Cell
 from rnncli.training.halving import Candidate, Outcome, Trial, ranked, search
+
+CELLS = get_args(Cell)
 
 
 def bits(candidate: Candidate, seconds: float) -> float:
@@ -47,7 +51,7 @@ def test_every_cell_is_tried_and_the_best_third_for_three_times_as_long() -> Non
     found = trials(180.0, levels=("char", "subword"))
     assert shares(found) == {10.0: 9, 30.0: 3}
     first = [trial for trial in found if trial.rung == 0]
-    assert {trial.candidate.cell for trial in first} == {"lstm", "gru", "rnn", "mingru", "minlstm", "rglru"}
+    assert {trial.candidate.cell for trial in first} == set(CELLS)
     assert len({trial.candidate for trial in first}) == 9
     best = sorted(first, key=lambda trial: trial.outcome.bits_per_character)[:3]
     assert {trial.candidate for trial in found[9:]} == {trial.candidate for trial in best}
@@ -63,7 +67,7 @@ def test_more_time_is_for_more_candidates() -> None:
 
 def test_no_more_are_tried_than_there_are() -> None:
     counts = shares(trials(100 * 3600.0))
-    assert max(counts.values()) <= 6 * 3 * 6
+    assert max(counts.values()) <= len(CELLS) * 3 * 6
     assert sum(seconds * number for seconds, number in counts.items()) == pytest.approx(360_000.0, rel=0.01)
 
 
@@ -74,9 +78,9 @@ def test_candidates_that_take_longer_leave_less_for_others_and_the_end_is_kept()
 
 
 def test_later_candidates_are_drawn_where_good_ones_were() -> None:
-    """By chance one cell in six would be gru."""
-    drawn = [trial.candidate.cell for seed in range(4) for trial in trials(3600.0, seed)[6:27]]
-    assert drawn.count("gru") > 1.5 * len(drawn) / 6
+    """By chance one cell in seven would be gru."""
+    drawn = [trial.candidate.cell for seed in range(4) for trial in trials(3600.0, seed)[len(CELLS) : 27]]
+    assert drawn.count("gru") > 1.5 * len(drawn) / len(CELLS)
 
 
 def test_what_cannot_be_trained_is_not_tried_again_and_does_not_win() -> None:
