@@ -3,13 +3,13 @@
 import os
 import sys
 from time import monotonic
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
 from rnncli.cli import options
 from rnncli.cli.parsing import Amount, Interval, count, interval, passes, seconds
-from rnncli.model.config import ModelConfig
+from rnncli.model.config import Cell, ModelConfig
 from rnncli.training.config import DEFAULT_SECONDS, TrainConfig
 
 
@@ -101,7 +101,7 @@ def train(
         _option(
             "Recurrent cell, or one a layer with commas between.",
             _MODEL,
-            metavar="rnn|lstm|gru|mingru|minlstm|rglru",
+            metavar="|".join(get_args(Cell)),
         ),
     ] = None,
     nonlinearity: Annotated[
@@ -145,6 +145,13 @@ def train(
     weight_decay: Annotated[float | None, _option("AdamW's decay of the matrices.", _TRAINING)] = None,
     gradient_clip: Annotated[
         float | None, _option("Longest gradient.", _TRAINING, TrainConfig.gradient_clip)
+    ] = None,
+    activation_regularization: Annotated[
+        float | None,
+        _option("Weight of the last layer's mean square activation in the loss.", _TRAINING, metavar="ALPHA"),
+    ] = None,
+    temporal_regularization: Annotated[
+        float | None, _option("Of its mean square change from step to step.", _TRAINING, metavar="BETA")
     ] = None,
     warmup: Annotated[float | None, _option("Part of the budget.", _TRAINING, TrainConfig.warmup)] = None,
     validations: Annotated[int | None, _option("How often the held-out part is scored.", _TRAINING)] = None,

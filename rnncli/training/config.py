@@ -17,6 +17,7 @@ class TrainConfig:
 
     The budget is `seconds`, `steps`, or whichever of them is used up first; `patience`, validations in
     a row that bring nothing better, ends a run before that, or alone where there is no budget.
+    What the last layer's activations and their changes cost is in training/regularization.py.
     `warmup` is the share of the budget in which the rate rises. `validations` are spread evenly over
     it, the last at its end; each scores about `validation_tokens` from all over the held-out part.
     A run is saved after every validation, and after every `save_steps` or `save_seconds`.
@@ -32,6 +33,8 @@ class TrainConfig:
     learning_rate: float = 3e-3
     weight_decay: float = 0.01
     gradient_clip: float = 1.0
+    activation_regularization: float = 0.0
+    temporal_regularization: float = 0.0
     warmup: float = 0.02
     validations: int = 10
     validation_tokens: int = 100_000
@@ -63,6 +66,8 @@ class TrainConfig:
             ("learning-rate", self.learning_rate, True, 100.0),
             ("weight-decay", self.weight_decay, False, 100.0),
             ("gradient-clip", self.gradient_clip, True, math.inf),
+            ("activation-regularization", self.activation_regularization, False, math.inf),
+            ("temporal-regularization", self.temporal_regularization, False, math.inf),
             ("warmup", self.warmup, False, 1.0),
             ("save-every", self.save_seconds, True, math.inf),
         ):

@@ -39,11 +39,13 @@ def tokens_per_second(model: ModelConfig, config: TrainConfig, device: torch.dev
     tokens = config.batch_size * config.bptt
     ids = (model.vocab_size ** np.random.default_rng(0).random(8 * tokens) - 1.0).astype(np.uint32)
     lanes = Lanes(ids, model.start, config.batch_size, config.bptt)
-    began = time.monotonic()
-    while run.step < 1 or time.monotonic() - began < _WARM_UP_SHARE * seconds:
-        train_step(run, lanes[run.step], config, config.learning_rate)
-    began, steps = time.monotonic(), 0
-    while steps < 2 or time.monotonic() - began < seconds:
-        train_step(run, lanes[run.step], config, config.learning_rate)
-        steps += 1
-    return steps * tokens / (time.monotonic() - began)
+
+    def speed(least: float) -> float:
+        """Over steps of so many seconds together, one at least: with many symbols it takes seconds."""
+        began, before = time.monotonic(), run.step
+        while run.step == before or time.monotonic() - began < least:
+            train_step(run, lanes[run.step], config, config.learning_rate)
+        return (run.step - before) * tokens / (time.monotonic() - began)
+
+    speed(_WARM_UP_SHARE * seconds)
+    return speed(seconds)

@@ -9,7 +9,7 @@ from rnncli.training.forecast import CorpusSize, step_tokens
 from rnncli.training.machine import Machine
 from rnncli.training.wishes import Wishes
 
-_WIDTHS = (64, 96, 128, 192, 256, 384, 512, 640, 768, 1024)
+WIDTHS = (64, 96, 128, 192, 256, 384, 512, 640, 768, 1024)
 # Speed falls more slowly than arithmetic grows: larger products keep the processor busier. Measured from
 # 0.6, with matrix units, to 0.95 without.
 _SPEED_EXPONENT = 0.8
@@ -26,6 +26,8 @@ _FINE_TUNING, _OF_LETTERS = 0.5, 0.4
 _DROPOUT_PER_EPOCH, _DECAY_PER_EPOCH = 0.02, 0.035
 _LEAST_DROPOUT, _MOST_DROPOUT = 0.1, 0.3
 _LEAST_DECAY, _MOST_DECAY = 0.01, 0.3
+# What activations and their changes cost: half as much is as good with characters, twice as much is not.
+_ACTIVATION, _TEMPORAL = 2.0, 1.0
 # From here the logits cost more than the recurrence, and one matrix for both ends saves half of it.
 _LARGE_VOCABULARY = 2_000
 _SHORT_TEXT_TOKENS = 300_000
@@ -86,7 +88,7 @@ def _widest(
         return wishes.model.get("members") or (1 if visits is None else _members(visits, corpus))
 
     block = BLOCK if wishes.training.get("kernels") == "fused" else 1
-    first, *others = [width for width in _WIDTHS if width % block == 0]
+    first, *others = [width for width in WIDTHS if width % block == 0]
     fitting = at_width(wishes.model.get("hidden_size", first))
     for width in () if "hidden_size" in wishes.model else others:
         wider = at_width(width)
@@ -112,6 +114,8 @@ def choose_training(corpus: CorpusSize, wishes: Wishes, model: ModelConfig) -> T
         "batch_size": batch_size,
         "bptt": bptt,
         "learning_rate": _training_rate(model),
+        "activation_regularization": _ACTIVATION,
+        "temporal_regularization": _TEMPORAL,
     }
     open_ended = {key: value for key, value in wishes.training.items() if key not in ("seconds", "steps")}
     return TrainConfig(**{**chosen, **open_ended})

@@ -20,6 +20,7 @@ from rnncli.text.lanes import Window
 from rnncli.training.config import TrainConfig
 from rnncli.training.distributed import ALONE, Ranks
 from rnncli.training.optimizer import AdamW, gradient_of
+from rnncli.training.regularization import activation_penalty
 
 
 @dataclass(frozen=True)
@@ -114,12 +115,14 @@ def train_step(run: Run, window: Window, config: TrainConfig, rate: float, ranks
         )
     with precision_context(config, device):
         hidden, state = run.model.hidden(inputs, state, DropoutMasks(run.rng, lanes, share.start))
-        loss = run.model.mean_nats(hidden, targets, window.tokens)
+        nats = run.model.mean_nats(hidden, targets, window.tokens)
+    penalty = activation_penalty(hidden, targets, window.tokens, config)
+    loss = nats if penalty is None else nats + penalty
     run.model.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     # Autocast may hand back bfloat16; the memory is kept in the precision of the weights.
     state = state.detach().map(torch.Tensor.float)
-    loss, state = ranks.add_up(run.model, loss.detach(), state, share, lanes)
+    nats, state = ranks.add_up(run.model, nats.detach(), state, share, lanes)
     gradients = [gradient_of(parameter) for parameter in run.model.parameters()]
     norms = torch.stack(torch._foreach_norm(gradients))  # in one call: a small model has its time in calls
     total = norms.norm()
@@ -135,7 +138,7 @@ def train_step(run: Run, window: Window, config: TrainConfig, rate: float, ranks
         run.skipped_steps += 1
         run.skipped_in_a_row += 1
         run.state = run.model.initial_state(lanes)
-    return Step(loss, norms, norm)
+    return Step(nats, norms, norm)
 
 
 def norms_by_layer(model: LanguageModel, norms: Tensor) -> dict[str, float]:

@@ -286,6 +286,28 @@ def test_a_network_slower_than_was_guessed_makes_room_for_another() -> None:
     assert len(set(tried)) <= 3
 
 
+def test_with_many_symbols_the_narrowest_is_measured_before_anything_is_guessed() -> None:
+    """The speed of a few symbols would promise a network far too wide, which takes long to measure."""
+    tried = []
+
+    def measure(model: ModelConfig, training: TrainConfig, seconds: float) -> float:
+        tried.append(model.hidden_size)
+        weights = model.recurrent_parameters + model.vocab_size * model.hidden_size
+        return 0.25 * 150_000.0 * (459_000 / weights) ** 0.8
+
+    words = CorpusSize("words.txt", "utf-8", "word", 200_000, 4_000_000, 400_000)
+    machine = Machine(150_000.0, "cpu")
+    model = make_plan(words, Wishes.of({"seconds": 3600.0}), machine, measure).model
+    assert [*dict.fromkeys(tried)] == [64, model.hidden_size]
+    assert model.hidden_size > 64
+    tried.clear()
+    assert make_plan(words, Wishes.of({"seconds": 60.0}), machine, measure).model.hidden_size == 64
+    assert {*tried} == {64}
+    tried.clear()
+    make_plan(words, Wishes.of({"steps": 10_000}), machine, measure)
+    assert 64 not in tried, "no clock decides"
+
+
 def test_what_is_slower_by_far_is_only_glanced_at() -> None:
     tried = []
 
