@@ -40,19 +40,28 @@ STRUCTURES: dict[str, str] = {
     "lstm and qrnn": "--cell lstm,qrnn",
 }
 _BASE = "--cell lstm --num-layers 2 --hidden-size 384"
+# As the plan was before activations had their cost.
+_FREE = f"{_BASE} --activation-regularization 0 --temporal-regularization 0"
 SETTINGS: dict[str, str] = {
     "as planned": _BASE,
-    "windows of 32": f"{_BASE} --bptt 32",
-    "windows of 128": f"{_BASE} --bptt 128",
-    "8 lanes": f"{_BASE} --batch-size 8",
-    "embedding 64": f"{_BASE} --embedding-size 64",
-    "embedding 256": f"{_BASE} --embedding-size 256",
-    "warm-up 0.5%": f"{_BASE} --warmup 0.005",
-    "warm-up 10%": f"{_BASE} --warmup 0.1",
-    "clipped at 0.25": f"{_BASE} --gradient-clip 0.25",
-    "clipped at 4": f"{_BASE} --gradient-clip 4",
-    "rate 2.6e-3": f"{_BASE} --learning-rate 2.6e-3",
-    "rate 1e-2": f"{_BASE} --learning-rate 1e-2",
+    "activations 1, changes 0.5": f"{_BASE} --activation-regularization 1 --temporal-regularization 0.5",
+    "activations 4, changes 2": f"{_BASE} --activation-regularization 4 --temporal-regularization 2",
+    "activations 2, changes free": f"{_BASE} --activation-regularization 2 --temporal-regularization 0",
+    "changes 2, activations free": f"{_BASE} --activation-regularization 0 --temporal-regularization 2",
+    "dropout 0.05": f"{_BASE} --dropout 0.05",
+    "dropout 0.2": f"{_BASE} --dropout 0.2",
+    "all free": _FREE,
+    "all free, windows of 32": f"{_FREE} --bptt 32",
+    "all free, windows of 128": f"{_FREE} --bptt 128",
+    "all free, 8 lanes": f"{_FREE} --batch-size 8",
+    "all free, embedding 64": f"{_FREE} --embedding-size 64",
+    "all free, embedding 256": f"{_FREE} --embedding-size 256",
+    "all free, warm-up 0.5%": f"{_FREE} --warmup 0.005",
+    "all free, warm-up 10%": f"{_FREE} --warmup 0.1",
+    "all free, clipped at 0.25": f"{_FREE} --gradient-clip 0.25",
+    "all free, clipped at 4": f"{_FREE} --gradient-clip 4",
+    "all free, rate 2.6e-3": f"{_FREE} --learning-rate 2.6e-3",
+    "all free, rate 1e-2": f"{_FREE} --learning-rate 1e-2",
 }
 VARIANTS = {"structures": STRUCTURES, "settings": SETTINGS}
 _TOGETHER = 2

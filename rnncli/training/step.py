@@ -20,7 +20,7 @@ from rnncli.text.lanes import Window
 from rnncli.training.config import TrainConfig
 from rnncli.training.distributed import ALONE, Ranks
 from rnncli.training.optimizer import AdamW, gradient_of
-from rnncli.training.regularization import activation_penalty
+from rnncli.training.regularization import penalize
 
 
 @dataclass(frozen=True)
@@ -115,11 +115,10 @@ def train_step(run: Run, window: Window, config: TrainConfig, rate: float, ranks
         )
     with precision_context(config, device):
         hidden, state = run.model.hidden(inputs, state, DropoutMasks(run.rng, lanes, share.start))
+        penalize(hidden, targets, window.tokens, config)
         nats = run.model.mean_nats(hidden, targets, window.tokens)
-    penalty = activation_penalty(hidden, targets, window.tokens, config)
-    loss = nats if penalty is None else nats + penalty
     run.model.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
+    nats.backward()  # type: ignore[no-untyped-call]
     # Autocast may hand back bfloat16; the memory is kept in the precision of the weights.
     state = state.detach().map(torch.Tensor.float)
     nats, state = ranks.add_up(run.model, nats.detach(), state, share, lanes)

@@ -1,4 +1,4 @@
-"""What activations cost, against sums written out; and that training pays it."""
+"""What activations cost, against gradients of the sums written out; and that training pays it."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from torch import Tensor
 
 from rnncli.text.lanes import PADDING, Window
 from rnncli.training.config import TrainConfig
-from rnncli.training.regularization import activation_penalty
+from rnncli.training.regularization import penalize
 from rnncli.training.step import Run, train_step
 from tests.conftest import tiny_model
 
@@ -19,7 +19,7 @@ def config(alpha: float, beta: float) -> TrainConfig:
 
 @pytest.fixture
 def hidden() -> Tensor:
-    return torch.randn(B, T, D, generator=torch.Generator().manual_seed(1))
+    return torch.randn(B, T, D, generator=torch.Generator().manual_seed(1), requires_grad=True)
 
 
 @pytest.fixture
@@ -30,32 +30,43 @@ def targets() -> Tensor:
     return targets
 
 
-def test_squares_of_what_has_a_target_and_of_its_changes_are_added_up(
+def gradient(hidden: Tensor, targets: Tensor, settings: TrainConfig) -> Tensor:
+    """Beside that of a loss of its own, which is here one everywhere."""
+    read = hidden.clone()
+    penalize(read, targets, 7, settings)
+    (found,) = torch.autograd.grad(read.sum(), hidden)
+    return found - 1.0
+
+
+def test_it_is_the_gradient_of_squares_and_squared_changes_where_there_are_targets(
     hidden: Tensor, targets: Tensor
 ) -> None:
     known = [(0, t) for t in range(T)] + [(1, t) for t in range(2)]
-    squares = sum(float(hidden[b, t, d]) ** 2 for b, t in known for d in range(D))
-    changes = sum(float(hidden[b, t, d] - hidden[b, t - 1, d]) ** 2 for b, t in known if t for d in range(D))
-    found = activation_penalty(hidden, targets, 7, config(2.0, 3.0))
-    assert float(found) == pytest.approx((2.0 * squares + 3.0 * changes) / (7 * D))
+    squares = sum(hidden[b, t, d] ** 2 for b, t in known for d in range(D))
+    changes = sum((hidden[b, t, d] - hidden[b, t - 1, d]) ** 2 for b, t in known if t for d in range(D))
+    (expected,) = torch.autograd.grad((2.0 * squares + 3.0 * changes) / (7 * D), hidden)
+    torch.testing.assert_close(gradient(hidden, targets, config(2.0, 3.0)), expected)
 
 
-def test_shares_of_the_lanes_add_up_to_the_whole(hidden: Tensor, targets: Tensor) -> None:
-    whole, *shares = (
-        activation_penalty(hidden[share], targets[share], 7, config(2.0, 1.0))
-        for share in (slice(None), slice(0, 1), slice(1, 3))
-    )
-    assert float(whole) == pytest.approx(float(sum(shares)))
+def test_a_share_of_the_lanes_pays_what_it_pays_among_all(hidden: Tensor, targets: Tensor) -> None:
+    settings = config(2.0, 1.0)
+    alone = gradient(hidden[1:], targets[1:], settings)
+    torch.testing.assert_close(gradient(hidden, targets, settings)[1:], alone)
 
 
 def test_several_networks_pay_the_mean_of_what_each_would(hidden: Tensor, targets: Tensor) -> None:
-    both = activation_penalty(torch.cat([hidden, 3.0 * hidden], -1), targets, 7, config(2.0, 1.0))
-    alone = activation_penalty(hidden, targets, 7, config(2.0, 1.0))
-    assert float(both) == pytest.approx(float(alone) * (1.0 + 9.0) / 2)
+    both = gradient(torch.cat([hidden, 3.0 * hidden], -1), targets, config(2.0, 1.0))
+    alone = gradient(hidden, targets, config(2.0, 1.0))
+    torch.testing.assert_close(both, torch.cat([alone, 3.0 * alone], -1) / 2)
 
 
-def test_nothing_is_computed_where_nothing_is_asked(hidden: Tensor, targets: Tensor) -> None:
-    assert activation_penalty(hidden, targets, 7, config(0.0, 0.0)) is None
+def test_bfloat16_pays_about_the_same(hidden: Tensor, targets: Tensor) -> None:
+    brief = hidden.detach().bfloat16().requires_grad_()
+    read = brief.clone()
+    penalize(read, targets, 7, config(2.0, 1.0))
+    (found,) = torch.autograd.grad(read.sum() * 0.0, brief)
+    expected = gradient(hidden, targets, config(2.0, 1.0))
+    torch.testing.assert_close(found.float(), expected, rtol=0.02, atol=0.003)
 
 
 @pytest.mark.parametrize(("alpha", "beta"), [(20.0, 0.0), (0.0, 20.0)])
