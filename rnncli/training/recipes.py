@@ -26,7 +26,8 @@ _FINE_TUNING, _OF_LETTERS = 0.5, 0.4
 _DROPOUT_PER_EPOCH, _DECAY_PER_EPOCH = 0.02, 0.035
 _LEAST_DROPOUT, _MOST_DROPOUT = 0.1, 0.3
 _LEAST_DECAY, _MOST_DECAY = 0.01, 0.3
-# What activations and their changes cost: half as much is as good with characters, twice as much is not.
+# What activations and their changes cost: half as much is as good, twice as much is not. A short text, with
+# its dropout, is learned worse for it.
 _ACTIVATION, _TEMPORAL = 2.0, 1.0
 # From here the logits cost more than the recurrence, and one matrix for both ends saves half of it.
 _LARGE_VOCABULARY = 2_000
@@ -114,9 +115,9 @@ def choose_training(corpus: CorpusSize, wishes: Wishes, model: ModelConfig) -> T
         "batch_size": batch_size,
         "bptt": bptt,
         "learning_rate": _training_rate(model),
-        "activation_regularization": _ACTIVATION,
-        "temporal_regularization": _TEMPORAL,
     }
+    if corpus.train_tokens >= _SHORT_TEXT_TOKENS:
+        chosen |= {"activation_regularization": _ACTIVATION, "temporal_regularization": _TEMPORAL}
     open_ended = {key: value for key, value in wishes.training.items() if key not in ("seconds", "steps")}
     return TrainConfig(**{**chosen, **open_ended})
 

@@ -12,7 +12,7 @@ SAID = ["the rain came down", "a lamp was lit", "a page was turned", "the kitten
 
 @pytest.fixture
 def model(rnncli: Command, rhyme: Path) -> Command:
-    settings = [setting if setting != "6" else "400" for setting in TINY]
+    settings = [setting if setting != "6" else "200" for setting in TINY]
     ran = rnncli("train", rhyme, "--name", "m", *settings)
     assert ran.code == 0, ran.err
     return rnncli

@@ -16,6 +16,7 @@ from rnncli.training.distributed import Ranks
 SETTINGS = (
     *("--steps", "30", "--hidden-size", "24", "--embedding-size", "8", "--bptt", "16"),
     *("--validations", "3", "--dropout", "0.3", "--precision", "fp32", "--quiet"),
+    *("--activation-regularization", "2", "--temporal-regularization", "1"),
 )
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 

@@ -104,6 +104,14 @@ def test_a_short_text_gets_a_narrow_network_more_dropout_and_an_early_end() -> N
     assert any("memorise" in reason for reason in plan.planned.reasons)
 
 
+def test_activations_have_a_cost_where_a_text_is_not_short() -> None:
+    assert planned(BOOK).training.activation_regularization == 2.0
+    assert planned(BOOK).training.temporal_regularization == 1.0
+    assert planned(LEAFLET).training.activation_regularization == 0.0
+    assert planned(LEAFLET, temporal_regularization=3.0).training.temporal_regularization == 3.0
+    assert planned(BOOK, temporal_regularization=0.0).training.temporal_regularization == 0.0
+
+
 def test_a_large_vocabulary_ties_its_two_ends() -> None:
     plan = planned(VERSE)
     assert plan.model.tied_embeddings
@@ -130,6 +138,8 @@ def test_every_choice_can_be_overridden() -> None:
         "learning_rate": 0.5,
         "weight_decay": 0.2,
         "gradient_clip": 9.0,
+        "activation_regularization": 5.0,
+        "temporal_regularization": 6.0,
         "warmup": 0.5,
         "validations": 2,
         "validation_tokens": 123,
