@@ -1,7 +1,7 @@
 """What variants of a network give in the same minutes, over several seeds: tables of docs/recipes.md.
 
     python -m benchmarks.variants structures TEXT [--time 5m --seeds 3 --most 4]
-    python -m benchmarks.variants settings TEXT --time 3m
+    python -m benchmarks.variants settings TEXT --time 3m [--only "as planned"]
 
 Two networks learn at a time, on one thread each, which is how the members of a model learn: run it alone on
 a machine of two processors. The plan chooses everything that a variant does not name; one network is
@@ -11,7 +11,7 @@ many new ones to stop.
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -74,11 +74,12 @@ def main() -> None:
     parser.add_argument("--time", default="5m")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--most", type=int, default=None)
+    parser.add_argument("--only", nargs="+", default=None, metavar="VARIANT")
     given = parser.parse_args()
     content = given.text.read_text(encoding="utf-8")
     runs = _kept(given.of, given.time, sha256(content))
     of = machine()
-    missing = list(_missing(given.of, runs, given.seeds))[: given.most]
+    missing = list(_missing(given.only or VARIANTS[given.of], runs, given.seeds))[: given.most]
     text = str(given.text.resolve())
 
     def run(one: tuple[str, int]) -> dict[str, Any]:
@@ -106,10 +107,12 @@ def _kept(of: str, time: str, text_sha256: str) -> dict[str, list[dict[str, Any]
     return runs
 
 
-def _missing(of: str, runs: dict[str, list[dict[str, Any]]], seeds: int) -> Iterator[tuple[str, int]]:
+def _missing(
+    names: Iterable[str], runs: dict[str, list[dict[str, Any]]], seeds: int
+) -> Iterator[tuple[str, int]]:
     """(variant, seed), every variant with the first seed before any with the second."""
     for seed in range(1, seeds + 1):
-        for name in VARIANTS[of]:
+        for name in names:
             if seed not in {run["seed"] for run in runs.get(name, ())}:
                 yield name, seed
 
