@@ -148,10 +148,11 @@ def train(
     ] = None,
     activation_regularization: Annotated[
         float | None,
-        _option("Weight of the last layer's mean square activation in the loss.", _TRAINING, metavar="ALPHA"),
+        _option("Weight of the outputs' mean square in what is minimised.", _TRAINING, metavar="ALPHA"),
     ] = None,
     temporal_regularization: Annotated[
-        float | None, _option("Of its mean square change from step to step.", _TRAINING, metavar="BETA")
+        float | None,
+        _option("Weight of their mean square change from step to step.", _TRAINING, metavar="BETA"),
     ] = None,
     warmup: Annotated[float | None, _option("Part of the budget.", _TRAINING, TrainConfig.warmup)] = None,
     validations: Annotated[int | None, _option("How often the held-out part is scored.", _TRAINING)] = None,

@@ -61,7 +61,8 @@ def gradient_reach(model: LanguageModel, tokens: npt.NDArray[np.int64]) -> Gradi
     The loss is -ln p of the last token alone. Its gradient with respect to the memory of a layer d
     steps before is a product of d Jacobians, and fades or grows about geometrically with d (Bengio,
     Simard and Frasconi 1994; Pascanu, Mikolov and Bengio 2013, equation 5). Its Euclidean norm is taken
-    over all of a layer's memory, h and c for lstm, in all members, and averaged over the stretches.
+    over all of a layer's memory, also lstm's c and qrnn's last input, in all members, and averaged over
+    the stretches.
 
     Every stretch is led by "text begins", as texts and lines are in training.
     """

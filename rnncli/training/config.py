@@ -65,9 +65,9 @@ class TrainConfig:
             ("time", self.seconds, True, math.inf),
             ("learning-rate", self.learning_rate, True, 100.0),
             ("weight-decay", self.weight_decay, False, 100.0),
-            ("gradient-clip", self.gradient_clip, True, math.inf),
-            ("activation-regularization", self.activation_regularization, False, math.inf),
-            ("temporal-regularization", self.temporal_regularization, False, math.inf),
+            ("gradient-clip", self.gradient_clip, True, 1e12),
+            ("activation-regularization", self.activation_regularization, False, 1e6),
+            ("temporal-regularization", self.temporal_regularization, False, 1e6),
             ("warmup", self.warmup, False, 1.0),
             ("save-every", self.save_seconds, True, math.inf),
         ):

@@ -141,6 +141,8 @@ def memory_bytes(model: ModelConfig, training: TrainConfig, device: str) -> int:
         + model.convolution * model.embedding_size
         + (4 * model.hidden_size + 3 * (model.attention + training.bptt) if model.attention else 0)
     )
+    if training.activation_regularization or training.temporal_regularization:
+        activations += 4 * model.members * model.hidden_size
     logits = 3 * min(tokens * model.vocab_size, MOST_LOGITS)  # themselves, their softmax, its gradient
     copies = _TRAINING_COPIES + (_SAVING_COPIES if device == "cpu" else 0)
     # Before and after a window and for its gradient; a validation has more lanes.

@@ -37,7 +37,7 @@ from rnncli.training.recipes import (
 )
 from rnncli.training.wishes import Wishes
 
-# Networks that are measured before one is taken; mostly the first is.
+# Networks of a width that was guessed, measured before one is taken; mostly the first is.
 _MOST_PROBES = 3
 # From here the reference model, of a few symbols, says nothing of the speed: with 50,000 a network has half
 # of what is guessed from it, with 200,000 a quarter. The narrowest with as many symbols is measured first.
@@ -107,7 +107,8 @@ def _suited(
         training = choose_training(corpus, wishes, model)
         _check_memory(model, memory_bytes(model, training, machine.device), machine)
         training, speed = choose_arrangement(model, training, wishes, machine, for_lines(measure, corpus))
-        fastest = training.precision, training.kernels
+        # What is fastest for the narrowest need not be so for one that is much wider.
+        fastest = (training.precision, training.kernels) if wished is wishes else None
         machine = replace(machine, tokens_per_second=speed, reference=model, fastest=fastest)
     reasons += found
     if training.threads is not None and "threads" not in wishes.training:

@@ -10,7 +10,8 @@ from rnncli.text.lanes import Lanes
 from rnncli.training.config import TrainConfig
 from rnncli.training.step import Run, train_step
 
-# The first steps allocate, let libraries prepare their kernels and wake the processor up; a long one alone.
+# The first steps allocate, let libraries prepare their kernels and wake the processor up; of long ones
+# the first alone does.
 _WARM_UP_SHARE = 0.5
 # The best of these is the peak: what is fastest depends on the caches.
 _PEAK_SIZES = (1024, 2048, 4096)

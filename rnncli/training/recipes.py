@@ -26,9 +26,10 @@ _FINE_TUNING, _OF_LETTERS = 0.5, 0.4
 _DROPOUT_PER_EPOCH, _DECAY_PER_EPOCH = 0.02, 0.035
 _LEAST_DROPOUT, _MOST_DROPOUT = 0.1, 0.3
 _LEAST_DECAY, _MOST_DECAY = 0.01, 0.3
-# What activations and their changes cost: half as much is as good, twice as much is not. A short text, with
-# its dropout, is learned worse for it.
-_ACTIVATION, _TEMPORAL = 2.0, 1.0
+# What activations and their changes cost: half as much is as good, twice as much is not. Read once, a text is
+# learned worse for it, and so is a short one with its dropout.
+_PENALTY = {"activation_regularization": 2.0, "temporal_regularization": 1.0}
+_EPOCHS_FOR_A_PENALTY = 2.0
 # From here the logits cost more than the recurrence, and one matrix for both ends saves half of it.
 _LARGE_VOCABULARY = 2_000
 _SHORT_TEXT_TOKENS = 300_000
@@ -116,8 +117,6 @@ def choose_training(corpus: CorpusSize, wishes: Wishes, model: ModelConfig) -> T
         "bptt": bptt,
         "learning_rate": _training_rate(model),
     }
-    if corpus.train_tokens >= _SHORT_TEXT_TOKENS:
-        chosen |= {"activation_regularization": _ACTIVATION, "temporal_regularization": _TEMPORAL}
     open_ended = {key: value for key, value in wishes.training.items() if key not in ("seconds", "steps")}
     return TrainConfig(**{**chosen, **open_ended})
 
@@ -131,7 +130,7 @@ def against_memorising(
     most_members: int,
     reasons: list[str],
 ) -> tuple[ModelConfig, TrainConfig]:
-    """Members, dropout and weight decay by how often the text is read.
+    """Members, dropout, weight decay and a penalty of activations by how often the text is read.
 
     `speed` is this very network's, and memory holds `most_members` of it.
     """
@@ -142,13 +141,16 @@ def against_memorising(
             reasons.append(f"{model.members} members: better than one network that reads the text more often")
             affordable /= model.members
     epochs = _paid(affordable, corpus, wishes) / corpus.train_tokens
+    short = corpus.train_tokens < _SHORT_TEXT_TOKENS
     if "dropout" not in wishes.model:
         by_epochs = _grown(_DROPOUT_PER_EPOCH * epochs, _LEAST_DROPOUT, _MOST_DROPOUT)
-        short = corpus.train_tokens < _SHORT_TEXT_TOKENS
         model = replace(model, dropout=_SHORT_TEXT_DROPOUT if short else by_epochs)
     if "weight_decay" not in wishes.training:
         decay = _grown(_DECAY_PER_EPOCH * epochs, _LEAST_DECAY, _MOST_DECAY)
         training = replace(training, weight_decay=decay)
+    if epochs >= _EPOCHS_FOR_A_PENALTY and not short:
+        unnamed = {name: weight for name, weight in _PENALTY.items() if name not in wishes.training}
+        training = replace(training, **unnamed)
     return model, training
 
 

@@ -6,7 +6,7 @@ from rnncli.training.config import TrainConfig
 
 
 def penalize(hidden: Tensor, targets: Tensor, tokens: int, config: TrainConfig) -> None:
-    """The last layer's outputs (B, T, K D), with dropout on them, are to be small and to change slowly.
+    """The outputs (B, T, K D) that the logits are made of are to be small and to change slowly.
 
     Adds to their gradient that of alpha mean h_t² + beta mean (h_t - h_{t-1})², over units and over tokens
     that have a target (B, T), one that is not negative; the sums are divided by a window's `tokens`, of which

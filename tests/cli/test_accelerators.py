@@ -29,7 +29,8 @@ GPUS = [
 pytestmark = pytest.mark.skipif(not GPUS, reason="there is no GPU")
 CPU = torch.device("cpu")
 IDS = np.random.default_rng(1).integers(0, 11, 3_000).astype(np.uint8)
-CONFIG = TrainConfig(steps=12, batch_size=4, bptt=16, learning_rate=3e-3)
+PENALTY = {"activation_regularization": 2.0, "temporal_regularization": 1.0}
+CONFIG = TrainConfig(steps=12, batch_size=4, bptt=16, learning_rate=3e-3, **PENALTY)
 
 
 @pytest.fixture(params=GPUS)

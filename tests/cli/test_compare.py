@@ -13,7 +13,7 @@ import pytest
 from rnncli.cli import contest, training_session
 from rnncli.errors import TrainingError
 from rnncli.storage.model_dir import ModelDir
-from rnncli.training import halving
+from rnncli.training import halving, recipes
 from tests.cli.conftest import Command, words
 
 
@@ -46,7 +46,10 @@ def test_it_ranks_structures_and_keeps_the_winner_alone(rnncli: Command, rhyme: 
     assert rnncli("verify", "best").code == 0
 
 
-def test_its_command_trains_the_same_structure(rnncli: Command, rhyme: Path) -> None:
+def test_its_command_trains_the_same_structure(
+    rnncli: Command, rhyme: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipes, "_SHORT_TEXT_TOKENS", 100)  # so that the plan has a penalty to name
     assert (
         rnncli("compare", rhyme, "--time", "4s", "--name", "best", "--level", "char", "--unit", "line").code
         == 0
@@ -60,6 +63,7 @@ def test_its_command_trains_the_same_structure(rnncli: Command, rhyme: Path) -> 
     one, two = (ModelDir.find(name).record() for name in ("again", "by-hand"))
     assert one.model == two.model
     assert one.unit == two.unit == "line"
+    assert one.training.activation_regularization == 2.0
     # Whether the time is more than the text needs, each run sees for itself.
     if one.training.steps is not None:
         assert two.training.steps == one.training.steps

@@ -1,5 +1,7 @@
 """What a run will take, worked by hand from a speed that is given."""
 
+from dataclasses import replace
+
 import pytest
 
 from rnncli.inference.likelihood import sampled_cost
@@ -81,6 +83,17 @@ def test_memory_grows_with_weights_lanes_and_symbols() -> None:
     assert memory_bytes(MODEL, large, "cpu") > base
     assert memory_bytes(ModelConfig(vocab_size=65, hidden_size=128), small, "cpu") > base
     assert memory_bytes(ModelConfig(vocab_size=6500, hidden_size=64), small, "cpu") > base
+
+
+def test_memory_counts_what_a_qrnn_sees_and_what_a_penalty_takes() -> None:
+    training = TrainConfig(steps=1)
+    deep = {"vocab_size": 65, "hidden_size": 512, "num_layers": 2}
+    models = (ModelConfig(cell=cell, **deep) for cell in ("qrnn", "minlstm"))
+    qrnn, minlstm = (memory_bytes(model, training, "cpu") for model in models)
+    weights = 4 * 14 * 3 * 512 * (128 + 512)  # as many more as it has gates and inputs, in every copy
+    assert qrnn - minlstm >= weights + 4 * 16 * 64 * 2 * (128 + 512)
+    penalized = replace(training, temporal_regularization=1.0)
+    assert memory_bytes(MODEL, penalized, "cpu") > memory_bytes(MODEL, training, "cpu")
 
 
 def test_logits_take_bounded_memory_and_a_checkpoint_is_made_in_the_processor_s() -> None:

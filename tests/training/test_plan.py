@@ -104,9 +104,11 @@ def test_a_short_text_gets_a_narrow_network_more_dropout_and_an_early_end() -> N
     assert any("memorise" in reason for reason in plan.planned.reasons)
 
 
-def test_activations_have_a_cost_where_a_text_is_not_short() -> None:
+def test_activations_have_a_cost_where_a_text_is_read_more_than_once_and_is_not_short() -> None:
     assert planned(BOOK).training.activation_regularization == 2.0
     assert planned(BOOK).training.temporal_regularization == 1.0
+    assert planned(BOOK, epochs=2.0).training.activation_regularization == 2.0
+    assert planned(BOOK, epochs=1.0).training.activation_regularization == 0.0
     assert planned(LEAFLET).training.activation_regularization == 0.0
     assert planned(LEAFLET, temporal_regularization=3.0).training.temporal_regularization == 3.0
     assert planned(BOOK, temporal_regularization=0.0).training.temporal_regularization == 0.0
@@ -307,6 +309,9 @@ def test_with_many_symbols_the_narrowest_is_measured_before_anything_is_guessed(
 
     words = CorpusSize("words.txt", "utf-8", "word", 200_000, 4_000_000, 400_000)
     machine = Machine(150_000.0, "cpu")
+    make_plan(replace(words, vocab_size=20_000), Wishes.of({"seconds": 3600.0}), machine, measure)
+    assert 64 not in tried
+    tried.clear()
     model = make_plan(words, Wishes.of({"seconds": 3600.0}), machine, measure).model
     assert [*dict.fromkeys(tried)] == [64, model.hidden_size]
     assert model.hidden_size > 64
@@ -316,6 +321,17 @@ def test_with_many_symbols_the_narrowest_is_measured_before_anything_is_guessed(
     tried.clear()
     make_plan(words, Wishes.of({"steps": 10_000}), machine, measure)
     assert 64 not in tried, "no clock decides"
+
+
+def test_what_is_fastest_for_the_narrowest_is_not_taken_for_a_wide_one() -> None:
+    def measure(model: ModelConfig, training: TrainConfig, seconds: float) -> float:
+        faster = "fp32" if model.hidden_size == 64 else "bf16"
+        return 30_000.0 if training.precision == faster else 15_000.0
+
+    words = CorpusSize("words.txt", "utf-8", "word", 200_000, 4_000_000, 400_000)
+    plan = make_plan(words, Wishes.of({"seconds": 3600.0}), Machine(30_000.0, "cpu"), measure)
+    assert plan.model.hidden_size > 64
+    assert plan.training.precision == "bf16"
 
 
 def test_what_is_slower_by_far_is_only_glanced_at() -> None:
