@@ -1,6 +1,7 @@
 """Which network, how wide, with which lanes, rate and dropout: what the search in docs/recipes.md found."""
 
 from dataclasses import replace
+from typing import Any
 
 from rnncli.model.acceleration import BLOCK
 from rnncli.model.config import ModelConfig
@@ -149,7 +150,9 @@ def against_memorising(
         decay = _grown(_DECAY_PER_EPOCH * epochs, _LEAST_DECAY, _MOST_DECAY)
         training = replace(training, weight_decay=decay)
     if epochs >= _EPOCHS_FOR_A_PENALTY and not short:
-        unnamed = {name: weight for name, weight in _PENALTY.items() if name not in wishes.training}
+        unnamed: dict[str, Any] = {
+            name: weight for name, weight in _PENALTY.items() if name not in wishes.training
+        }
         training = replace(training, **unnamed)
     return model, training
 
