@@ -10,9 +10,10 @@ state in which the lane before really ended:
     lane 2            (guess) ---> a' ==================> b
     lane 3                                   (guess) ---> b' ==================>
 
-Where they differ, the true states are found by reading the text once in a single lane, without
-logits, and the lanes that had a wrong start are scored again. Either way the result is that of one
-long pass with full history, within rounding: checked, not assumed.
+Where they differ, the lane is read again from there, without logits and beside all others of its kind,
+until nothing changes: a lane is long, and mostly forgets what led it. For a network that remembers longer
+still the text is read once in a single lane. The lanes that had a wrong start are scored again. Either
+way the result is that of one long pass with full history, within rounding: checked, not assumed.
 """
 
 from collections.abc import Iterator
@@ -42,6 +43,8 @@ _SHORTEST_LANE = WARM_UP
 _SHORTEST_STRETCH = 128
 # States closer than this, relative to their size, are the same; it moves a total by less than 1e-6.
 _TOLERANCE = 1e-5
+# So often lanes are read again, each time from better states: the second time mostly finds nothing to do.
+_MOST_ROUNDS = 4
 # At most so many places where split_gap looks.
 _PLACES = 16
 # Lines that are scored side by side, and among how many those of like length are looked for.
@@ -223,14 +226,13 @@ def _block_measures(
     rows, goals = inputs[:body].view(lanes, length), targets[:body].view(lanes, length)
     starts = _guessed_starts(model, rows, state, warm_up, window)
     measures, ends = _score(model, rows, goals, starts, measure, window)
-    if checked and not bool(_same(_after_each_lane(state, ends), starts).all()):
-        true_starts = _true_starts(model, rows, state, window)
-        wrong = torch.nonzero(~_same(true_starts, starts)).flatten()
+    if checked:
+        true_starts = _true_starts(model, rows, state, starts, ends, window)
+        wrong = _different(true_starts, starts)
         if len(wrong):
-            again = true_starts.map(lambda tensor: tensor[wrong])
+            again = _chosen(true_starts, wrong)
             measures[wrong], new_ends = _score(model, rows[wrong], goals[wrong], again, measure, window)
-            for end, new in zip(ends.tensors(), new_ends.tensors(), strict=True):
-                end[wrong] = new
+            _replace(ends, wrong, new_ends)
     measured, after = measures.flatten(0, 1), ends.map(lambda tensor: tensor[-1:])
     if body < len(targets):
         rest, after = _score(model, inputs[None, body:], targets[None, body:], after, measure, window)
@@ -272,8 +274,24 @@ def _guessed_starts(model: LanguageModel, rows: Tensor, state: State, warm_up: i
     return state.merge(guesses, lambda true, guess: torch.cat([true, guess]))
 
 
-def _true_starts(model: LanguageModel, rows: Tensor, state: State, window: int) -> State:
-    """The state before each lane (S, L), found by reading the lanes one after another."""
+def _true_starts(
+    model: LanguageModel, rows: Tensor, state: State, guesses: State, ends: State, window: int
+) -> State:
+    """The state before each lane (S, L), of which the first is known, from guesses and where these led."""
+    starts, ends = guesses.map(torch.Tensor.clone), ends.map(torch.Tensor.clone)
+    for _ in range(_MOST_ROUNDS):
+        found = _after_each_lane(state, ends)
+        wrong = _different(found, starts)
+        if not len(wrong):
+            return starts
+        better = _chosen(found, wrong)
+        _replace(starts, wrong, better)
+        _replace(ends, wrong, _read(model, rows[wrong], better, window))
+    return _one_after_another(model, rows, state, window)
+
+
+def _one_after_another(model: LanguageModel, rows: Tensor, state: State, window: int) -> State:
+    """The state before each lane (S, L), in as many steps as there are tokens."""
     starts = [state]
     for row in rows[:-1]:
         starts.append(_read(model, row[None], starts[-1], window))
@@ -281,6 +299,20 @@ def _true_starts(model: LanguageModel, rows: Tensor, state: State, window: int) 
     for start in starts[1:]:
         joined = joined.merge(start, lambda before, one: torch.cat([before, one]))
     return joined
+
+
+def _different(a: State, b: State) -> Tensor:
+    """The numbers of the lanes in which two states differ (W,)."""
+    return torch.nonzero(~_same(a, b)).flatten()
+
+
+def _chosen(state: State, lanes: Tensor) -> State:
+    return state.map(lambda tensor: tensor[lanes])
+
+
+def _replace(state: State, lanes: Tensor, by: State) -> None:
+    for tensor, new in zip(state.tensors(), by.tensors(), strict=True):
+        tensor[lanes] = new
 
 
 def _after_each_lane(first: State, ends: State) -> State:

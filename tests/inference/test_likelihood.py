@@ -50,13 +50,13 @@ def test_every_structure_is_scored_as_one_step_at_a_time(structure: str) -> None
     )
 
 
+def never(*arguments: object) -> None:
+    raise AssertionError("this was not to be done")
+
+
 def test_an_attention_is_guessed_with_all_of_its_past(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else every text would be read once more in a single lane."""
-
-    def never(*arguments: object) -> None:
-        raise AssertionError("a guess was wrong")
-
-    monkeypatch.setattr("rnncli.inference.likelihood._true_starts", never)
+    """Else every lane of every text would be read once more."""
+    monkeypatch.setattr("rnncli.inference.likelihood._replace", never)
     scored(tiny_model(cell="gru", attention=600), random_ids(5000), lanes=4)
 
 
@@ -79,12 +79,12 @@ def test_the_figure_does_not_depend_on_batch_or_window(cell: Cell, layout: dict[
     assert sum(scored(model, ids, **layout)) == pytest.approx(exact, rel=1e-6)
 
 
-def model_that_forgets_nothing() -> LanguageModel:
-    """h' = h + x: the first token matters for ever, so that guessed states never come right."""
+def model_that_keeps(share: float) -> LanguageModel:
+    """h' = share h + x: with 1 the first token matters for ever, and guessed states never come right."""
     model = tiny_model(cell="rnn", nonlinearity="relu", num_layers=1)
     kernel = model.members[0].layers[0].kernel
     with torch.no_grad():
-        kernel.weight_hh_l0.copy_(torch.eye(8))
+        kernel.weight_hh_l0.copy_(share * torch.eye(8))
         kernel.weight_ih_l0.abs_().mul_(0.01)
         model.members[0].embedding.weight.abs_()
         model.members[0].output_weight.mul_(0.01)
@@ -92,11 +92,22 @@ def model_that_forgets_nothing() -> LanguageModel:
 
 
 def test_a_network_that_forgets_nothing_is_still_scored_exactly() -> None:
-    model, ids = model_that_forgets_nothing(), random_ids(6000)
+    model, ids = model_that_keeps(1.0), random_ids(6000)
     exact = sum(scored(model, ids, lanes=1, window=10**6))
     assert sum(scored(model, ids, lanes=7, window=64)) == pytest.approx(exact, rel=1e-6)
     unchecked, _ = sampled_measures(model, ids, len(ids), lanes=7)
     assert float(unchecked.sum()) != pytest.approx(exact, rel=1e-4), "the check was needed here"
+
+
+def test_a_network_that_forgets_within_a_lane_is_never_read_in_a_single_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, ids = model_that_keeps(0.995), random_ids(40_000)
+    exact = sum(scored(model, ids, lanes=1, window=10**6))
+    monkeypatch.setattr("rnncli.inference.likelihood._one_after_another", never)
+    assert sum(scored(model, ids, lanes=7)) == pytest.approx(exact, rel=1e-6)
+    guessed = sum(float(block.sum()) for block in stream_measures(model, ids, lanes=7, checked=False))
+    assert guessed != pytest.approx(exact, rel=1e-6), "its guesses were wrong"
 
 
 @pytest.mark.parametrize("count", [0, 1, 600, 1024, 1025, 9000])
@@ -108,7 +119,7 @@ def test_streams_of_a_network_that_forgets_lose_nothing_and_say_so(count: int) -
 
 
 def test_streams_of_a_network_that_forgets_nothing_are_off_by_about_what_they_say() -> None:
-    model, ids = model_that_forgets_nothing(), random_ids(30_000)
+    model, ids = model_that_keeps(1.0), random_ids(30_000)
     exact = sum(scored(model, ids))
     split = sum(float(block.sum()) for block in stream_measures(model, ids, lanes=16, checked=False))
     gap = split_gap(model, ids, 16)
