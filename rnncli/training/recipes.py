@@ -90,7 +90,9 @@ def _widest(
         visits = affordable(one)
         return wishes.model.get("members") or (1 if visits is None else _members(visits, corpus))
 
-    block = BLOCK if wishes.training.get("kernels") == "fused" else 1
+    # The fused kernels are for blocks of units, and with many symbols nothing comes near them.
+    fused = machine.fused and large and wishes.seconds is not None and wishes.training.get("kernels") is None
+    block = BLOCK if fused or wishes.training.get("kernels") == "fused" else 1
     first, *others = [width for width in WIDTHS if width % block == 0]
     fitting = at_width(wishes.model.get("hidden_size", first))
     for width in () if "hidden_size" in wishes.model else others:

@@ -323,6 +323,20 @@ def test_with_many_symbols_the_narrowest_is_measured_before_anything_is_guessed(
     assert 64 not in tried, "no clock decides"
 
 
+def test_with_many_symbols_a_width_is_one_that_the_fused_kernels_have() -> None:
+    def measure(model: ModelConfig, training: TrainConfig, seconds: float) -> float:
+        return 30_000.0
+
+    words = CorpusSize("words.txt", "utf-8", "word", 9_000, 1_000_000, 100_000)
+    for seconds in (5.0, 8.0, 12.0, 20.0, 30.0):
+        fused = make_plan(
+            words, Wishes.of({"seconds": seconds}), Machine(30_000.0, "cpu", fused=True), measure
+        )
+        assert fused.model.hidden_size % 64 == 0
+    plain = make_plan(words, Wishes.of({"seconds": 8.0}), Machine(30_000.0, "cpu"), measure)
+    assert plain.model.hidden_size == 96
+
+
 def test_what_is_fastest_for_the_narrowest_is_not_taken_for_a_wide_one() -> None:
     def measure(model: ModelConfig, training: TrainConfig, seconds: float) -> float:
         faster = "fp32" if model.hidden_size == 64 else "bf16"
@@ -332,6 +346,22 @@ def test_what_is_fastest_for_the_narrowest_is_not_taken_for_a_wide_one() -> None
     plan = make_plan(words, Wishes.of({"seconds": 3600.0}), Machine(30_000.0, "cpu"), measure)
     assert plan.model.hidden_size > 64
     assert plan.training.precision == "bf16"
+
+
+def test_two_networks_that_each_make_the_other_look_better_are_measured_once() -> None:
+    tried = []
+
+    def measure(model: ModelConfig, training: TrainConfig, seconds: float) -> float:
+        if training.precision == "fp32" and seconds != COUNTED_PROBE_SECONDS:
+            tried.append(model.hidden_size)
+        return 400_000.0 if model.hidden_size < 1024 else 15_000.0
+
+    wishes = Wishes.of({"seconds": 300.0, "num_layers": 1})
+    plan = make_plan(BOOK, wishes, Machine(400_000.0, "cpu"), measure)
+    assert len(tried) == len(set(tried)) == 2
+    assert plan.model.hidden_size == min(tried)
+    assert plan.planned.tokens_per_second * plan.model.members == 400_000.0
+    assert f"width {min(tried)}: a wider one would see too few tokens" in plan.planned.reasons
 
 
 def test_what_is_slower_by_far_is_only_glanced_at() -> None:
