@@ -104,7 +104,7 @@ def _suited(
         found: list[str] = []
         model = choose_model(corpus, wished, machine, found)
         if model in measured:
-            # The last one or, of two that each make the other look better, the one that its own speed pays for.
+            # The last one or, of two that each make the other look better, the one that its speed pays for.
             smaller = min(model, machine.reference, key=lambda one: one.recurrent_parameters)
             training, speed, earlier = measured[smaller]
             model, found = smaller, found if smaller == model else earlier
