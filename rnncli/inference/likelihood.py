@@ -43,7 +43,7 @@ _SHORTEST_LANE = WARM_UP
 _SHORTEST_STRETCH = 128
 # States closer than this, relative to their size, are the same; it moves a total by less than 1e-6.
 _TOLERANCE = 1e-5
-# So often lanes are read again, each time from better states: the second time mostly finds nothing to do.
+# So often lanes are read again at the most, each time from better states: mostly once is enough.
 _MOST_ROUNDS = 4
 # At most so many places where split_gap looks.
 _PLACES = 16
@@ -278,15 +278,17 @@ def _true_starts(
     model: LanguageModel, rows: Tensor, state: State, guesses: State, ends: State, window: int
 ) -> State:
     """The state before each lane (S, L), of which the first is known, from guesses and where these led."""
-    starts, ends = guesses.map(torch.Tensor.clone), ends.map(torch.Tensor.clone)
-    for _ in range(_MOST_ROUNDS):
+    starts = guesses
+    for left in reversed(range(_MOST_ROUNDS + 1)):
         found = _after_each_lane(state, ends)
         wrong = _different(found, starts)
         if not len(wrong):
             return starts
-        better = _chosen(found, wrong)
-        _replace(starts, wrong, better)
-        _replace(ends, wrong, _read(model, rows[wrong], better, window))
+        leading = wrong[wrong < len(rows) - 1]  # where the last one ends, no other begins
+        if left and len(leading):
+            ends = ends.map(torch.Tensor.clone)
+            _replace(ends, leading, _read(model, rows[leading], _chosen(found, leading), window))
+        starts = found
     return _one_after_another(model, rows, state, window)
 
 

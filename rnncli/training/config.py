@@ -17,7 +17,7 @@ class TrainConfig:
 
     The budget is `seconds`, `steps`, or whichever of them is used up first; `patience`, validations in
     a row that bring nothing better, ends a run before that, or alone where there is no budget.
-    What the last layer's activations and their changes cost is in training/regularization.py.
+    What activations and their changes cost is in training/regularization.py.
     `warmup` is the share of the budget in which the rate rises. `validations` are spread evenly over
     it, the last at its end; each scores about `validation_tokens` from all over the held-out part.
     A run is saved after every validation, and after every `save_steps` or `save_seconds`.

@@ -99,20 +99,22 @@ def _suited(
     each = [wishes] * _MOST_PROBES
     if corpus.vocab_size > _FAR_VOCABULARY and wishes.seconds and "hidden_size" not in wishes.model:
         each.insert(0, replace(wishes, model={**wishes.model, "hidden_size": WIDTHS[0]}))
-    measured = dict[ModelConfig, tuple[TrainConfig, float, list[str]]]()
+    measured = dict[ModelConfig, tuple[TrainConfig, float]]()
     for wished in each:
         found: list[str] = []
         model = choose_model(corpus, wished, machine, found)
         if model in measured:
             # The last one or, of two that each make the other look better, the one that its speed pays for.
             smaller = min(model, machine.reference, key=lambda one: one.recurrent_parameters)
-            training, speed, earlier = measured[smaller]
-            model, found = smaller, found if smaller == model else earlier
+            training, speed = measured[smaller]
+            if smaller != model:
+                too_wide = f"{model.hidden_size}, measured, would see too few tokens"
+                model, found = smaller, [f"width {smaller.hidden_size}: {too_wide}"]
             break
         training = choose_training(corpus, wishes, model)
         _check_memory(model, memory_bytes(model, training, machine.device), machine)
         training, speed = choose_arrangement(model, training, wishes, machine, for_lines(measure, corpus))
-        measured[model] = training, speed, found
+        measured[model] = training, speed
         # What is fastest for the narrowest need not be so for one that is much wider.
         fastest = (training.precision, training.kernels) if wished is wishes else None
         machine = replace(machine, tokens_per_second=speed, reference=model, fastest=fastest)

@@ -91,7 +91,8 @@ def _widest(
         return wishes.model.get("members") or (1 if visits is None else _members(visits, corpus))
 
     # The fused kernels are for blocks of units, and with many symbols nothing comes near them.
-    fused = machine.fused and large and wishes.seconds is not None and wishes.training.get("kernels") is None
+    named = {"kernels", "precision"} & wishes.training.keys()
+    fused = machine.fused and large and wishes.seconds is not None and not named
     block = BLOCK if fused or wishes.training.get("kernels") == "fused" else 1
     first, *others = [width for width in WIDTHS if width % block == 0]
     fitting = at_width(wishes.model.get("hidden_size", first))
@@ -102,7 +103,8 @@ def _widest(
             break
         tokens = _paid(affordable(wider), corpus, wishes)
         if tokens < _TOKENS_PER_PARAMETER * wider.recurrent_parameters:
-            reasons.append(f"width {fitting.hidden_size}: a wider one would see too few tokens")
+            wider_one = "a wider one" if block == 1 else "the next that the fused kernels have"
+            reasons.append(f"width {fitting.hidden_size}: {wider_one} would see too few tokens")
             break
         if corpus.train_tokens < fitting.recurrent_parameters and members(wider) == 1 < members(fitting):
             reasons.append(f"width {fitting.hidden_size}: a wider one would leave no time for a second one")
@@ -120,6 +122,8 @@ def choose_training(corpus: CorpusSize, wishes: Wishes, model: ModelConfig) -> T
         "bptt": bptt,
         "learning_rate": _training_rate(model),
     }
+    if corpus.train_tokens >= _SHORT_TEXT_TOKENS:
+        chosen |= _PENALTY
     open_ended = {key: value for key, value in wishes.training.items() if key not in ("seconds", "steps")}
     return TrainConfig(**{**chosen, **open_ended})
 
@@ -151,11 +155,9 @@ def against_memorising(
     if "weight_decay" not in wishes.training:
         decay = _grown(_DECAY_PER_EPOCH * epochs, _LEAST_DECAY, _MOST_DECAY)
         training = replace(training, weight_decay=decay)
-    if epochs >= _EPOCHS_FOR_A_PENALTY and not short:
-        unnamed: dict[str, Any] = {
-            name: weight for name, weight in _PENALTY.items() if name not in wishes.training
-        }
-        training = replace(training, **unnamed)
+    if epochs < _EPOCHS_FOR_A_PENALTY:
+        free: dict[str, Any] = dict.fromkeys(_PENALTY.keys() - wishes.training.keys(), 0.0)
+        training = replace(training, **free)
     return model, training
 
 
@@ -188,12 +190,12 @@ def _members(tokens: float, corpus: CorpusSize) -> int:
 
 
 def _paid(affordable: float | None, corpus: CorpusSize, wishes: Wishes) -> float:
-    """Tokens that a network is trained on: those that the time allows, or those that are counted."""
-    if affordable is not None:
-        return min(affordable, enough_epochs(corpus) * corpus.train_tokens)
-    if wishes.epochs is not None or wishes.open_ended:
-        return (wishes.epochs or enough_epochs(corpus)) * corpus.train_tokens
-    return float(wishes.training["steps"]) * step_tokens(corpus, *_lanes(corpus, wishes))
+    """Tokens that a network is trained on: no more than the time allows, nor than are counted."""
+    if "steps" in wishes.training:
+        counted = float(wishes.training["steps"]) * step_tokens(corpus, *_lanes(corpus, wishes))
+    else:
+        counted = (wishes.epochs or enough_epochs(corpus)) * corpus.train_tokens
+    return counted if affordable is None else min(affordable, counted)
 
 
 def _guessed_speed(model: ModelConfig, machine: Machine) -> float:

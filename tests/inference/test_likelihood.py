@@ -110,6 +110,14 @@ def test_a_network_that_forgets_within_a_lane_is_never_read_in_a_single_one(
     assert guessed != pytest.approx(exact, rel=1e-6), "its guesses were wrong"
 
 
+def test_so_is_one_that_forgets_nothing_where_there_are_few_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every round is right about one lane more."""
+    model, ids = model_that_keeps(1.0), random_ids(2_700)
+    exact = sum(scored(model, ids, lanes=1, window=10**6))
+    monkeypatch.setattr("rnncli.inference.likelihood._one_after_another", never)
+    assert sum(scored(model, ids, lanes=5)) == pytest.approx(exact, rel=1e-6)
+
+
 @pytest.mark.parametrize("count", [0, 1, 600, 1024, 1025, 9000])
 def test_streams_of_a_network_that_forgets_lose_nothing_and_say_so(count: int) -> None:
     model, ids = tiny_model(), random_ids(count)

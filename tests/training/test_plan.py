@@ -109,9 +109,29 @@ def test_activations_have_a_cost_where_a_text_is_read_more_than_once_and_is_not_
     assert planned(BOOK).training.temporal_regularization == 1.0
     assert planned(BOOK, epochs=2.0).training.activation_regularization == 2.0
     assert planned(BOOK, epochs=1.0).training.activation_regularization == 0.0
+    assert planned(BOOK, seconds=3600.0, epochs=1.0).training.activation_regularization == 0.0
+    assert planned(BOOK, epochs=1.0, temporal_regularization=3.0).training.temporal_regularization == 3.0
     assert planned(LEAFLET).training.activation_regularization == 0.0
     assert planned(LEAFLET, temporal_regularization=3.0).training.temporal_regularization == 3.0
     assert planned(BOOK, temporal_regularization=0.0).training.temporal_regularization == 0.0
+
+
+def test_its_speed_is_measured_with_what_is_trained() -> None:
+    seen = []
+
+    def measure(model: ModelConfig, training: TrainConfig, seconds: float) -> float:
+        seen.append(training.activation_regularization)
+        return 30_000.0
+
+    make_plan(BOOK, Wishes.of({"seconds": 300.0}), LAPTOP, measure)
+    assert set(seen) == {2.0}
+
+
+def test_a_run_that_is_counted_and_timed_has_the_dropout_of_what_ends_it_first() -> None:
+    once = planned(BOOK, seconds=3600.0, epochs=1.0, members=1)
+    assert once.model.dropout == planned(BOOK, epochs=1.0).model.dropout
+    assert once.model.hidden_size == planned(BOOK, epochs=1.0).model.hidden_size
+    assert planned(BOOK, seconds=60.0, epochs=50.0).model == planned(BOOK, seconds=60.0).model
 
 
 def test_a_large_vocabulary_ties_its_two_ends() -> None:
@@ -361,7 +381,8 @@ def test_two_networks_that_each_make_the_other_look_better_are_measured_once() -
     assert len(tried) == len(set(tried)) == 2
     assert plan.model.hidden_size == min(tried)
     assert plan.planned.tokens_per_second * plan.model.members == 400_000.0
-    assert f"width {min(tried)}: a wider one would see too few tokens" in plan.planned.reasons
+    reason = f"width {min(tried)}: {max(tried)}, measured, would see too few tokens"
+    assert reason in plan.planned.reasons
 
 
 def test_what_is_slower_by_far_is_only_glanced_at() -> None:
