@@ -44,7 +44,7 @@ _ENOUGH_EPOCHS, _MOST_EPOCHS, _ENOUGH_TOKENS = 20, 60, 2_000_000
 # Two networks that have read a text half as often each are better than one, once that is often enough and
 # they have more weights than the text has tokens. The eighth still adds a little, and each makes writing
 # and scoring slower.
-_EPOCHS_FOR_A_MEMBER, MOST_MEMBERS = 4.4, 8
+_EPOCHS_FOR_A_MEMBER, _WITH_MANY_SYMBOLS, MOST_MEMBERS = 5.5, 4.4, 8
 # Lines as samples: tokens of a window, the longest that is learned in one stretch, the most side by side.
 _LINES_WINDOW, _LONGEST_LINE, _MOST_LINES = 2048, 256, 512
 
@@ -184,8 +184,11 @@ def _grown(value: float, least: float, most: float) -> float:
 def _members(tokens: float, corpus: CorpusSize) -> int:
     """How many networks can share the visits of so many tokens."""
     # With its dropout a network needs all its passes over a short text before a second one helps.
-    short = corpus.train_tokens < _SHORT_TEXT_TOKENS
-    needed = enough_epochs(corpus) if short else _EPOCHS_FOR_A_MEMBER
+    if corpus.train_tokens < _SHORT_TEXT_TOKENS:
+        needed = float(enough_epochs(corpus))
+    else:
+        large = corpus.vocab_size >= _LARGE_VOCABULARY
+        needed = _WITH_MANY_SYMBOLS if large else _EPOCHS_FOR_A_MEMBER
     return min(max(int(tokens / corpus.train_tokens / needed), 1), MOST_MEMBERS)
 
 
