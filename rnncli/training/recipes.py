@@ -27,10 +27,10 @@ _FINE_TUNING, _OF_LETTERS = 0.5, 0.4
 _DROPOUT_PER_EPOCH, _DECAY_PER_EPOCH = 0.02, 0.035
 _LEAST_DROPOUT, _MOST_DROPOUT = 0.1, 0.3
 _LEAST_DECAY, _MOST_DECAY = 0.01, 0.3
-# What activations and their changes cost: half as much is as good, twice as much is not. Read once, a text is
-# learned worse for it, and so is a short one with its dropout.
+# What activations and their changes cost: half as much is as good, twice as much is not. Read less often, a
+# text is learned worse for it, and so is a short one with its dropout.
 _PENALTY = {"activation_regularization": 2.0, "temporal_regularization": 1.0}
-_EPOCHS_FOR_A_PENALTY = 2.0
+_EPOCHS_FOR_A_PENALTY, _PENALTY_WITH_MANY_SYMBOLS = 4.0, 3.0
 # From here the logits cost more than the recurrence, and one matrix for both ends saves half of it.
 _LARGE_VOCABULARY = 2_000
 _SHORT_TEXT_TOKENS = 300_000
@@ -155,7 +155,8 @@ def against_memorising(
     if "weight_decay" not in wishes.training:
         decay = _grown(_DECAY_PER_EPOCH * epochs, _LEAST_DECAY, _MOST_DECAY)
         training = replace(training, weight_decay=decay)
-    if epochs < _EPOCHS_FOR_A_PENALTY:
+    large = corpus.vocab_size >= _LARGE_VOCABULARY
+    if epochs < (_PENALTY_WITH_MANY_SYMBOLS if large else _EPOCHS_FOR_A_PENALTY):
         free: dict[str, Any] = dict.fromkeys(_PENALTY.keys() - wishes.training.keys(), 0.0)
         training = replace(training, **free)
     return model, training

@@ -104,10 +104,13 @@ def test_a_short_text_gets_a_narrow_network_more_dropout_and_an_early_end() -> N
     assert any("memorise" in reason for reason in plan.planned.reasons)
 
 
-def test_activations_have_a_cost_where_a_text_is_read_more_than_once_and_is_not_short() -> None:
+def test_activations_have_a_cost_where_a_text_is_read_often_and_is_not_short() -> None:
     assert planned(BOOK).training.activation_regularization == 2.0
     assert planned(BOOK).training.temporal_regularization == 1.0
-    assert planned(BOOK, epochs=2.0).training.activation_regularization == 2.0
+    assert planned(BOOK, epochs=4.0).training.activation_regularization == 2.0
+    assert planned(BOOK, epochs=3.0).training.activation_regularization == 0.0
+    assert planned(VERSE, epochs=3.0).training.activation_regularization == 2.0
+    assert planned(VERSE, epochs=2.0).training.activation_regularization == 0.0
     assert planned(BOOK, epochs=1.0).training.activation_regularization == 0.0
     assert planned(BOOK, seconds=3600.0, epochs=1.0).training.activation_regularization == 0.0
     assert planned(BOOK, epochs=1.0, temporal_regularization=3.0).training.temporal_regularization == 3.0
