@@ -160,17 +160,8 @@ class Contest:
 _NAMED = ("encoding", "errors", "newlines", "unit", "valid", "valid_fraction", "split", "split_seed")
 _OF_MODEL = ("cell", "hidden_size", "num_layers", "embedding_size", "members", "dropout")
 _OF_TRAINING = (
-    *(
-        "batch_size",
-        "bptt",
-        "learning_rate",
-        "weight_decay",
-        "activation_regularization",
-        "temporal_regularization",
-        "precision",
-        "kernels",
-        "threads",
-    ),
+    *("batch_size", "bptt", "learning_rate", "weight_decay"),
+    *("activation_regularization", "temporal_regularization", "precision", "kernels", "threads"),
     *("steps", "validations", "validation_tokens", "seed"),
 )
 

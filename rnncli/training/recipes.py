@@ -148,9 +148,9 @@ def against_memorising(
             reasons.append(f"{model.members} members: better than one network that reads the text more often")
             affordable /= model.members
     epochs = _paid(affordable, corpus, wishes) / corpus.train_tokens
-    short = corpus.train_tokens < _SHORT_TEXT_TOKENS
     if "dropout" not in wishes.model:
         by_epochs = _grown(_DROPOUT_PER_EPOCH * epochs, _LEAST_DROPOUT, _MOST_DROPOUT)
+        short = corpus.train_tokens < _SHORT_TEXT_TOKENS
         model = replace(model, dropout=_SHORT_TEXT_DROPOUT if short else by_epochs)
     if "weight_decay" not in wishes.training:
         decay = _grown(_DECAY_PER_EPOCH * epochs, _LEAST_DECAY, _MOST_DECAY)
