@@ -24,6 +24,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from rnncli.inference.lane_starts import (
+    differing,
+    guessed_starts,
+    of_lanes,
+    read_lanes,
+    set_lanes,
+    true_starts,
+)
 from rnncli.inference.measures import Measure, nats_alone
 from rnncli.model.language_model import LanguageModel
 from rnncli.model.state import State
@@ -41,10 +49,6 @@ WARM_UP = 512
 _SHORTEST_LANE = WARM_UP
 # A sample comes from fewer places rather than in shorter stretches than this.
 _SHORTEST_STRETCH = 128
-# States closer than this, relative to their size, are the same; it moves a total by less than 1e-6.
-_TOLERANCE = 1e-5
-# So often lanes are read again at the most, each time from better states: mostly once is enough.
-_MOST_ROUNDS = 4
 # At most so many places where split_gap looks.
 _PLACES = 16
 # Lines that are scored side by side, and among how many those of like length are looked for.
@@ -102,7 +106,7 @@ def split_gap(model: LanguageModel, ids: Ids | Shards, lanes: int, read: Ids | N
             _tensor(model, np.stack([text[place - before - 1 : place + WARM_UP] for place in places]))
             for text in (ids if read is None else read, ids)
         )
-        state = _read(model, inputs[:, :before], model.initial_state(len(inputs)), WINDOW)
+        state = read_lanes(model, inputs[:, :before], model.initial_state(len(inputs)), WINDOW)
         measures, _ = _score(model, inputs[:, before:-1], targets[:, before + 1 :], state, nats_alone, WINDOW)
         nats.append(measures.cpu().sum((1, 2), dtype=torch.float64))  # MPS has no float64
     return float((nats[0] - nats[1]).abs().mean()) * borders / len(ids)
@@ -167,7 +171,7 @@ def sampled_measures(
     targets = _tensor(model, ids[0 : len(ids)])
     inputs = _behind(targets, model.config.start)
     rows, goals = inputs[: lanes * length].view(lanes, length), targets[: lanes * length].view(lanes, length)
-    starts = _guessed_starts(model, rows, model.initial_state(1), WARM_UP, window)
+    starts = guessed_starts(model, rows, model.initial_state(1), WARM_UP, window)
     measures, _ = _score(model, rows[:, :stretch], goals[:, :stretch], starts, measure, window)
     return measures.flatten(0, 1).cpu().numpy(), positions.flatten()
 
@@ -224,15 +228,15 @@ def _block_measures(
     length = len(targets) // lanes
     body = length * lanes  # what does not fill the lanes is scored after them
     rows, goals = inputs[:body].view(lanes, length), targets[:body].view(lanes, length)
-    starts = _guessed_starts(model, rows, state, warm_up, window)
+    starts = guessed_starts(model, rows, state, warm_up, window)
     measures, ends = _score(model, rows, goals, starts, measure, window)
     if checked:
-        true_starts = _true_starts(model, rows, state, starts, ends, window)
-        wrong = _different(true_starts, starts)
+        found = true_starts(model, rows, state, starts, ends, window)
+        wrong = differing(found, starts)
         if len(wrong):
-            again = _chosen(true_starts, wrong)
+            again = of_lanes(found, wrong)
             measures[wrong], new_ends = _score(model, rows[wrong], goals[wrong], again, measure, window)
-            _replace(ends, wrong, new_ends)
+            set_lanes(ends, wrong, new_ends)
     measured, after = measures.flatten(0, 1), ends.map(lambda tensor: tensor[-1:])
     if body < len(targets):
         rest, after = _score(model, inputs[None, body:], targets[None, body:], after, measure, window)
@@ -258,75 +262,3 @@ def _score(
         )
         parts.append(measured.view(*goals.shape, -1))
     return torch.cat(parts, dim=1), state
-
-
-def _read(model: LanguageModel, inputs: Tensor, state: State, window: int) -> State:
-    """inputs (S, L) -> the states after each lane, no logits computed."""
-    for start in range(0, inputs.shape[1], window):
-        _, state = model.hidden(inputs[:, start : start + window], state)
-    return state
-
-
-def _guessed_starts(model: LanguageModel, rows: Tensor, state: State, warm_up: int, window: int) -> State:
-    """The state before each lane (S, L): the first is known, the others have read `warm_up` tokens."""
-    empty = model.initial_state(len(rows) - 1)
-    guesses = _read(model, rows[:-1, -warm_up:], empty, window) if len(rows) > 1 else empty
-    return state.merge(guesses, lambda true, guess: torch.cat([true, guess]))
-
-
-def _true_starts(
-    model: LanguageModel, rows: Tensor, state: State, guesses: State, ends: State, window: int
-) -> State:
-    """The state before each lane (S, L), of which the first is known, from guesses and where these led."""
-    starts = guesses
-    for left in reversed(range(_MOST_ROUNDS + 1)):
-        found = _after_each_lane(state, ends)
-        wrong = _different(found, starts)
-        if not len(wrong):
-            return starts
-        leading = wrong[wrong < len(rows) - 1]  # where the last one ends, no other begins
-        if left and len(leading):
-            ends = ends.map(torch.Tensor.clone)
-            _replace(ends, leading, _read(model, rows[leading], _chosen(found, leading), window))
-        starts = found
-    return _one_after_another(model, rows, state, window)
-
-
-def _one_after_another(model: LanguageModel, rows: Tensor, state: State, window: int) -> State:
-    """The state before each lane (S, L), in as many steps as there are tokens."""
-    starts = [state]
-    for row in rows[:-1]:
-        starts.append(_read(model, row[None], starts[-1], window))
-    joined = starts[0]
-    for start in starts[1:]:
-        joined = joined.merge(start, lambda before, one: torch.cat([before, one]))
-    return joined
-
-
-def _different(a: State, b: State) -> Tensor:
-    """The numbers of the lanes in which two states differ (W,)."""
-    return torch.nonzero(~_same(a, b)).flatten()
-
-
-def _chosen(state: State, lanes: Tensor) -> State:
-    return state.map(lambda tensor: tensor[lanes])
-
-
-def _replace(state: State, lanes: Tensor, by: State) -> None:
-    for tensor, new in zip(state.tensors(), by.tensors(), strict=True):
-        tensor[lanes] = new
-
-
-def _after_each_lane(first: State, ends: State) -> State:
-    """Each lane starts where the lane before it ended, the first where the block starts."""
-    return first.merge(ends, lambda start, end: torch.cat([start, end[:-1]]))
-
-
-def _same(a: State, b: State) -> Tensor:
-    """(S,) True for the lanes in which two states agree within the tolerance everywhere."""
-
-    def close(x: Tensor, y: Tensor) -> Tensor:
-        equal = torch.isclose(x, y, rtol=_TOLERANCE, atol=_TOLERANCE, equal_nan=True)
-        return equal.flatten(1).all(1)
-
-    return torch.stack(a.merge(b, close).tensors()).all(0)

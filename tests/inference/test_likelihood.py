@@ -56,7 +56,7 @@ def never(*arguments: object) -> None:
 
 def test_an_attention_is_guessed_with_all_of_its_past(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else every lane of every text would be read once more."""
-    monkeypatch.setattr("rnncli.inference.likelihood._replace", never)
+    monkeypatch.setattr("rnncli.inference.likelihood.set_lanes", never)
     scored(tiny_model(cell="gru", attention=600), random_ids(5000), lanes=4)
 
 
@@ -104,7 +104,7 @@ def test_a_network_that_forgets_within_a_lane_is_never_read_in_a_single_one(
 ) -> None:
     model, ids = model_that_keeps(0.995), random_ids(40_000)
     exact = sum(scored(model, ids, lanes=1, window=10**6))
-    monkeypatch.setattr("rnncli.inference.likelihood._one_after_another", never)
+    monkeypatch.setattr("rnncli.inference.lane_starts._one_after_another", never)
     assert sum(scored(model, ids, lanes=7)) == pytest.approx(exact, rel=1e-6)
     guessed = sum(float(block.sum()) for block in stream_measures(model, ids, lanes=7, checked=False))
     assert guessed != pytest.approx(exact, rel=1e-6), "its guesses were wrong"
@@ -114,7 +114,7 @@ def test_so_is_one_that_forgets_nothing_where_there_are_few_lanes(monkeypatch: p
     """Every round is right about one lane more."""
     model, ids = model_that_keeps(1.0), random_ids(2_700)
     exact = sum(scored(model, ids, lanes=1, window=10**6))
-    monkeypatch.setattr("rnncli.inference.likelihood._one_after_another", never)
+    monkeypatch.setattr("rnncli.inference.lane_starts._one_after_another", never)
     assert sum(scored(model, ids, lanes=5)) == pytest.approx(exact, rel=1e-6)
 
 
