@@ -22,6 +22,7 @@ class Trained(NamedTuple):
     """What one training gave; its validations are in the tokens per second."""
 
     nats: float
+    bits_per_character: float
     perplexity: float
     seconds: float
     plan: str
@@ -51,6 +52,7 @@ def trained(text: str, budget: str, seed: int, options: list[str]) -> Trained:
     words = f"{plan['architecture']}; {plan['batch_size']} lanes of {plan['bptt']}, {epochs:.1f} epochs"
     return Trained(
         score["nats_per_token"],
+        score["bits_per_character"],
         score["token_perplexity"],
         seconds,
         words,

@@ -159,23 +159,23 @@ def _growth(record: dict[str, Any], way: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _variants(record: dict[str, Any]) -> str:
-    """The best median first."""
+def _variants(record: dict[str, Any], figure: str = "nats", head: str = "nats per token") -> str:
+    """The best median of the figure first."""
     machine = record["machine"]
     commits = dict.fromkeys(run["commit"][:7] for runs in record["runs"].values() for run in runs)
     lines = [
         f"{record['text']}, {record['time']} on one thread, two runs side by side; {machine['processor']}; "
         f"commits {', '.join(commits)}.",
         "",
-        "| variant | network | weights | tokens/s | nats per token, by seed | median |",
+        f"| variant | network | weights | tokens/s | {head}, by seed | median |",
         "|---|---|---|---|---|---|",
     ]
-    rows = sorted(record["runs"].items(), key=lambda row: _median(row[1], "nats"))
+    rows = sorted(record["runs"].items(), key=lambda row: _median(row[1], figure))
     for name, runs in rows:
-        nats = ", ".join(f"{run['nats']:.4f}" for run in runs)
+        by_seed = ", ".join(f"{run[figure]:.4f}" for run in runs)
         lines.append(
             f"| {name} | {runs[0]['plan']} | {runs[0]['parameters']:,} | "
-            f"{_median(runs, 'tokens_per_second'):,.0f} | {nats} | {_median(runs, 'nats'):.4f} |"
+            f"{_median(runs, 'tokens_per_second'):,.0f} | {by_seed} | {_median(runs, figure):.4f} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -189,6 +189,7 @@ _TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "peers-in-short": _peers_in_short,
     "peers-in-short-zh": lambda record: _peers_in_short(record, chinese=True),
     "variants": _variants,
+    "variants-in-bits": lambda record: _variants(record, "bits_per_character", "bits per character"),
     "growth-with-text": lambda record: _growth(record, "with_text"),
     "growth-with-width": lambda record: _growth(record, "with_width"),
 }

@@ -2,6 +2,7 @@
 
     python -m benchmarks.variants structures TEXT [--time 5m --seeds 3 --most 4]
     python -m benchmarks.variants settings TEXT --time 3m [--only "as planned"]
+    python -m benchmarks.variants pieces TEXT
 
 Two networks learn at a time, on one thread each, which is how the members of a model learn: run it alone on
 a machine of two processors. The plan chooses everything that a variant does not name; one network is
@@ -64,7 +65,11 @@ SETTINGS: dict[str, str] = {
     "no penalty, rate 2.6e-3": f"{_BASE} {_BEFORE} --learning-rate 2.6e-3",
     "no penalty, rate 1e-2": f"{_BASE} {_BEFORE} --learning-rate 1e-2",
 }
-VARIANTS = {"structures": STRUCTURES, "settings": SETTINGS}
+PIECES = {
+    "characters": "--level char",
+    **{f"{count} pieces": f"--level subword --vocab-size {count}" for count in (384, 512, 768, 1024)},
+}
+VARIANTS = {"structures": STRUCTURES, "settings": SETTINGS, "pieces": PIECES}
 _TOGETHER = 2
 
 
