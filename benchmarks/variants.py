@@ -2,13 +2,13 @@
 
     python -m benchmarks.variants structures TEXT [--time 5m --seeds 3 --most 4]
     python -m benchmarks.variants settings TEXT --time 3m [--only "as planned"]
-    python -m benchmarks.variants pieces TEXT
+    python -m benchmarks.variants pieces TEXT --time 1m
 
 Two networks learn at a time, on one thread each, which is how the members of a model learn: run it alone on
 a machine of two processors. The plan chooses everything that a variant does not name; one network is
 trained, so that variants are compared and not how many of them fit. The whole held-out part is scored. Every
-result is kept in benchmarks/results/; what is there already is not made again, and `--most` says after how
-many new ones to stop.
+result is kept in benchmarks/results/, those of a time in a file of their own; what is there already is not
+made again, and `--most` says after how many new ones to stop.
 """
 
 import argparse
@@ -67,7 +67,7 @@ SETTINGS: dict[str, str] = {
 }
 PIECES = {
     "characters": "--level char",
-    **{f"{count} pieces": f"--level subword --vocab-size {count}" for count in (384, 512, 768, 1024)},
+    **{f"{count} pieces": f"--level subword --vocab-size {count}" for count in (384, 512, 1024, 2048)},
 }
 VARIANTS = {"structures": STRUCTURES, "settings": SETTINGS, "pieces": PIECES}
 _TOGETHER = 2
@@ -86,7 +86,8 @@ def main() -> None:
     if unknown := set(names) - set(VARIANTS[given.of]):
         parser.error(f"no such variant: {', '.join(sorted(unknown))}")
     content = given.text.read_text(encoding="utf-8")
-    runs = _kept(given.of, given.time, sha256(content))
+    results = f"{given.of}-{given.time}"
+    runs = _kept(results, sha256(content))
     of = machine()
     missing = list(_missing(names, runs, given.seeds))[: given.most]
     text = str(given.text.resolve())
@@ -102,16 +103,16 @@ def main() -> None:
             for (name, _), result in zip(pair, together.map(run, pair), strict=True):
                 runs.setdefault(name, []).append(result)
                 print(name, result, flush=True)
-            keep(given.of, given.text, content, {"time": given.time, "runs": runs}, of)
+            keep(results, given.text, content, {"time": given.time, "runs": runs}, of)
 
 
-def _kept(of: str, time: str, text_sha256: str) -> dict[str, list[dict[str, Any]]]:
-    """What is kept of that text and time; results of others are not written over."""
-    if not (RESULTS / f"{of}.json").exists():
+def _kept(results: str, text_sha256: str) -> dict[str, list[dict[str, Any]]]:
+    """What is kept of that text; results of another are not written over."""
+    if not (RESULTS / f"{results}.json").exists():
         return {}
-    record = load(of)
-    if (record["time"], record["text_sha256"]) != (time, text_sha256):
-        raise SystemExit(f"{RESULTS / of}.json is of another text or time: move it away first")
+    record = load(results)
+    if record["text_sha256"] != text_sha256:
+        raise SystemExit(f"{RESULTS / results}.json is of another text: move it away first")
     runs: dict[str, list[dict[str, Any]]] = record["runs"]
     return runs
 
