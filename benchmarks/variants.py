@@ -67,7 +67,12 @@ SETTINGS: dict[str, str] = {
 }
 PIECES = {
     "characters": "--level char",
+    "pieces, as many as suit the text": "--level subword",
     **{f"{count} pieces": f"--level subword --vocab-size {count}" for count in (384, 512, 1024, 2048)},
+    **{
+        f"{count} pieces, dropout {dropout}": f"--level subword --vocab-size {count} --dropout {dropout}"
+        for count, dropout in ((1024, 0.2), (1024, 0.3), (1024, 0.4), (2048, 0.3))
+    },
 }
 VARIANTS = {"structures": STRUCTURES, "settings": SETTINGS, "pieces": PIECES}
 _TOGETHER = 2
