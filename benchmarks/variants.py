@@ -68,11 +68,10 @@ SETTINGS: dict[str, str] = {
 PIECES = {
     "characters": "--level char",
     "pieces, as many as suit the text": "--level subword",
-    **{f"{count} pieces": f"--level subword --vocab-size {count}" for count in (384, 512, 1024, 2048)},
-    **{
-        f"{count} pieces, dropout {dropout}": f"--level subword --vocab-size {count} --dropout {dropout}"
-        for count, dropout in ((1024, 0.2), (1024, 0.3), (1024, 0.4), (2048, 0.3))
-    },
+    **{f"{count} pieces": f"--level subword --vocab-size {count}" for count in (384, 512, 1024, 2048, 4096)},
+    "1024 pieces, gru tied": "--level subword --vocab-size 1024 --cell gru --tied-embeddings",
+    "2048 pieces, dropout 0.3": "--level subword --vocab-size 2048 --dropout 0.3",
+    "2048 pieces, lstm tied": "--level subword --vocab-size 2048 --cell lstm --tied-embeddings",
 }
 VARIANTS = {"structures": STRUCTURES, "settings": SETTINGS, "pieces": PIECES}
 _TOGETHER = 2
