@@ -4,7 +4,8 @@
     python -m benchmarks.recipes ptb-train.txt --time 10m -- --valid ptb-valid.txt
 
 Trains with every seed for every time, in a folder that is thrown away, and scores the whole held-out
-part with `rnncli eval`: nats and perplexity per token, seconds of the command, medians over the seeds.
+part with `rnncli eval`: nats and perplexity per token, bits per character, seconds of the command, medians
+over the seeds.
 """
 
 import argparse
@@ -77,17 +78,18 @@ def main() -> None:
         for seed in range(1, given.seeds + 1):
             run = trained(str(Path(given.text).resolve()), budget, seed, options)
             runs.append(run)
-            row = _row(budget, f"seed {seed}", run.nats, run.perplexity, run.seconds)
+            row = _row(budget, f"seed {seed}", run)
             print(f"{row}  {run.plan}", flush=True)
-        medians = (
-            statistics.median(column)
-            for column in zip(*((run.nats, run.perplexity, run.seconds) for run in runs), strict=True)
-        )
-        print(_row(budget, "median", *medians), flush=True)
+        figures = Trained._fields[: Trained._fields.index("plan")]
+        medians = {figure: statistics.median(getattr(run, figure) for run in runs) for figure in figures}
+        print(_row(budget, "median", runs[0]._replace(**medians)), flush=True)
 
 
-def _row(budget: str, name: str, nats: float, perplexity: float, seconds: float) -> str:
-    return f"{budget:4} {name:7} {nats:.4f} nats  perplexity {perplexity:7.2f}  {seconds:6.1f} s"
+def _row(budget: str, name: str, run: Trained) -> str:
+    return (
+        f"{budget:4} {name:7} {run.nats:.4f} nats  perplexity {run.perplexity:7.2f}  "
+        f"{run.bits_per_character:.4f} bits per character  {run.seconds:6.1f} s"
+    )
 
 
 if __name__ == "__main__":
