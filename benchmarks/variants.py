@@ -67,8 +67,9 @@ SETTINGS: dict[str, str] = {
 }
 PIECES = {
     "characters": "--level char",
-    "pieces, as many as suit the text": "--level subword",
+    "pieces": "--level subword",
     **{f"{count} pieces": f"--level subword --vocab-size {count}" for count in (384, 512, 1024, 2048, 4096)},
+    **{f"pieces, {width} wide": f"--level subword --hidden-size {width}" for width in (256, 384, 512)},
     "1024 pieces, gru tied": "--level subword --vocab-size 1024 --cell gru --tied-embeddings",
     "2048 pieces, dropout 0.3": "--level subword --vocab-size 2048 --dropout 0.3",
     "2048 pieces, lstm tied": "--level subword --vocab-size 2048 --cell lstm --tied-embeddings",
