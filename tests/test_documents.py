@@ -88,7 +88,7 @@ def test_links_between_pages_lead_somewhere() -> None:
 
 
 def test_tables_of_results_are_those_of_the_results() -> None:
-    marks = {"README.md": 1, "README.zh-CN.md": 1, "performance.md": 3, "recipes.md": 2}
+    marks = {"README.md": 1, "README.zh-CN.md": 1, "performance.md": 3, "recipes.md": 6}
     for document in tables.DOCUMENTS:
         text = document.read_text(encoding="utf-8")
         found = re.findall(r"<!-- table: .*? -->\n(.*?)<!-- end of table -->", text, re.DOTALL)

@@ -96,8 +96,9 @@ def _begin(
                 texts = corpora.Texts.survey(source.paths, text_settings, Path(scratch))
                 measured, level = this_machine(), texts.natural
                 if text_settings.get("level") is None and texts.tokenizer is None:
-                    characters = texts.corpus.characters
-                    level, reasons = plan.affordable_level(level, characters, wishes, measured)
+                    corpus = texts.corpus
+                    size = corpus.characters, len(corpus.symbols)
+                    level, reasons = plan.affordable_level(level, *size, wishes, measured)
                 view.show(report.describe(texts.corpus, texts.config(level), texts.valid, thorough=False))
                 earlier = ancestor.tokenizer if ancestor and ancestor.grows else None
                 store = texts.build(texts.config(level), draft.corpus_folder(), note, earlier)

@@ -15,6 +15,10 @@ _WRITTEN_WITHOUT_SPACES = re.compile(
 # Mean characters between spaces that are more than words have, in those scripts and in any.
 _LONG_FOR_THOSE, _LONG_FOR_ALL = 6, 15
 
+# Read less often, a long text in an alphabet is learned better in pieces of its words than by its letters
+# (docs/recipes.md); three quarters of a million letters are not.
+_READINGS_BY_LETTERS, _LONG_TEXT, _ALPHABET = 10, 1_000_000, 2_000
+
 
 def natural_level(sample: str) -> Level:
     """Word for a text that marks its unknown words, as Mikolov's Penn Treebank does; else char.
@@ -23,6 +27,11 @@ def natural_level(sample: str) -> Level:
     """
     marks = len(re.findall(rf"(?<!\S){UNKNOWN}(?!\S)", sample))
     return "word" if marks and 500 * marks >= len(sample.split()) else "char"
+
+
+def readings_by_characters(characters: int, alphabet: int) -> int:
+    """How often there must be time to read so many, `alphabet` different ones, for pieces to be worse."""
+    return _READINGS_BY_LETTERS if characters >= _LONG_TEXT and alphabet < _ALPHABET else 1
 
 
 def spaces_are_scarce(sample: str) -> bool:

@@ -11,7 +11,7 @@ from rnncli.errors import TokenizerError
 from rnncli.reports import CorpusReport, LevelSize, SymbolCount
 from rnncli.text.config import Level, TextConfig
 from rnncli.text.corpus import Corpus, Passage
-from rnncli.text.guessing import natural_level, spaces_are_scarce
+from rnncli.text.guessing import natural_level, readings_by_characters, spaces_are_scarce
 from rnncli.text.splits import Parts, choose_split
 from rnncli.text.subword import SubwordTokenizer, natural_size
 from rnncli.text.tokenizers import DEFAULT_WORDS, words_of_lines
@@ -22,8 +22,8 @@ _SHOWN_SYMBOLS = 20
 _GROWTH_POINTS = 12
 # Pieces for the comparison of levels are learned from no more than this.
 _PIECES_FROM_CHARACTERS = 500_000
-# What a laptop reads in five minutes or so: above it, characters cost more than they give.
-_CHARACTERS_READ_IN_MINUTES = 10_000_000
+# What a laptop reads in five minutes or so.
+_CHARACTERS_READ_IN_MINUTES = 15_000_000
 # CJK ideographs: the blocks of the Basic Multilingual Plane, their compatibility forms, planes 2 and 3.
 _HAN = ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))
 _SHORT_LINE_CHARACTERS = 60
@@ -158,9 +158,10 @@ def _recommend(corpus: Corpus, sample: str) -> tuple[Level, int | None, list[str
         reasons.append("all lines differ and are short: if each stands for itself, add --unit line")
     if natural_level(sample) == "word":
         return "word", None, ["the text marks its unknown words itself", *reasons]
-    if corpus.characters > _CHARACTERS_READ_IN_MINUTES:
+    readings = readings_by_characters(corpus.characters, len(corpus.symbols))
+    if readings * corpus.characters > _CHARACTERS_READ_IN_MINUTES:
         size = natural_size(corpus.characters, len(set(sample[:_PIECES_FROM_CHARACTERS])))
-        reasons.insert(0, "a few minutes do not read so many characters once; pieces make the text shorter")
+        reasons.insert(0, "pieces make it shorter: a few minutes do not read its characters often enough")
         return "subword", size, reasons
     why = "words are not set apart by spaces" if spaces_are_scarce(sample) else "nothing is unknown"
     return "char", None, [f"a few minutes read every character more than once, and {why}", *reasons]

@@ -10,6 +10,7 @@ from rnncli.errors import ConfigError
 from rnncli.model.config import ModelConfig
 from rnncli.reports import Planned
 from rnncli.text.config import Level
+from rnncli.text.guessing import readings_by_characters
 from rnncli.training.config import TrainConfig
 from rnncli.training.forecast import (
     CorpusSize,
@@ -58,13 +59,19 @@ class Plan:
 
 
 def affordable_level(
-    level: Level, characters: int, wishes: Wishes, machine: Machine
+    level: Level, characters: int, alphabet: int, wishes: Wishes, machine: Machine
 ) -> tuple[Level, list[str]]:
-    """The level and why: subword in place of char where the time would not do to read it all once."""
+    """The level and why: subword in place of char where the time would not do to read it often enough.
+
+    `alphabet` is how many distinct characters the text has.
+    """
     if level == "word":
         return level, ["level word: the text marks its unknown words itself"]
-    if level == "char" and wishes.seconds and characters > machine.tokens_per_second * wishes.seconds:
-        return "subword", ["level subword: the time would not do to read every character once"]
+    if level == "char" and wishes.seconds:
+        readings = readings_by_characters(characters, alphabet)
+        if readings * characters > machine.tokens_per_second * wishes.seconds:
+            often = "once" if readings == 1 else f"{readings} times"
+            return "subword", [f"level subword: the time would not do to read every character {often}"]
     return level, []
 
 

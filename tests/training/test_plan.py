@@ -273,11 +273,22 @@ def test_the_fastest_precision_and_kernels_are_used(
 
 
 def test_a_text_too_long_for_its_minutes_is_read_in_pieces() -> None:
-    assert affordable_level("char", 10**6, Wishes(), LAPTOP) == ("char", [])
-    level, (reason,) = affordable_level("char", 10**9, Wishes(), LAPTOP)
+    assert affordable_level("char", 10**5, 65, Wishes(), LAPTOP) == ("char", [])
+    level, (reason,) = affordable_level("char", 10**9, 65, Wishes(), LAPTOP)
     assert level == "subword"
-    assert "every character" in reason
-    assert affordable_level("word", 10**9, Wishes(), LAPTOP)[0] == "word"
+    assert "every character 10 times" in reason
+    assert affordable_level("word", 10**9, 65, Wishes(), LAPTOP)[0] == "word"
+
+
+def test_the_letters_of_a_long_text_are_read_several_times_before_they_are_better_than_pieces() -> None:
+    characters = 1_000_000
+    twice, often = (
+        Wishes.of({"seconds": times * characters / LAPTOP.tokens_per_second}) for times in (2, 11)
+    )
+    assert affordable_level("char", characters, 65, twice, LAPTOP)[0] == "subword"
+    assert affordable_level("char", characters, 65, often, LAPTOP)[0] == "char"
+    assert affordable_level("char", characters, 6_000, twice, LAPTOP)[0] == "char"
+    assert affordable_level("char", characters // 2, 65, twice, LAPTOP)[0] == "char"
 
 
 def test_a_short_run_counted_in_steps_gets_a_narrow_network() -> None:
@@ -339,7 +350,7 @@ def test_with_many_symbols_the_narrowest_is_measured_before_anything_is_guessed(
     assert [*dict.fromkeys(tried)] == [64, model.hidden_size]
     assert model.hidden_size > 64
     tried.clear()
-    assert make_plan(words, Wishes.of({"seconds": 60.0}), machine, measure).model.hidden_size == 64
+    assert make_plan(words, Wishes.of({"seconds": 30.0}), machine, measure).model.hidden_size == 64
     assert {*tried} == {64}
     tried.clear()
     make_plan(words, Wishes.of({"steps": 10_000}), machine, measure)
@@ -351,12 +362,12 @@ def test_with_many_symbols_a_width_is_one_that_the_fused_kernels_have() -> None:
         return 30_000.0
 
     words = CorpusSize("words.txt", "utf-8", "word", 9_000, 1_000_000, 100_000)
-    for seconds in (5.0, 8.0, 12.0, 20.0, 30.0):
+    for seconds in (2.5, 4.0, 6.0, 10.0, 15.0):
         fused = make_plan(
             words, Wishes.of({"seconds": seconds}), Machine(30_000.0, "cpu", fused=True), measure
         )
         assert fused.model.hidden_size % 64 == 0
-    plain = make_plan(words, Wishes.of({"seconds": 8.0}), Machine(30_000.0, "cpu"), measure)
+    plain = make_plan(words, Wishes.of({"seconds": 4.0}), Machine(30_000.0, "cpu"), measure)
     assert plain.model.hidden_size == 96
 
 
