@@ -15,8 +15,8 @@ WIDTHS = (64, 96, 128, 192, 256, 384, 512, 640, 768, 1024)
 # 0.6, with matrix units, to 0.95 without.
 _SPEED_EXPONENT = 0.8
 # Narrower learns less in the same minutes, wider gets too few tokens or, on a short text, only
-# memorises sooner. A word or a piece says more than a character.
-_TOKENS_PER_PARAMETER, _TOKENS_WITH_MANY_SYMBOLS = 3.0, 1.5
+# memorises sooner. Pieces need fewer, words do not.
+_TOKENS_PER_PARAMETER, _PIECES_PER_PARAMETER = 3.0, 2.0
 _PARAMETERS_PER_TEXT_TOKEN = 20
 # The best rate falls with the width: 6e-3 at 384, 4e-3 at 512.
 _RATE_TIMES_WIDTH, _HIGHEST_RATE = 2.0, 8e-3
@@ -66,7 +66,7 @@ def _widest(
     corpus: CorpusSize, wishes: Wishes, machine: Machine, cell: str, layers: int, reasons: list[str]
 ) -> ModelConfig:
     large = corpus.vocab_size >= _LARGE_VOCABULARY
-    tokens_per_parameter = _TOKENS_WITH_MANY_SYMBOLS if large else _TOKENS_PER_PARAMETER
+    needed = _PIECES_PER_PARAMETER if corpus.level == "subword" else _TOKENS_PER_PARAMETER
 
     def at_width(width: int) -> ModelConfig:
         letters = wishes.model.get("character_cnn")
@@ -103,7 +103,7 @@ def _widest(
             reasons.append(f"width {fitting.hidden_size}: a wider one would only memorise so short a text")
             break
         tokens = _paid(affordable(wider), corpus, wishes)
-        if tokens < tokens_per_parameter * wider.recurrent_parameters:
+        if tokens < needed * wider.recurrent_parameters:
             wider_one = "a wider one" if block == 1 else "the next that the fused kernels have"
             reasons.append(f"width {fitting.hidden_size}: {wider_one} would see too few tokens")
             break
