@@ -72,7 +72,6 @@ PIECES = {
     **{f"pieces, {width} wide": f"--level subword --hidden-size {width}" for width in (256, 384, 512)},
     "1024 pieces, gru tied": "--level subword --vocab-size 1024 --cell gru --tied-embeddings",
     "2048 pieces, dropout 0.3": "--level subword --vocab-size 2048 --dropout 0.3",
-    "2048 pieces, lstm tied": "--level subword --vocab-size 2048 --cell lstm --tied-embeddings",
 }
 VARIANTS = {"structures": STRUCTURES, "settings": SETTINGS, "pieces": PIECES}
 _TOGETHER = 2
