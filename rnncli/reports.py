@@ -45,7 +45,8 @@ class CorpusReport:
     spaces do not set words apart: `growth_unit`) and different ones among them. The
     shares are of lines that are not empty, None where there is none: `duplicate_lines` repeat an
     earlier one in the sample, `valid_lines_in_train` of the held-out lines occur anywhere in the
-    training part (None too where there was no time to seek them in a long text).
+    training part (None too where there was no time to seek them in a long text). `levels`, and `level` with
+    its size, are those of a thorough look.
     """
 
     name: str
@@ -64,7 +65,7 @@ class CorpusReport:
     duplicate_lines: float | None
     valid_lines_in_train: float | None
     levels: tuple[LevelSize, ...]
-    level: str
+    level: str | None
     vocab_size: int | None
     reasons: tuple[str, ...]
 

@@ -113,10 +113,11 @@ def summary_rows(report: CorpusReport) -> list[tuple[str, str]]:
         rows.append(("repeated lines", f"{report.duplicate_lines:.1%}{looked_at}"))
     if report.valid_lines_in_train is not None:
         rows.append(("overlap", f"{report.valid_lines_in_train:.1%} of held-out lines are in training"))
-    advice = f"--level {report.level}"
-    if report.vocab_size is not None:
-        advice += f" --vocab-size {report.vocab_size}"
-    return [*rows, ("advice", f"{advice}: {'; '.join(report.reasons)}")]
+    advice = "; ".join(report.reasons)
+    if report.level is not None:
+        pieces = "" if report.vocab_size is None else f" --vocab-size {report.vocab_size}"
+        advice = f"--level {report.level}{pieces}: {advice}"
+    return [*rows, ("advice", advice)] if advice else rows
 
 
 def _symbol_table(symbols: tuple[SymbolCount, ...], characters: int) -> Table:

@@ -30,13 +30,16 @@ _SHORT_LINE_CHARACTERS = 60
 
 
 def describe(corpus: Corpus, config: TextConfig, valid: Corpus | None, thorough: bool) -> CorpusReport:
-    """Look at `corpus` for a second; or thoroughly, and at what it is at every level too."""
+    """Look at `corpus` for a second; or thoroughly, at what it is at every level and at which suits it.
+
+    Before a training, which is when a second must do, its plan chooses the level, with the time in hand.
+    """
     most = _THOROUGH_CHARACTERS if thorough else _QUICK_CHARACTERS
     parts = _sample(corpus, config, valid, most)
     sample = parts.train + parts.valid + parts.test
     words = list(chain.from_iterable(words_of_lines(sample, config.pattern)))
     scarce = spaces_are_scarce(sample)
-    level, vocab_size, reasons = _recommend(corpus, sample)
+    level, vocab_size, why = _recommended_level(corpus, sample) if thorough else (None, None, [])
     order = np.lexsort((corpus.symbols, -corpus.histogram))
     return CorpusReport(
         name=corpus.name,
@@ -59,7 +62,7 @@ def describe(corpus: Corpus, config: TextConfig, valid: Corpus | None, thorough:
         levels=_levels(corpus, sample, words) if thorough else (),
         level=level,
         vocab_size=vocab_size,
-        reasons=tuple(reasons),
+        reasons=(*why, *_advice_on_lines(corpus, sample)),
     )
 
 
@@ -151,17 +154,21 @@ def _level_size(corpus: Corpus, level: Level, vocab_size: int, tokens: int) -> L
     return LevelSize(level, vocab_size, tokens, corpus.characters / max(tokens, 1))
 
 
-def _recommend(corpus: Corpus, sample: str) -> tuple[Level, int | None, list[str]]:
-    reasons = []
+def _advice_on_lines(corpus: Corpus, sample: str) -> list[str]:
     mean_line = corpus.characters / max(corpus.lines, 1)
     if corpus.lines >= 1000 and mean_line <= _SHORT_LINE_CHARACTERS and _duplicates(_lines(sample)) == 0.0:
-        reasons.append("all lines differ and are short: if each stands for itself, add --unit line")
+        return ["all lines differ and are short: if each stands for itself, add --unit line"]
+    return []
+
+
+def _recommended_level(corpus: Corpus, sample: str) -> tuple[Level, int | None, list[str]]:
+    """For some minutes of a laptop: the level, how many pieces it should have, and why."""
     if natural_level(sample) == "word":
-        return "word", None, ["the text marks its unknown words itself", *reasons]
+        return "word", None, ["the text marks its unknown words itself"]
     readings = readings_by_characters(corpus.characters, len(corpus.symbols))
     if readings * corpus.characters > _CHARACTERS_READ_IN_MINUTES:
         size = natural_size(corpus.characters, len(set(sample[:_PIECES_FROM_CHARACTERS])))
-        reasons.insert(0, "pieces make it shorter: a few minutes do not read its characters often enough")
-        return "subword", size, reasons
+        why = "pieces make it shorter: a few minutes do not read its characters often enough"
+        return "subword", size, [why]
     why = "words are not set apart by spaces" if spaces_are_scarce(sample) else "nothing is unknown"
-    return "char", None, [f"a few minutes read every character more than once, and {why}", *reasons]
+    return "char", None, [f"a few minutes read every character more than once, and {why}"]

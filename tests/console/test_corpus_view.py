@@ -88,6 +88,8 @@ def test_what_is_not_known_is_left_out() -> None:
     rows = dict(summary_rows(bare))
     assert rows.keys() == {"text", "size", "symbols", "advice"}
     assert rows["advice"].startswith("--level subword: ")
+    assert dict(summary_rows(report(level=None)))["advice"] == "one reason; another"
+    assert "advice" not in dict(summary_rows(report(level=None, reasons=())))
 
 
 def test_the_whole_report_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,25 +142,30 @@ def test_a_text_of_line_ends_alone_is_described_thoroughly(described: Described)
 
 
 def test_a_text_that_marks_unknown_words_is_for_words(described: Described) -> None:
-    report = described("no it was n't <unk> monday\n" * 20)
+    report = described("no it was n't <unk> monday\n" * 20, thorough=True)
     assert (report.level, report.vocab_size) == ("word", None)
     assert "marks its unknown words" in report.reasons[0]
 
 
 def test_a_long_text_is_for_pieces(described: Described, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rnncli.text.report._CHARACTERS_READ_IN_MINUTES", 1000)
-    report = described(VERSE)
+    report = described(VERSE, thorough=True)
     assert (report.level, report.vocab_size) == ("subword", 512)
     assert "shorter" in report.reasons[0]
 
 
 def test_other_texts_are_for_characters(described: Described) -> None:
-    report = described(CHINESE * 8)
+    report = described(CHINESE * 8, thorough=True)
     assert (report.level, report.vocab_size) == ("char", None)
     assert "not set apart by spaces" in report.reasons[0]
-    report = described(VERSE)
+    report = described(VERSE, thorough=True)
     assert (report.level, report.vocab_size) == ("char", None)
     assert "nothing is unknown" in report.reasons[0]
+
+
+def test_the_level_is_left_to_the_plan_of_a_training(described: Described) -> None:
+    report = described(VERSE)
+    assert (report.level, report.vocab_size, report.reasons) == (None, None, ())
 
 
 def test_many_short_lines_that_all_differ_may_be_samples(described: Described) -> None:
