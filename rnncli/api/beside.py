@@ -27,7 +27,7 @@ def add_ngram(
     record, train = folder.record(), folder.corpus().train
     chosen = _ORDERS.get(record.level, _ORDER) if order is None else order
     ngram = fit_ngram(train, chosen, record.model.vocab_size)
-    keep(folder, network, ngram)
+    _keep(folder, network, ngram)
     note(
         f"{ngram.order}-gram of {ngram.entries:,} entries beside the network, in {monotonic() - began:.1f} s"
     )
@@ -36,13 +36,11 @@ def add_ngram(
 def import_arpa(folder: ModelDir, network: LanguageModel, path: Path, note: Callable[[str], None]) -> None:
     """Keep an n-gram from a file beside the network; raises ModelError where it is not in ARPA format."""
     ngram, left_out = read_arpa(path, folder.tokenizer())
-    keep(folder, network, ngram)
-    note(
-        f"{ngram.order}-gram of {ngram.entries:,} entries from {path}; {left_out:,} others have unknown words"
-    )
+    _keep(folder, network, ngram)
+    note(f"{ngram.order}-gram of {ngram.entries:,} entries from {path}; {left_out:,} others are left out")
 
 
-def keep(folder: ModelDir, network: LanguageModel, ngram: Ngram) -> None:
+def _keep(folder: ModelDir, network: LanguageModel, ngram: Ngram) -> None:
     """Put an n-gram into the folder, with the weights under which the held-out part is most probable.
 
     Not those of a piece of the training part: the network knows it by heart and would be believed too much.

@@ -33,7 +33,8 @@ def write_arpa(path: Path, ngram: Ngram, tokenizer: Tokenizer) -> None:
 def read_arpa(path: Path, tokenizer: Tokenizer) -> tuple[Ngram, int]:
     """The n-grams of the words that the tokenizer has, and how many others were left out.
 
-    A symbol that the file lacks has the probability of its <unk>. Raises ModelError where it is not ARPA.
+    Those have other words, too few or too many, a context that is not there, or <s> at their end. A symbol
+    that the file lacks has the probability of its <unk>. Raises ModelError where it is not ARPA.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -58,12 +59,16 @@ def read_arpa(path: Path, tokenizer: Tokenizer) -> tuple[Ngram, int]:
                 probability, words, *backoff = line.rstrip("\r").split("\t")
                 gram = tuple(ids.get(word, -1) for word in words.split(" "))
                 logs = (float(probability) * _LN10, float(backoff[0]) * _LN10 if backoff else 0.0)
+                if not all(map(math.isfinite, logs)):
+                    raise ValueError("not a number")
             except ValueError as error:
                 raise ModelError(
                     f"{path}: line {number} of the {order}-grams is {line[:60]!r}",
                     hint="it is a logarithm, a tab, the words, and perhaps a tab and a logarithm",
                 ) from error
-            known = -1 not in gram and len(gram) == order and (order == 1 or gram[:-1] in found[-1])
+            known = -1 not in gram and len(gram) == order
+            if order > 1:
+                known = known and gram[:-1] in found[-1] and gram[-1] != tokenizer.vocab_size
             if known:
                 entries[gram] = logs
             left_out += not known

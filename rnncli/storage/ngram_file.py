@@ -18,12 +18,17 @@ Array = npt.NDArray[Any]
 MOST_HEADER_BYTES = 100_000
 # By so much a probability of 1 may exceed it, as a logarithm.
 _ROUNDING = 1e-6
-# No weight of a shorter context is more than e to the power of it, or less.
-_LARGEST_BACKOFF = 200.0
+# No weight of a shorter context is more than e to the power of it, or less; SRILM writes 10^-99 for none.
+_LARGEST_BACKOFF = 230.0
 
 
 def packed_ngram(ngram: Ngram, mixture: Mixture) -> bytes:
-    """The content of a file."""
+    """The content of a file; raises ModelError for what read_ngram would refuse: some ARPA files have it."""
+    if not _fits_together(ngram):
+        raise ModelError(
+            "the n-gram has a weight that no n-gram has",
+            hint="logarithms of an ARPA file are to the base of 10",
+        )
     arrays: dict[str, Array] = {"mixture.edges": mixture.edges, "mixture.weights": mixture.weights}
     arrays |= {f"keys.{n}": keys for n, keys in enumerate(ngram.keys, 2)}
     arrays |= {f"log_probs.{n}": logs for n, logs in enumerate(ngram.log_probs, 1)}

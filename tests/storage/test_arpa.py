@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from rnncli.errors import ModelError
+from rnncli.model.mixture import Mixture
 from rnncli.model.ngram import Ngram, fit
 from rnncli.storage.arpa import read_arpa, write_arpa
+from rnncli.storage.ngram_file import packed_ngram, read_ngram
 from rnncli.text.tokenizers import ByteTokenizer, CharTokenizer, Tokenizer, WordTokenizer
 
 TEXT = "the rain came down,\nthe rain came <s> more %20;\n" * 5
@@ -86,6 +88,21 @@ def test_words_that_the_model_does_not_know_are_left_out_and_counted(own_folder:
     assert tens[1:] == pytest.approx([-0.2, -0.3 + 0.25, -1 + 0.25], rel=1e-5), "<eos> is as <unk>"
 
 
+def test_what_srilm_writes_for_no_weight_at_all_is_kept(own_folder: Path) -> None:
+    """-99 as the weight of a shorter context; and no n-gram goes on after <s>, whatever a file says."""
+    (own_folder / "x.arpa").write_text(
+        "\\data\\\nngram 1=3\nngram 2=2\n\n\\1-grams:\n-1\t<unk>\n-99\t<s>\t-99\n-0.3\tthe\t-99\n\n"
+        "\\2-grams:\n-0.2\tthe the\n-0.2\tthe <s>\n\n\\end\\\n"
+    )
+    ngram, left_out = read_arpa(own_folder / "x.arpa", WordTokenizer(["<unk>", "<eos>", "the"]))
+    assert left_out == 1
+    mixture = Mixture(np.array([0.5]), np.full((2, 2), 0.5))
+    (own_folder / "n").write_bytes(packed_ngram(ngram, mixture))
+    again, _ = read_ngram(own_folder / "n", 3)
+    nats, _ = again.nats(np.array([3, 2, 2, 1]))
+    assert -nats[1:] / np.log(10.0) == pytest.approx([-0.3 - 99, -0.2, -1 - 99], rel=1e-5)
+
+
 @pytest.mark.parametrize(
     ("content", "named"),
     [
@@ -93,6 +110,8 @@ def test_words_that_the_model_does_not_know_are_left_out_and_counted(own_folder:
         (b"\\data\\\n\\2-grams:\n\\end\\\n", "not in ARPA format"),
         (b"\\data\\\n\\1-grams:\nnonsense\n\\end\\\n", "line 0 of the 1-grams is 'nonsense'"),
         (b"\\data\\\n\\1-grams:\nx\ty\n\\end\\\n", "line 0 of the 1-grams"),
+        (b"\\data\\\n\\1-grams:\n-1\ta\n-inf\tb\n\\end\\\n", "line 1 of the 1-grams"),
+        (b"\\data\\\n\\1-grams:\n-1\ta\tnan\n\\end\\\n", "line 0 of the 1-grams"),
         (b"\xff\xfe", "cannot read"),
         (b"\\data\\\n" + b"".join(b"\\%d-grams:\n" % n for n in range(1, 19)), "order 18"),
     ],

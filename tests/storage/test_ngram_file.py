@@ -1,5 +1,6 @@
 """An n-gram beside a network, on disk: what was written comes back, anything else is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,12 @@ def test_what_was_written_comes_back(own_folder: Path, order: int) -> None:
     assert np.array_equal(ngram.nats(ids)[0], written.nats(ids)[0])
     assert np.array_equal(mixture.weights, MIXTURE.weights)
     assert np.array_equal(mixture.edges, MIXTURE.edges)
+
+
+def test_what_could_not_be_read_again_is_not_written() -> None:
+    beyond = replace(NGRAM, log_backoffs=(NGRAM.log_backoffs[0] + 1e3, *NGRAM.log_backoffs[1:]))
+    with pytest.raises(ModelError, match="a weight that no n-gram has"):
+        packed_ngram(beyond, MIXTURE)
 
 
 def test_another_vocabulary_is_refused(own_folder: Path) -> None:
