@@ -27,8 +27,9 @@ PRODUCTS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 def operations_per_token(model: ModelConfig) -> int:
     """Multiplications and additions that a training step's matrix products take for one token."""
-    gates = sum(GATES[model.cell] * d * (e + d) for e, d in model.layer_widths)
-    return 3 * 2 * (gates + model.vocab_size * model.hidden_size)
+    d = model.hidden_size
+    gates = sum(GATES[model.cell] * d * (e + d) for e in model.input_widths)
+    return 3 * 2 * (gates + model.vocab_size * d)
 
 
 def main() -> None:

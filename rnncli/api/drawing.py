@@ -14,6 +14,7 @@ from rnncli.inference.texts import GrowingText, Limits, most_probable_texts, str
 from rnncli.model.stepper import Stepper
 from rnncli.results import Written
 from rnncli.storage.model_dir import ModelDir
+from rnncli.text.config import Unit
 from rnncli.text.constraint import Constraint
 from rnncli.text.guessing import spaces_are_scarce
 from rnncli.text.known_lines import KnownLines
@@ -127,9 +128,8 @@ def best(
     folder: ModelDir, predictor: Predictor, prompt: str, width: int, length: int, note: Callable[[str], None]
 ) -> tuple[str, Written]:
     """The prompt as it is read, and what beam search finds: so many tokens, or a line of a model of lines."""
-    tokenizer, unit, end = folder.tokenizer(), folder.record().unit, line_end(folder.tokenizer())
-    read = begun(folder, prompt, note)
-    ends = () if unit == "stream" or end is None else (end,)
+    tokenizer, read = folder.tokenizer(), begun(folder, prompt, note)
+    ends = _ends(tokenizer, folder.record().unit)
     begin = read.read(predictor, tokenizer)
     tokens, nats = beam_search(predictor, begin, width, length, ends, forbidden(tokenizer))
     decoder = tokenizer.decoder(read.ids.tolist())
@@ -137,6 +137,12 @@ def best(
     return read.text, Written(
         0, text, len(tokens), nats, "lines" if tokens and tokens[-1] in ends else "length"
     )
+
+
+def _ends(tokenizer: Tokenizer, unit: Unit) -> tuple[int, ...]:
+    """What ends a text and is none of it: the line end, of a model of lines."""
+    end = line_end(tokenizer)
+    return () if unit == "stream" or end is None else (end,)
 
 
 def usual_unit(folder: ModelDir, tokenizer: Tokenizer) -> str:
@@ -179,9 +185,7 @@ class _Start:
         limits = limits_of(tokenizer, unit == "line", wanted)
         prompt = begun(folder, given, note)
         if wanted.pattern is not None:
-            # Of a model of lines the line end is none of a text: it ends where that comes.
-            never = () if unit == "stream" or (end := line_end(tokenizer)) is None else (end,)
-            ids = prompt.ids
+            never, ids = _ends(tokenizer, unit), prompt.ids
             begins = given != prompt.text or not len(ids) or int(ids[-1]) == line_end(tokenizer)
             constraint = Constraint(wanted.pattern, tokenizer, never)
             match = Match(constraint, constraint.begin(begins, limits.tokens), limits.tokens)

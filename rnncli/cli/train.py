@@ -205,7 +205,7 @@ def train(
     began = monotonic()
     _refuse_what_would_do_nothing(context, corpus, resume)
     from rnncli.api.device import pick_device
-    from rnncli.cli import preparing, training_session, writing
+    from rnncli.cli import preparing, resuming, training_session, writing
     from rnncli.console import terminal, training_view
     from rnncli.storage.events import writer_type
     from rnncli.training.distributed import from_environment, joined
@@ -220,7 +220,7 @@ def train(
             training_session.follow(where, ranks)
             return
         if resume is not None:
-            ready = preparing.resumed(resume, budget, where, view)
+            ready = resuming.resumed(resume, budget, where, view, began)
         else:
             totals = {unit: None if amount is None else amount.value for unit, amount in budget.items()}
             totals["steps"] = None if steps is None else round(steps.value)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from time import monotonic
 
 import torch
 
@@ -22,7 +23,7 @@ from rnncli.storage.checkpoint import as_arrays
 from rnncli.storage.events import event_log
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.record import Status
-from rnncli.storage.runs import as_weights, load_model, load_run, save_run
+from rnncli.storage.runs import load_model, load_run, save_run
 from rnncli.text.lanes import Lanes, Windows
 from rnncli.text.lines import Lines
 from rnncli.text.store import TokenStore
@@ -37,7 +38,7 @@ _LOG_SHARE, _LEAST_LOG_SECONDS, _MOST_LOG_SECONDS = 0.01, 0.5, 5.0
 
 @dataclass(frozen=True)
 class Session:
-    """A run and everything it needs around it."""
+    """A run and everything it needs around it; `began` is when the first of its seconds would have begun."""
 
     folder: ModelDir
     run: Run
@@ -46,6 +47,7 @@ class Session:
     planned: Planned
     validation_seconds: float
     ngram_seconds: float
+    began: float
 
 
 @dataclass(frozen=True)
@@ -77,13 +79,12 @@ def carry_out(session: Session, view: View, ranks: Ranks = ALONE, tensorboard: b
     logged, kept, best_unsaved = run.seconds, False, False
     with (
         _memory_said(folder),
-        event_log(folder.path, run.step, tensorboard) as append_event,
+        event_log(folder.path, run.step, tensorboard, lambda says: view.show(Noted(says))) as append_event,
         threads_of(training),
         noted_requests() as requests,
     ):
-        folder.update(training=training)
-        save_run(folder, run, "training", new_best=True)
         ranks.told(lambda: (folder, training, session.validation_seconds, session.ngram_seconds))
+        run.seconds = monotonic() - session.began
         reports = train(
             run,
             windows,
@@ -218,7 +219,7 @@ def _finish(session: Session, view: View, signal: int, kept: bool) -> Outcome:
         with precision_context(session.training, run.model.device):  # as fast as it was foreseen
             add_ngram(folder, network, order, lambda says: view.show(Noted(says)))
         folder.update(status="finished")
-    folder.write_card(session.planned, as_weights(run.best))
+    folder.write_card(session.planned, run.best.step, run.best.score)
     saved = Saved(str(folder.path), run.step, run.seconds, interrupted=bool(signal))
     view.show(saved)
     return Outcome(saved, run.best.score, signal)

@@ -47,12 +47,10 @@ class View(Protocol):
 def open_view(mode: ProgressMode, quiet: bool) -> Iterator[View]:
     """A bar on a terminal and plain lines elsewhere, unless told otherwise; closed whatever happens."""
     if quiet or mode == "none":
-        view: View = SilentView()
-    elif mode == "bar" or (mode == "auto" and is_live(sys.stderr)):
-        view = BarView(stderr_console())
-    else:
-        view = PlainView()
-    steady = SteadyView(view)
+        yield SilentView()
+        return
+    bar = mode == "bar" or (mode == "auto" and is_live(sys.stderr))
+    steady = SteadyView(BarView(stderr_console()) if bar else PlainView())
     try:
         yield steady
     finally:

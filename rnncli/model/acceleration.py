@@ -11,6 +11,8 @@ from types import ModuleType
 import torch
 from torch import Tensor, nn
 
+from rnncli.model.config import NONLINEAR_CELLS, ModelConfig
+
 # Units that the kernels compute at once; a layer whose width is no multiple goes through plain torch.
 BLOCK = 64
 
@@ -38,9 +40,20 @@ def missing() -> str | None:
         return "this torch has no oneDNN"
     try:
         _load()
-    except (ImportError, AttributeError, OSError, RuntimeError) as error:
+    except Exception as error:  # numba and LLVM have theirs of many kinds; torch computes instead
         return f"they could not be loaded: {error}"
     return None
+
+
+def in_place_of_kernels(device: torch.device) -> str | None:
+    """Why torch computes there instead, as a reason of a plan; None where the kernels can be used."""
+    why = missing() if device.type == "cpu" else "they are for processors"
+    return None if why is None else f"kernels torch: the fused ones cannot be used, {why}"
+
+
+def layers_have_kernels(model: ModelConfig) -> bool:
+    """Whether the kernels run all of its layers, and not the loss alone."""
+    return set(model.cells) <= set(NONLINEAR_CELLS) and not model.mogrifier
 
 
 def fused_for(layer: nn.RNNBase, inputs: Tensor) -> ModuleType | None:

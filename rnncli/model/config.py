@@ -108,10 +108,9 @@ class ModelConfig:
         return named * self.num_layers if len(named) == 1 else named
 
     @property
-    def layer_widths(self) -> list[tuple[int, int]]:
-        """(input width, output width) of each recurrent layer of a member."""
-        inputs = [self.embedding_size] + [self.hidden_size] * (self.num_layers - 1)
-        return [(width, self.hidden_size) for width in inputs]
+    def input_widths(self) -> list[int]:
+        """Of each recurrent layer of a member."""
+        return [self.embedding_size] + [self.hidden_size] * (self.num_layers - 1)
 
     @property
     def recurrent_parameters(self) -> int:
@@ -157,7 +156,7 @@ class ModelConfig:
             else:
                 beside: dict[str, tuple[Shape, ...]] = {
                     "lstm": ((d,),),
-                    "qrnn": ((QRNN_TAPS - 1, self.layer_widths[int(number)][0]),),
+                    "qrnn": ((QRNN_TAPS - 1, self.input_widths[int(number)]),),
                 }
                 found[block] = ((d,), *beside.get(self.cells[int(number)], ()))
         return found
@@ -212,9 +211,9 @@ class ModelConfig:
         blocks: dict[str, dict[str, Shape]] = {}
         if self.convolution:
             blocks["convolution"] = {"weight": (e, e, self.convolution), "bias": (e,)}
-        for number, (cell, (width, _)) in enumerate(zip(self.cells, self.layer_widths, strict=True)):
+        for number, (cell, width) in enumerate(zip(self.cells, self.input_widths, strict=True)):
             rows = GATES[cell] * d
-            if cell in ("rnn", "gru", "lstm"):
+            if cell in NONLINEAR_CELLS:
                 weights: dict[str, Shape] = {
                     "kernel.weight_ih_l0": (rows, width),
                     "kernel.weight_hh_l0": (rows, d),
@@ -250,5 +249,7 @@ SPELLED_BYTES, PADDING_BYTE, SPELLINGS = 34, 0xFF, "spellings"
 RGLRU_SHARPNESS = 8.0
 # QRNN: so many of its last inputs a layer sees together (Bradbury et al. 2016, for language models).
 QRNN_TAPS = 2
+# Cells whose gates know their own memory, so that every step has a matrix product of its own.
+NONLINEAR_CELLS = ("rnn", "lstm", "gru")
 # Vectors of width D that a layer computes from its input.
 GATES = {"rnn": 1, "lstm": 4, "gru": 3, "mingru": 2, "minlstm": 3, "rglru": 4, "qrnn": 3}

@@ -31,7 +31,7 @@ import numpy as np
 import torch
 from llvmlite import ir
 from numba import carray, cfunc, njit, types
-from numba.extending import intrinsic
+from numba.extending import intrinsic, register_jitable
 
 from rnncli.model.acceleration import BLOCK
 
@@ -75,16 +75,17 @@ SOFTMAX_SLOTS = 7
     SOFTMAX_SCRATCH,  # threads x (2 V + UNITS) float32, zeros at first: each gradient of the bias
 ) = range(SOFTMAX_SLOTS)
 
-_SAVED_SLOTS = {RNN_TANH: 0, RNN_RELU: 0, GRU: 4, LSTM: 6}
 
-
+@register_jitable
 def saved_slots(cell: int) -> int:
-    return _SAVED_SLOTS[cell]
+    """Numbers of SAVED for one unit."""
+    return 4 if cell == GRU else 6 if cell == LSTM else 0
 
 
+@register_jitable
 def scratch_floats(lanes: int) -> int:
     """Of one thread: the products of a block, or one row of gradients."""
-    return max(lanes * 5 * UNITS, 12 * UNITS)
+    return lanes * 5 * UNITS
 
 
 def _symbol(library: ctypes.CDLL, name: str, alias: str) -> None:
@@ -356,7 +357,7 @@ def _forward(p):
     a = carray(p, (SLOTS,))
     cell, time, lanes, width, gates = a[CELL], a[TIME], a[LANES], a[WIDTH], a[GATES]
     me, threads = _int(_thread()), _int(_threads())
-    saved_width = _int(4) if cell == GRU else _int(6)
+    saved_width = _int(saved_slots(cell))
     columns = gates * UNITS
     row = _int(max(columns, 4 * UNITS) if cell != LSTM else 5 * UNITS)
     x = carray(_array_at(a[INPUTS], _BF16), (1,))
@@ -364,7 +365,7 @@ def _forward(p):
     inner_bias = carray(_array_at(a[RECURRENT_BIAS], _FP32), (1,))
     memory = carray(_array_at(a[MEMORY], _FP32), (1,))
     saved = carray(_array_at(a[SAVED], _BF16), (1,))
-    products = a[SCRATCH] + 4 * me * max(lanes * 5 * UNITS, 12 * UNITS)
+    products = a[SCRATCH] + 4 * me * scratch_floats(lanes)
     c = carray(_array_at(products, _FP32), (1,))
     weights = carray(_array_at(a[WEIGHTS], _FP32), (1,))
     packed = carray(_array_at(a[PACKED], _PAIR), (1,))
@@ -403,7 +404,7 @@ def _backward(p):
     a = carray(p, (SLOTS,))
     cell, time, lanes, width, gates = a[CELL], a[TIME], a[LANES], a[WIDTH], a[GATES]
     me, threads = _int(_thread()), _int(_threads())
-    saved_width = _int(4) if cell == GRU else _int(6)
+    saved_width = _int(saved_slots(cell))
     columns = gates * UNITS
     saved = carray(_array_at(a[SAVED], _BF16), (1,))
     dh = carray(_array_at(a[HIDDEN_GRADIENT], _FP32), (1,))
@@ -411,7 +412,7 @@ def _backward(p):
     dx = carray(_array_at(a[INPUT_GRADIENT], _BF16), (1,))
     dproduct = carray(_array_at(a[PRODUCT_GRADIENT], _BF16), (1,))
     db = carray(_array_at(a[BIAS_GRADIENT], _FP32), (1,))
-    s = carray(_array_at(a[SCRATCH] + 4 * me * max(lanes * 5 * UNITS, 12 * UNITS), _FP32), (1,))
+    s = carray(_array_at(a[SCRATCH] + 4 * me * scratch_floats(lanes), _FP32), (1,))
     weights = carray(_array_at(a[WEIGHTS], _FP32), (1,))
     packed = carray(_array_at(a[PACKED], _PAIR), (1,))
     blocks = width // UNITS

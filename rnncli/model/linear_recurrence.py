@@ -5,7 +5,7 @@ what is left from step to step is one multiplication and one addition a unit.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -23,9 +23,11 @@ _LONGEST = 64.0
 class LinearLayer(nn.Module):
     """weight (G D, E) and bias (G D) give all gates of a window at once."""
 
-    def __init__(self, cell: str, config: ModelConfig, input_size: int) -> None:
+    cell: ClassVar[str]
+
+    def __init__(self, config: ModelConfig, input_size: int) -> None:
         super().__init__()
-        self.gates = GATES[cell]
+        self.gates = GATES[self.cell]
         self.weight = nn.Parameter(torch.zeros(self.gates * config.hidden_size, input_size))
         self.bias = nn.Parameter(torch.zeros(self.gates * config.hidden_size))
 
@@ -52,8 +54,7 @@ class LinearLayer(nn.Module):
 class MinGruLayer(LinearLayer):
     """z = σ(W_z x),  h' = (1 - z) h + z W_n x (Feng et al. 2024, Were RNNs all we needed?, minGRU)."""
 
-    def __init__(self, config: ModelConfig, input_size: int) -> None:
-        super().__init__("mingru", config, input_size)
+    cell = "mingru"
 
     def _recurrence(self, gates: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor | None]:
         update, candidate = gates
@@ -68,8 +69,7 @@ class MinGruLayer(LinearLayer):
 class MinLstmLayer(LinearLayer):
     """f, i = σ(W x) made to sum to one,  h' = f h + i W_n x (Feng et al. 2024, minLSTM)."""
 
-    def __init__(self, config: ModelConfig, input_size: int) -> None:
-        super().__init__("minlstm", config, input_size)
+    cell = "minlstm"
 
     def _recurrence(self, gates: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor | None]:
         forget, add, candidate = gates
@@ -89,8 +89,10 @@ class RgLruLayer(LinearLayer):
     r, i = σ(W x),  a = exp(-8 softplus(Λ) r),  h' = a h + sqrt(1 - a²) i (W_u x),  y = gelu(W_o x) h'
     """
 
+    cell = "rglru"
+
     def __init__(self, config: ModelConfig, input_size: int) -> None:
-        super().__init__("rglru", config, input_size)
+        super().__init__(config, input_size)
         self.decay = nn.Parameter(torch.zeros(config.hidden_size))
 
     def _recurrence(self, gates: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -113,8 +115,10 @@ class QrnnLayer(LinearLayer):
     K - 1 of them are memory too (B, K - 1, E).
     """
 
+    cell = "qrnn"
+
     def __init__(self, config: ModelConfig, input_size: int) -> None:
-        super().__init__("qrnn", config, QRNN_TAPS * input_size)
+        super().__init__(config, QRNN_TAPS * input_size)
 
     def initial_state(self, batch_size: int) -> BlockState:
         input_size = self.weight.shape[1] // QRNN_TAPS

@@ -59,8 +59,7 @@ class Network(nn.Module):
         if config.convolution:
             self.convolution = Convolution(config)
         self.layers = nn.ModuleList(
-            LAYERS[cell](config, width)
-            for cell, (width, _) in zip(config.cells, config.layer_widths, strict=True)
+            LAYERS[cell](config, width) for cell, width in zip(config.cells, config.input_widths, strict=True)
         )
         if config.attention:
             self.attention = Attention(config)

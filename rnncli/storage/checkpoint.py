@@ -1,7 +1,7 @@
 """A Run as tensors and facts, and back: what a checkpoint holds."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,7 @@ from rnncli.training.config import TrainConfig
 from rnncli.training.optimizer import MOMENTS
 from rnncli.training.step import Best, Run, weights_of
 
-_COUNTERS = (
-    *("step", "seconds", "first_step_seconds", "validations", "validated_step", "validations_since_best"),
-    *("skipped_steps", "skipped_in_a_row", "rate_factor", "lowered_at_step", "warm_from"),
-)
+_COUNTERS = tuple(entry.name for entry in fields(Run) if entry.type in (int, float))
 _OPTIMIZER = "optimizer."
 
 

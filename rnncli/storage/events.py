@@ -1,7 +1,7 @@
 """A run's reports as event files of TensorBoard, under the names of metrics.jsonl; needs an extra."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,13 @@ def writer_type() -> Any:
 
 
 @contextmanager
-def event_log(folder: Path, step: int, wanted: bool) -> Iterator[Callable[[Report], None]]:
+def event_log(
+    folder: Path, step: int, wanted: bool, note: Callable[[str], None]
+) -> Iterator[Callable[[Report], None]]:
     """What appends a report to the event files of a model folder: nothing, unless it is or was `wanted`.
 
     What an earlier process wrote there after `step` is taken back. Raises ConfigError where TensorBoard is
-    missing; to append raises StorageError.
+    missing; to append raises StorageError, and what cannot be written at the end is noted.
     """
     place = folder / EVENTS
     if place.is_symlink():
@@ -50,8 +52,11 @@ def event_log(folder: Path, step: int, wanted: bool) -> Iterator[Callable[[Repor
     try:
         yield append
     finally:
-        with suppress(OSError):  # what could not be written was said, or is said by whoever reads it
-            writer.close()
+        try:
+            with _as_storage_error(place):
+                writer.close()
+        except StorageError as error:
+            note(f"{error}; {error.hint}")
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -254,9 +255,9 @@ class ModelDir:
         check_bounds(self.path, METRICS, self.record)
         return read_reports(self.path / METRICS, self.path)
 
-    def write_card(self, planned: Planned, weights: Weights) -> None:
-        """README.md: what the model is, for a person who is handed the folder."""
-        card = model_card(self.path.name, planned, weights.step, weights.score)
+    def write_card(self, planned: Planned, step: int, score: Score | None) -> None:
+        """README.md: what the model of `step` is, for a person who is handed the folder."""
+        card = model_card(self.path.name, planned, step, score)
         self._replace({CARD: card.encode(errors="backslashreplace")})
 
     def checkpoint(self, step: int) -> Path:
@@ -301,8 +302,9 @@ class ModelDir:
         """Make the folder that of a run which came to `step` and no further, without leftovers of writes."""
         for leftover in [*self.path.glob(f"{atomic.PARTIAL}*"), *self.path.glob(f"*/{atomic.PARTIAL}*")]:
             atomic.remove_file(leftover)
-        lines = [to_json(line) for line in self.metrics() if line.get("step", 0) <= step]
-        kept = "".join(line + "\n" for line in lines).encode()
+        # In their order: what was noted after the step has no step of its own.
+        lines = takewhile(lambda line: line.get("step", 0) <= step, self.metrics())
+        kept = "".join(to_json(line) + "\n" for line in lines).encode()
         later = [checkpoint_name(other) for other in self.checkpoints() if other > step]
         self._replace({METRICS: kept} if (self.path / METRICS).exists() else {}, later)
 

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TypeVar
 
 import torch
@@ -19,6 +20,9 @@ from rnncli.errors import ConfigError
 from rnncli.model.state import State
 
 Told = TypeVar("Told")
+
+# The others wait for rank 0 while it reads a text of any size; torch would let them give up after minutes.
+_PATIENCE = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ def joined(ranks: Ranks, device: torch.device) -> Iterator[None]:
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
     try:
         yield
     finally:

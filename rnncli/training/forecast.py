@@ -1,11 +1,16 @@
 """What a run will take: steps, seconds and memory, from its settings and a measured speed."""
 
 from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
 
 from rnncli.inference.likelihood import LANES, sampled_cost
 from rnncli.model.config import GATES, QRNN_TAPS, SPELLED_BYTES, ModelConfig
 from rnncli.model.cross_entropy import MOST_LOGITS
 from rnncli.reports import Planned
+from rnncli.text.lines import line_bounds
+from rnncli.text.store import TokenStore
 from rnncli.training.config import TrainConfig
 
 # Scoring needs no gradients; measured 2.4 times as fast as training with 66 symbols, 1.9 with 9,590.
@@ -20,6 +25,14 @@ _TRAINING_COPIES, _SAVING_COPIES = 8, 6
 
 
 @dataclass(frozen=True)
+class LineSize:
+    """Of a training part whose lines are samples of their own: how many, and the longest, in tokens."""
+
+    number: int
+    longest: int
+
+
+@dataclass(frozen=True)
 class CorpusSize:
     """What a plan needs to know of a tokenized text."""
 
@@ -29,15 +42,23 @@ class CorpusSize:
     vocab_size: int
     train_tokens: int
     valid_tokens: int
-    lines: "LineSize | None" = None
+    lines: LineSize | None = None
 
-
-@dataclass(frozen=True)
-class LineSize:
-    """Of a training part whose lines are samples of their own: how many, and the longest, in tokens."""
-
-    number: int
-    longest: int
+    @classmethod
+    def of(cls, store: TokenStore) -> Self:
+        train, lines = store.train, None
+        if train.line_starts is not None:
+            _, lengths = line_bounds(train.ids, train.line_starts, np.arange(len(train.line_starts)))
+            lines = LineSize(len(lengths), int(lengths.max()))
+        return cls(
+            store.name,
+            store.origin.encoding,
+            store.tokenizer.level,
+            store.tokenizer.vocab_size,
+            train.tokens,
+            store.valid.tokens,
+            lines,
+        )
 
 
 def step_tokens(corpus: CorpusSize, batch_size: int, bptt: int) -> float:
@@ -55,15 +76,23 @@ def predict(
     tokens_per_second: float,
     used_seconds: float,
     done_steps: int = 0,
+    reserve_seconds: float = 0.0,
     reasons: tuple[str, ...] = (),
 ) -> Planned:
-    """The whole run at this speed, of which `used_seconds` and `done_steps` are over."""
+    """The whole run at this speed, of which `used_seconds` and `done_steps` are over.
+
+    `reserve_seconds` of its time are for what comes after the training.
+    """
     seconds = steps = None
     tokens_a_step = step_tokens(corpus, training.batch_size, training.bptt)
     if not training.open_ended:
         each = validation_seconds(training, corpus, tokens_per_second)
-        seconds = budget_seconds(corpus, training, tokens_per_second, used_seconds, done_steps, each)
-        training_seconds = max(seconds - used_seconds - training.validations * each, 0.0)
+        validating = _validations_left(training, used_seconds, done_steps) * each
+        seconds = budget_seconds(corpus, training, tokens_per_second, used_seconds, done_steps, validating)
+        training_seconds = seconds - used_seconds - validating
+        if training.seconds is not None:
+            left = training.seconds - reserve_seconds - used_seconds - validating
+            training_seconds = min(training_seconds, left)
         steps = done_steps + max(1, round(training_seconds * tokens_per_second / tokens_a_step))
     return Planned(
         corpus=corpus.name,
@@ -98,15 +127,23 @@ def budget_seconds(
     speed: float,
     used_seconds: float,
     done_steps: int,
-    each_validation: float,
+    validating: float,
 ) -> float:
-    """How long a run lasts at `speed` tokens per second, from its beginning, validations included."""
+    """How long a run lasts from its beginning, at `speed` tokens per second and with `validating` seconds."""
     limits = [] if training.seconds is None else [training.seconds]
     if training.steps is not None:
         steps_left = max(training.steps - done_steps, 0)
         left = steps_left * step_tokens(corpus, training.batch_size, training.bptt) / speed
-        limits.append(used_seconds + left + training.validations * each_validation)
+        limits.append(used_seconds + left + validating)
     return min(limits)
+
+
+def _validations_left(training: TrainConfig, used_seconds: float, done_steps: int) -> float:
+    """Those of what is left of the budget; all of them before the first step, however long that took."""
+    shares = [done_steps / training.steps] if training.steps else []
+    if training.seconds is not None and done_steps:
+        shares.append(used_seconds / training.seconds)
+    return training.validations * (1.0 - min(max(shares, default=0.0), 1.0))
 
 
 def validation_seconds(training: TrainConfig, corpus: CorpusSize, speed: float) -> float:
@@ -115,7 +152,9 @@ def validation_seconds(training: TrainConfig, corpus: CorpusSize, speed: float) 
 
 
 def ngram_seconds(training: TrainConfig, corpus: CorpusSize, order: int, speed: float) -> float:
-    """How long it takes to fit an n-gram, and its weights on what a validation scores."""
+    """How long it takes to fit an n-gram, and its weights on what a validation scores; of order 0 none."""
+    if not order:
+        return 0.0
     return _NGRAM_SECONDS * order * corpus.train_tokens + validation_seconds(training, corpus, speed)
 
 
@@ -134,9 +173,9 @@ def memory_bytes(model: ModelConfig, training: TrainConfig, device: str) -> int:
     activations = model.members * (
         2 * model.embedding_size
         + sum(
-            (2 * GATES[cell] + 4 + (4 * model.mogrifier if cell == "lstm" else 0)) * width
+            (2 * GATES[cell] + 4 + (4 * model.mogrifier if cell == "lstm" else 0)) * model.hidden_size
             + (QRNN_TAPS * inputs if cell == "qrnn" else 0)
-            for cell, (inputs, width) in zip(model.cells, model.layer_widths, strict=True)
+            for cell, inputs in zip(model.cells, model.input_widths, strict=True)
         )
         + model.convolution * model.embedding_size
         + (4 * model.hidden_size + 3 * (model.attention + training.bptt) if model.attention else 0)

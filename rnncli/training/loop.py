@@ -8,21 +8,13 @@ import math
 import time
 from collections.abc import Callable, Generator
 
-from torch import Tensor
-
 from rnncli.model.language_model import LanguageModel
 from rnncli.reports import Evaluated, Noted, Savepoint, Stepped
 from rnncli.results import Score
 from rnncli.text.lanes import Windows
 from rnncli.training.config import TrainConfig
 from rnncli.training.distributed import ALONE, Ranks
-from rnncli.training.recovery import (
-    MOST_SKIPPED_IN_A_ROW,
-    diverged,
-    lower_the_rate,
-    lowered_in_vain,
-    roll_back,
-)
+from rnncli.training.recovery import MOST_SKIPPED_IN_A_ROW, after_validation, diverged, roll_back
 from rnncli.training.schedule import learning_rate
 from rnncli.training.step import Best, Run, Step, norms_by_layer, train_step, weights_of
 
@@ -47,111 +39,102 @@ def train(
 ) -> Generator[Stepped | Evaluated | Noted | Savepoint]:
     """Go on with `run` until its budget or its patience is used up; after the last step comes an Evaluated.
 
-    An Evaluated or a Savepoint is where the run should be saved.
+    An Evaluated or a Savepoint is where the run should be saved: what a validation leads to, a return to the
+    best weights or a lower rate, has been done by then, and a Noted says it afterwards.
 
     `validate` scores the held-out part; `validation_seconds` is a first guess at how long that
     takes, so that a time budget has room for the last one. `reserve_seconds` of it are for what comes
     after the training. Where several processes train together,
     rank 0 ends it for all, also by closing this generator.
     """
+    began = clock() - run.seconds
+    kept_seconds, validation_began, ended = validation_seconds + reserve_seconds, math.nan, False
+    # A larger budget than before moves the validations apart.
+    run.validations = min(run.validations, _due(run, windows, config, kept_seconds))
+    since_report, since_validation, saved = _Meter(clock()), _Meter(clock()), clock()
     try:
-        yield from _train(run, windows, config, validate, validation_seconds, clock, ranks, reserve_seconds)
+        while True:
+            seconds = ranks.number(lambda: clock() - began)
+            if ended or math.isnan(seconds):
+                return
+            run.seconds = seconds
+            if not math.isnan(validation_began):
+                # What is done with its report, a save above all, will be done after the last one too.
+                kept_seconds = run.seconds - validation_began + reserve_seconds
+                validation_began = math.nan
+            if run.step == 0:
+                run.first_step_seconds = run.seconds
+            progress = _progress(run, config, kept_seconds)
+            due = _due(run, windows, config, kept_seconds)
+            if due > run.validations and run.step > run.validated_step:
+                validation_began, score = run.seconds, ranks.told(lambda: validate(run.model))
+                run.seconds = ranks.number(lambda: clock() - began)
+                run.validations, run.validated_step = due, run.step
+                best = _keep_best(run, score)
+                ended, note = after_validation(run, score, config, progress)
+                epoch = run.step / windows.windows_per_epoch
+                yield Evaluated(run.step, epoch, run.seconds, since_validation.mean(), score, best)
+                if note is not None:
+                    yield note
+                since_report, since_validation, saved = _Meter(clock()), _Meter(clock()), clock()
+            elif progress >= 1.0:
+                return
+            else:
+                rate = run.rate_factor * learning_rate(progress, config, run.warm_from)
+                window = windows[run.step]
+                step = train_step(run, window, config, rate, ranks)
+                if step.learned:
+                    since_report.add(step.nats, window.tokens)
+                    since_validation.add(step.nats, window.tokens)
+                if run.skipped_in_a_row >= MOST_SKIPPED_IN_A_ROW:
+                    yield roll_back(run, config, progress)
+                    since_report, since_validation = _Meter(clock()), _Meter(clock())
+                if ranks.leads and clock() - since_report.began >= REPORT_SECONDS:
+                    run.seconds = clock() - began
+                    progress = _progress(run, config, kept_seconds)
+                    yield _stepped(run, windows, config, since_report, clock(), progress, rate, step)
+                    since_report = _Meter(clock())
+                if ranks.leads and _save_is_due(run, config, clock() - saved):
+                    run.seconds = clock() - began
+                    yield Savepoint(run.step)
+                    saved = clock()
     except GeneratorExit:
         ranks.number(lambda: math.nan)  # the others wait for the time
         raise
 
 
-def _train(
-    run: Run,
-    windows: Windows,
-    config: TrainConfig,
-    validate: Validate,
-    validation_seconds: float,
-    clock: Clock,
-    ranks: Ranks,
-    reserve_seconds: float,
-) -> Generator[Stepped | Evaluated | Noted | Savepoint]:
-    began = clock() - run.seconds
-    kept_seconds, validation_began = validation_seconds + reserve_seconds, math.nan
-    # A larger budget than before moves the validations apart.
-    run.validations = min(run.validations, _due(run, windows, config, kept_seconds))
-    since_report, since_validation = _Meter(clock()), _Meter(clock())
-    saved = clock()
-    while True:
-        run.seconds = ranks.number(lambda: clock() - began)
-        if math.isnan(run.seconds):
-            return
-        if not math.isnan(validation_began):
-            # What is done with its report, a save above all, will be done after the last one too.
-            kept_seconds = run.seconds - validation_began + reserve_seconds
-            validation_began = math.nan
-        if run.step == 0:
-            run.first_step_seconds = run.seconds
-        progress = _progress(run, config, kept_seconds)
-        due = _due(run, windows, config, kept_seconds)
-        if due > run.validations and run.step > run.validated_step:
-            validation_began, score = run.seconds, ranks.told(lambda: validate(run.model))
-            run.seconds = ranks.number(lambda: clock() - began)
-            run.validations, run.validated_step = due, run.step
-            best = _keep_best(run, score)
-            epoch = run.step / windows.windows_per_epoch
-            yield Evaluated(run.step, epoch, run.seconds, since_validation.mean(), score, best)
-            if progress >= 1.0:
-                return
-            if diverged(run, score):
-                yield roll_back(run, config, progress)
-            elif config.patience is not None and run.validations_since_best >= config.patience:
-                if not config.open_ended or lowered_in_vain(run):
-                    return
-                yield lower_the_rate(run, config)
-            since_report, since_validation = _Meter(clock()), _Meter(clock())
-            saved = clock()
-        elif progress >= 1.0:
-            return
-        else:
-            rate = run.rate_factor * learning_rate(progress, config, run.warm_from)
-            window = windows[run.step]
-            step = train_step(run, window, config, rate, ranks)
-            since_report.add(step.nats, window.tokens)
-            since_validation.add(step.nats, window.tokens)
-            if run.skipped_in_a_row >= MOST_SKIPPED_IN_A_ROW:
-                yield roll_back(run, config, progress)
-            if ranks.leads and clock() - since_report.began >= REPORT_SECONDS:
-                run.seconds = clock() - began
-                progress = _progress(run, config, kept_seconds)
-                yield _stepped(run, windows, config, since_report, clock(), progress, rate, step)
-                since_report = _Meter(clock())
-            if ranks.leads and _save_is_due(run, config, clock() - saved):
-                run.seconds = clock() - began
-                yield Savepoint(run.step)
-                saved = clock()
+def resume_with(run: Run, config: TrainConfig, kept_seconds: float) -> None:
+    """Prepare `run` for a budget other than it had: the rate rises again, from where it now belongs.
 
-
-def resume_with(run: Run, config: TrainConfig) -> None:
-    """Prepare `run` for a budget other than it had: the rate rises again, from where it now belongs."""
-    run.warm_from = _progress(run, config, 0.0)
+    `kept_seconds` of the time are for what comes after the last step. A rate that patience had lowered is
+    whole again.
+    """
+    if run.lowered_at_step:
+        run.rate_factor, run.lowered_at_step = 1.0, 0
+    run.warm_from = _progress(run, config, kept_seconds)
     run.validations_since_best = 0
 
 
 def _save_is_due(run: Run, config: TrainConfig, seconds: float) -> bool:
-    by_steps = config.save_steps is not None and run.step % config.save_steps == 0
-    return by_steps or (config.save_seconds is not None and seconds >= config.save_seconds)
+    if config.save_steps is not None:
+        return run.step % config.save_steps == 0
+    return config.save_seconds is not None and seconds >= config.save_seconds
 
 
 class _Meter:
-    """The mean nats per token since an instant, summed on the device so that no step waits for it."""
+    """The mean nats per token since an instant."""
 
     def __init__(self, began: float) -> None:
         self.began = began
         self.tokens = 0
-        self._nats: Tensor | float = 0.0
+        self._nats = 0.0
 
-    def add(self, nats: Tensor, tokens: int) -> None:
+    def add(self, nats: float, tokens: int) -> None:
         self.tokens += tokens
-        self._nats = self._nats + nats * tokens
+        self._nats += nats * tokens
 
     def mean(self) -> float:
-        return float(self._nats) / self.tokens if self.tokens else math.nan
+        return self._nats / self.tokens if self.tokens else math.nan
 
 
 def _stepped(

@@ -20,7 +20,6 @@ REFERENCE = ModelConfig(vocab_size=256, hidden_size=256)
 _PROBE_SHARE, _LONGEST_PROBE_SECONDS = 0.01, 1.0
 # Of those seconds, to see whether fewer threads are faster: mostly they are slower by far.
 _THREADS_SHARE = 0.25
-_WITH_KERNELS = {"rnn", "gru", "lstm"}
 # Where nothing depends on the time, and at the most to see what is slower by far.
 COUNTED_PROBE_SECONDS = 0.05
 # Of the fastest speed that such a glance saw: what may still turn out to be the fastest.
@@ -59,8 +58,8 @@ def measure_machine(
     of a processor's torch takes.
     """
     machine = Machine(0.0, device, memory_bytes, fused, threads)
-    open_ended = TrainConfig(steps=1, threads=wishes.training.get("threads"))
-    _, speed = choose_arrangement(REFERENCE, open_ended, wishes, machine, measure)
+    training = TrainConfig(steps=1, threads=wishes.training.get("threads"))
+    _, speed = choose_arrangement(REFERENCE, training, wishes, machine, measure)
     return replace(machine, tokens_per_second=speed)
 
 
@@ -116,11 +115,6 @@ def choose_arrangement(
     if wishes.seconds is None or best.threads is not None:
         return best, best_speed
     return _with_threads(model, best, best_speed, wishes, machine, measure)
-
-
-def layers_have_kernels(model: ModelConfig) -> bool:
-    """Whether the fused kernels run all of its layers, and not the loss alone."""
-    return set(model.cells) <= _WITH_KERNELS and not model.mogrifier
 
 
 def _with_threads(

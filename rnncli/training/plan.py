@@ -7,6 +7,7 @@ the text, the time or the machine decided.
 from dataclasses import dataclass, replace
 
 from rnncli.errors import ConfigError
+from rnncli.model.acceleration import layers_have_kernels
 from rnncli.model.config import ModelConfig
 from rnncli.reports import Planned
 from rnncli.text.config import Level
@@ -17,6 +18,7 @@ from rnncli.training.forecast import (
     affordable_validation_tokens,
     budget_seconds,
     memory_bytes,
+    ngram_seconds,
     predict,
     step_tokens,
     validation_seconds,
@@ -26,7 +28,6 @@ from rnncli.training.machine import (
     Measure,
     choose_arrangement,
     for_lines,
-    layers_have_kernels,
 )
 from rnncli.training.recipes import (
     MOST_MEMBERS,
@@ -56,6 +57,7 @@ class Plan:
     training: TrainConfig
     planned: Planned
     validation_seconds: float
+    ngram_seconds: float
 
 
 def affordable_level(
@@ -81,22 +83,27 @@ def make_plan(
     machine: Machine,
     measure: Measure,
     used_seconds: float = 0.0,
+    ngram_order: int = 0,
     reasons: list[str] | None = None,
 ) -> Plan:
     """Fill in every setting that was left open; raises ConfigError where wishes cannot be met.
 
-    `used_seconds` of the time are over already; `reasons` are those for earlier choices.
+    `used_seconds` of the time are over already, and its end is for an n-gram where it has an order; `reasons`
+    are those for earlier choices.
     """
     reasons = list(reasons or [])
-    model, training, speed = _suited(corpus, wishes, machine, measure, reasons)
+    left = wishes.after(used_seconds)
+    model, training, speed = _suited(corpus, left, machine, measure, reasons)
     measured = model.members
     most = _most_members(model, training, machine)
-    model, training = against_memorising(model, training, corpus, wishes, speed, most, reasons)
+    model, training = against_memorising(model, training, corpus, left, speed, most, reasons)
     speed *= measured / model.members  # they take their steps one after another
     training = _choose_budget(training, corpus, wishes, speed, reasons)
     training = _choose_validations(training, corpus, wishes, speed)
-    planned = predict(corpus, model, training, machine.device, speed, used_seconds, reasons=tuple(reasons))
-    return Plan(model, training, planned, validation_seconds(training, corpus, speed))
+    reserve = ngram_seconds(training, corpus, ngram_order, speed)
+    device = machine.device
+    planned = predict(corpus, model, training, device, speed, used_seconds, 0, reserve, tuple(reasons))
+    return Plan(model, training, planned, validation_seconds(training, corpus, speed), reserve)
 
 
 def _suited(

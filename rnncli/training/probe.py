@@ -8,7 +8,8 @@ import torch
 from rnncli.model.config import ModelConfig
 from rnncli.text.lanes import Lanes
 from rnncli.training.config import TrainConfig
-from rnncli.training.step import Run, train_step
+from rnncli.training.machine import Measure
+from rnncli.training.step import Run, threads_of, train_step
 
 # The first steps allocate, let libraries prepare their kernels and wake the processor up; of long ones
 # the first alone does.
@@ -31,6 +32,11 @@ def matrix_peak(dtype: torch.dtype, seconds: float) -> float:
     return best
 
 
+def measure_on(device: torch.device) -> Measure:
+    """What tells a plan the speeds of this device."""
+    return lambda model, config, seconds: tokens_per_second(model, config, device, seconds)
+
+
 def tokens_per_second(model: ModelConfig, config: TrainConfig, device: torch.device, seconds: float) -> float:
     """Train on random ids for about `seconds` with the real step and throw the result away.
 
@@ -48,5 +54,6 @@ def tokens_per_second(model: ModelConfig, config: TrainConfig, device: torch.dev
             train_step(run, lanes[run.step], config, config.learning_rate)
         return (run.step - before) * tokens / (time.monotonic() - began)
 
-    speed(_WARM_UP_SHARE * seconds)
-    return speed(seconds)
+    with threads_of(config):
+        speed(_WARM_UP_SHARE * seconds)
+        return speed(seconds)

@@ -6,7 +6,7 @@ from typing import Any
 from rnncli.model.acceleration import BLOCK
 from rnncli.model.config import ModelConfig
 from rnncli.training.config import TrainConfig
-from rnncli.training.forecast import CorpusSize, step_tokens
+from rnncli.training.forecast import CorpusSize, memory_bytes, step_tokens
 from rnncli.training.machine import Machine
 from rnncli.training.wishes import Wishes
 
@@ -102,6 +102,10 @@ def _widest(
         if wider.recurrent_parameters > _PARAMETERS_PER_TEXT_TOKEN * corpus.train_tokens:
             reasons.append(f"width {fitting.hidden_size}: a wider one would only memorise so short a text")
             break
+        needed_bytes = memory_bytes(wider, choose_training(corpus, wishes, wider), machine.device)
+        if machine.memory_bytes is not None and needed_bytes > machine.memory_bytes:
+            reasons.append(f"width {fitting.hidden_size}: a wider one would not fit into the memory")
+            break
         tokens = _paid(affordable(wider), corpus, wishes)
         if tokens < needed * wider.recurrent_parameters:
             wider_one = "a wider one" if block == 1 else "the next that the fused kernels have"
@@ -125,8 +129,8 @@ def choose_training(corpus: CorpusSize, wishes: Wishes, model: ModelConfig) -> T
     }
     if corpus.train_tokens >= _SHORT_TEXT_TOKENS:
         chosen |= _PENALTY
-    open_ended = {key: value for key, value in wishes.training.items() if key not in ("seconds", "steps")}
-    return TrainConfig(**{**chosen, **open_ended})
+    named = {key: value for key, value in wishes.training.items() if key not in ("seconds", "steps")}
+    return TrainConfig(**{**chosen, **named})
 
 
 def against_memorising(

@@ -37,6 +37,21 @@ def roll_back(run: Run, config: TrainConfig, progress: float) -> Noted:
     )
 
 
+def after_validation(
+    run: Run, score: Score, config: TrainConfig, progress: float
+) -> tuple[bool, Noted | None]:
+    """Whether it was the last one; else what had to be done about it, if anything, and has been."""
+    if progress >= 1.0:
+        return True, None
+    if diverged(run, score):
+        return False, roll_back(run, config, progress)
+    if config.patience is None or run.validations_since_best < config.patience:
+        return False, None
+    if not config.open_ended or lowered_in_vain(run):
+        return True, None
+    return False, lower_the_rate(run, config)
+
+
 def lower_the_rate(run: Run, config: TrainConfig) -> Noted:
     """Without a budget the rate falls when validations stop getting better."""
     step = run.best.step if run.best else 0

@@ -87,20 +87,24 @@ class Run:
 
 
 class Step(NamedTuple):
-    """What came of one: mean nats per token (), gradient norms by parameter (P,), and over all of them."""
+    """What came of one: mean nats per token, gradient norms by parameter (P,), and over all of them."""
 
-    nats: Tensor
+    nats: float
     norms: Tensor
     norm: float
+
+    @property
+    def learned(self) -> bool:
+        """Whether the weights have moved: not where loss or gradient are no numbers."""
+        return math.isfinite(self.nats) and math.isfinite(self.norm)
 
 
 def train_step(run: Run, window: Window, config: TrainConfig, rate: float, ranks: Ranks = ALONE) -> Step:
     """One window of truncated back-propagation through time (Williams and Peng 1990) and one update.
 
-    The nats are still on their device; the norms are those before clipping (Pascanu et al. 2013).
-    Where they are not finite nothing is learned from the window and the memory is cleared, so that
-    the weights stay sound. With several processes each takes its share of the lanes, and the sums
-    over all of them are those of one process.
+    The norms are those before clipping (Pascanu et al. 2013). Where they or the nats are not finite nothing
+    is learned from the window and the memory is cleared, so that the weights stay sound. With several
+    processes each takes its share of the lanes, and the sums over all of them are those of one process.
     """
     device = run.model.device
     lanes = len(window.targets)
@@ -125,9 +129,10 @@ def train_step(run: Run, window: Window, config: TrainConfig, rate: float, ranks
     gradients = [gradient_of(parameter) for parameter in run.model.parameters()]
     norms = torch.stack(torch._foreach_norm(gradients))  # in one call: a small model has its time in calls
     total = norms.norm()
-    norm = float(total)
+    loss, norm = torch.stack([nats, total]).tolist()  # all that the device is waited for
+    step = Step(loss, norms, norm)
     run.step += 1
-    if math.isfinite(norm):
+    if step.learned:
         if norm > config.gradient_clip:  # seldom: a pass over all gradients that most steps are spared
             clip_grads_with_norm_(run.model.parameters(), config.gradient_clip, total)
         run.optimizer.step(rate)
@@ -137,7 +142,7 @@ def train_step(run: Run, window: Window, config: TrainConfig, rate: float, ranks
         run.skipped_steps += 1
         run.skipped_in_a_row += 1
         run.state = run.model.initial_state(lanes)
-    return Step(nats, norms, norm)
+    return step
 
 
 def norms_by_layer(model: LanguageModel, norms: Tensor) -> dict[str, float]:
@@ -155,7 +160,7 @@ def norms_by_layer(model: LanguageModel, norms: Tensor) -> dict[str, float]:
 
 @contextmanager
 def precision_context(config: TrainConfig, device: torch.device) -> Iterator[None]:
-    """bf16 computes matrix products in bfloat16 and keeps weights and sums in float32."""
+    """bf16: products in bfloat16, weights and sums in float32; fused kernels too, where they are wanted."""
     with (
         torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"),
         fused_kernels(config.kernels == "fused"),

@@ -1,4 +1,4 @@
-"""Weights of one model as the beginning of another's. Shapes: D width, E embedding, V vocabulary."""
+"""Weights of one model as the beginning of another's. V is the size of its vocabulary."""
 
 import numpy as np
 import numpy.typing as npt

@@ -1,7 +1,7 @@
 """What a person asked for, by the names of the settings."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from rnncli.errors import ConfigError
@@ -56,6 +56,12 @@ class Wishes:
         """The time budget; the default where nothing else ends the run."""
         ended = self.epochs is not None or "steps" in self.training or "patience" in self.training
         return self.training.get("seconds", None if ended else DEFAULT_SECONDS)
+
+    def after(self, seconds: float) -> "Wishes":
+        """The same for what is left of the time when so many seconds of it are over."""
+        if self.seconds is None:
+            return self
+        return replace(self, training={**self.training, "seconds": max(self.seconds - seconds, 1e-3)})
 
     @property
     def open_ended(self) -> bool:

@@ -1,14 +1,17 @@
 """How a run ends, and how it goes on after its end."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from rnncli.cli import training_session
+from rnncli.cli import resuming, training_session
+from rnncli.model import acceleration
 from rnncli.storage.model_dir import ModelDir
+from rnncli.storage.runs import load_run
 from rnncli.training import loop
 from tests.cli.conftest import TINY, Command, words
 
@@ -46,6 +49,40 @@ def test_a_finished_run_is_given_further_time(rnncli: Command, rhyme: Path) -> N
     assert more.code == 0, more.err
     assert more.json["step"] > 6
     assert ModelDir.find("x").record().training.seconds == pytest.approx(used + 2.0)
+
+
+def test_further_time_counts_from_the_start_of_its_command(
+    rnncli: Command, rhyme: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is read and measured before the first step is a part of it."""
+    rnncli("train", rhyme, "--name", "x", *TINY)
+    used = ModelDir.find("x").record().seconds
+    slow, taken = resuming.load_run, loop.train
+
+    def load_run(*arguments: Any) -> Any:
+        time.sleep(0.3)
+        return slow(*arguments)
+
+    def train(run: Any, *arguments: Any, **settings: Any) -> Any:
+        assert run.seconds > used + 0.3
+        return taken(run, *arguments, **settings)
+
+    monkeypatch.setattr(resuming, "load_run", load_run)
+    monkeypatch.setattr(training_session, "train", train)
+    began = time.monotonic()
+    assert rnncli("train", "--resume", "x", "--time", "+2s").code == 0
+    assert time.monotonic() - began > 1.9
+
+
+def test_a_run_that_patience_ended_is_given_time_at_its_whole_rate(rnncli: Command, rhyme: Path) -> None:
+    rnncli("train", rhyme, "--name", "x", *TINY[2:], "--patience", "1", "--learning-rate", "0.05")
+    refused = rnncli("train", "--resume", "x")
+    assert refused.code == 1
+    assert "x is finished" in refused.err
+    assert rnncli("train", "--resume", "x", "--steps", "+30").code == 0
+    record = ModelDir.find("x").record()
+    run = load_run(ModelDir.find("x"), record.training, torch.device("cpu"), print)
+    assert run.rate_factor == 1.0
 
 
 def test_epochs_may_be_further_ones_too(rnncli: Command, rhyme: Path) -> None:
@@ -92,3 +129,29 @@ def test_the_norms_of_the_gradients_are_kept_by_layer(
     stepped = [line for line in lines if line["report"] == "stepped"]
     assert stepped
     assert stepped[0]["gradient_norms"].keys() == {"embedding", "layers.0", "output"}
+
+
+def test_nothing_is_written_for_whoever_wants_to_see_nothing(
+    rnncli: Command, rhyme: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = list[object]()
+    monkeypatch.setattr(training_session, "_sample", lambda *given: written.append(given) or "")
+    assert rnncli("train", rhyme, "--name", "x", *TINY, "--quiet").code == 0
+    assert not written
+    assert rnncli("train", rhyme, "--name", "y", *TINY).code == 0
+    assert written
+
+
+def test_a_run_with_kernels_that_are_gone_says_so_and_goes_on(
+    rnncli: Command, rhyme: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if acceleration.missing() is not None:
+        pytest.skip("no fused kernels here")
+    wide = ("--hidden-size", "64", *TINY[4:])
+    assert rnncli("train", rhyme, "--name", "x", "--steps", "2", "--kernels", "fused", *wide).code == 0
+    assert "fused kernels" in words(rnncli("info", "x").out)
+    monkeypatch.setattr(acceleration, "missing", lambda: "this is another processor")
+    more = rnncli("train", "--resume", "x", "--steps", "+2")
+    assert more.code == 0, more.err
+    assert "kernels torch: the fused ones cannot be used, this is another processor" in words(more.err)
+    assert "torch kernels" in words(rnncli("info", "x").out)

@@ -143,7 +143,7 @@ def test_a_finished_run_goes_on_with_a_larger_budget(rnncli: Command, rhyme: Pat
     rnncli("train", rhyme, "--name", "x", *TINY)
     refused = rnncli("train", "--resume", "x")
     assert refused.code == 1
-    assert "used up its budget" in refused.err
+    assert "x is finished: 6 steps" in refused.err
     resumed = rnncli("train", "--resume", "x", "--steps", "12", "--json")
     assert resumed.code == 0, resumed.err
     assert resumed.json["step"] == 12

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from rnncli.console import terminal
-from rnncli.console.training_view import BarView, PlainView, open_view
+from rnncli.console.training_view import BarView, PlainView, ProgressMode, SilentView, open_view
 from rnncli.console.units import clock, duration, perplexity, size
 from rnncli.reports import Evaluated, Noted, Planned, Report, Sampled, Saved, Stepped
 from rnncli.results import Score
@@ -119,6 +119,12 @@ def test_a_log_that_nobody_reads_does_not_end_the_training(monkeypatch: pytest.M
         view.show(ROW)
         view.show(ROW)
     sys.stderr.close()
+
+
+@pytest.mark.parametrize(("mode", "quiet"), [("none", False), ("bar", True), ("auto", True)])
+def test_whoever_wants_to_see_nothing_gets_a_view_that_says_so(mode: ProgressMode, quiet: bool) -> None:
+    with open_view(mode, quiet) as view:
+        assert isinstance(view, SilentView)
 
 
 def test_without_a_terminal_lines_are_plain(monkeypatch: pytest.MonkeyPatch) -> None:

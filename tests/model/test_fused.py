@@ -133,6 +133,16 @@ def test_the_kernels_are_used_only_where_all_agrees(monkeypatch: pytest.MonkeyPa
         assert fused_for(whole, inputs) is None
 
 
+def test_whatever_keeps_the_kernels_from_being_compiled_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    errors = pytest.importorskip("numba.core.errors")
+
+    def refuse() -> None:
+        raise errors.NumbaError("no such type")
+
+    monkeypatch.setattr(acceleration, "_load", refuse)
+    assert acceleration.missing.__wrapped__() == "they could not be loaded: no such type"
+
+
 def test_without_the_kernels_torch_does_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(acceleration, "missing", lambda: "there are none")
     config = ModelConfig(vocab_size=9, cell="gru", hidden_size=BLOCK)

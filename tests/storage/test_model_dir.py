@@ -263,6 +263,15 @@ def test_the_tokenizer_of_another_model_is_refused() -> None:
         folder.tokenizer()
 
 
+def test_what_was_noted_after_the_last_checkpoint_is_forgotten_with_the_steps_before_it() -> None:
+    folder = made("x")
+    stepped = [{"report": "stepped", "step": step} for step in (1, 9)]
+    lines = [stepped[0], {"report": "noted"}, stepped[1], {"report": "noted"}]
+    Path("models/x/metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    folder.forget_after(5)
+    assert list(folder.metrics()) == lines[:2]
+
+
 def test_a_torn_last_line_of_the_metrics_is_passed_over() -> None:
     folder = made("x")
     Path("models/x/metrics.jsonl").write_bytes(b'{"report": "stepped"}\n{"repo')

@@ -24,8 +24,8 @@ MODEL = ModelConfig(vocab_size=65, hidden_size=64)
 
 def test_steps_take_as_long_as_their_tokens_and_validations() -> None:
     training = TrainConfig(steps=100, batch_size=10, bptt=50, validations=3)
-    assert budget_seconds(BOOK, training, 1000.0, 0.0, 0, 2.0) == pytest.approx(50.0 + 3 * 2.0)
-    assert budget_seconds(BOOK, training, 1000.0, 7.0, 40, 2.0) == pytest.approx(7.0 + 30.0 + 6.0)
+    assert budget_seconds(BOOK, training, 1000.0, 0.0, 0, 6.0) == pytest.approx(50.0 + 6.0)
+    assert budget_seconds(BOOK, training, 1000.0, 7.0, 40, 6.0) == pytest.approx(7.0 + 30.0 + 6.0)
     assert budget_seconds(BOOK, training, 1000.0, 7.0, 500, 0.0) == pytest.approx(7.0)
 
 
@@ -57,6 +57,25 @@ def test_a_resumed_run_is_promised_what_is_left_of_it() -> None:
     rest = predict(BOOK, MODEL, training, "cpu", 1000.0, used_seconds=30.0, done_steps=60)
     assert whole.steps == rest.steps == 100
     assert rest.seconds == pytest.approx(30.0 + 20.0, abs=0.1)
+
+
+def test_only_validations_that_are_still_to_come_are_taken_from_what_is_left() -> None:
+    timed = TrainConfig(seconds=100.0, batch_size=10, bptt=50, validations=10, validation_tokens=1)
+    each = validation_seconds(timed, BOOK, 1000.0)
+    rest = predict(BOOK, MODEL, timed, "cpu", 1000.0, used_seconds=90.0, done_steps=160)
+    assert rest.steps == 160 + round((10.0 - each) * 1000.0 / 500)
+    whole = predict(BOOK, MODEL, timed, "cpu", 1000.0, used_seconds=90.0)
+    assert whole.steps == max(1, round((10.0 - 10 * each) * 1000.0 / 500)), "however long the planning took"
+
+
+def test_what_comes_after_the_training_is_not_promised_to_it() -> None:
+    timed = TrainConfig(seconds=100.0, batch_size=10, bptt=50, validations=1, validation_tokens=1)
+    free, kept = (predict(BOOK, MODEL, timed, "cpu", 1000.0, 0.0, 0, reserve) for reserve in (0.0, 40.0))
+    assert free.seconds == kept.seconds == 100.0
+    assert free.steps is not None
+    assert kept.steps == free.steps - 40 * 2
+    counted = replace(timed, steps=10)
+    assert predict(BOOK, MODEL, counted, "cpu", 1000.0, 0.0, 0, 40.0).steps == 10
 
 
 def test_no_more_is_scored_than_is_held_out() -> None:

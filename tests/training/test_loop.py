@@ -1,8 +1,8 @@
 """The loop: it learns, it keeps its budget, it pauses whole, it survives a bad gradient."""
 
-import math
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rnncli.model.config import Cell, ModelConfig
 from rnncli.model.language_model import LanguageModel
-from rnncli.reports import Evaluated, Stepped
+from rnncli.reports import Evaluated, Savepoint, Stepped
 from rnncli.results import Score
 from rnncli.text.lanes import Lanes
 from rnncli.training.config import TrainConfig
@@ -113,19 +113,52 @@ def test_the_end_of_a_time_has_room_for_what_was_done_with_the_report_before(las
     assert clock() == pytest.approx(80.0 + last_seconds, abs=2.0)
 
 
-class Told(Ranks):
-    """One of several processes, which is told the second of each step, and nothing after the end."""
+@dataclass(frozen=True)
+class Leading(Ranks):
+    """The first of several processes; all that it tells the others is kept."""
 
-    instants = iter([0.0] * 22 + [math.nan])
+    messages: list[Any] = field(default_factory=list)
 
-    def number(self, say: Callable[[], float]) -> float:
-        return next(self.instants)
+    def told(self, say: Callable[[], Any]) -> Any:
+        self.messages.append(say())
+        return self.messages[-1]
+
+    number = told
 
 
-def test_a_process_that_is_told_the_end_at_a_validation_asks_nothing_more() -> None:
-    run = Run.new(MODEL, CONFIG, CPU)
-    reports = list(train(run, lanes(), CONFIG, no_score, ranks=Told()))
-    assert [report.step for report in reports if isinstance(report, Evaluated)] == [20]
+@dataclass(frozen=True)
+class Following(Ranks):
+    """Another one, which hears these messages and no more; it neither validates nor reads the clock."""
+
+    rank: int = 1
+    messages: Iterator[Any] = field(default_factory=lambda: iter(()))
+
+    def share(self, lanes: int) -> slice:
+        return slice(0, lanes)
+
+    def told(self, say: Callable[[], Any]) -> Any:
+        return next(self.messages)
+
+    number = told
+
+
+@pytest.mark.parametrize("patience", [None, 1])
+@pytest.mark.parametrize("validations", [1, 2, 3, 9])
+def test_every_process_hears_all_that_the_first_says_wherever_it_is_ended(
+    validations: int, patience: int | None
+) -> None:
+    """Also at the last validation, where the others would have ended by themselves."""
+    config = replace(CONFIG, patience=patience)
+    leader = Leading()
+    reports = train(Run.new(MODEL, config, CPU), lanes(), config, no_score, ranks=leader)
+    seen = 0
+    for report in reports:
+        seen += isinstance(report, Evaluated)
+        if seen == validations:
+            reports.close()
+    follower = Following(messages=iter(leader.messages))
+    list(train(Run.new(MODEL, config, CPU), lanes(), config, no_score, ranks=follower))
+    assert next(follower.messages, "nothing") == "nothing"
 
 
 def test_the_rate_rises_from_the_first_step_however_long_the_planning_took() -> None:
@@ -255,7 +288,7 @@ def test_a_larger_budget_lets_the_rate_rise_again() -> None:
     )
     assert last.learning_rate < 0.05 * CONFIG.learning_rate
     more = replace(CONFIG, steps=120, warmup=0.1)
-    resume_with(run, more)
+    resume_with(run, more, 0.0)
     rates = [
         report.learning_rate
         for report in train(run, lanes(), more, no_score, clock=Ticking(0.2))
@@ -276,3 +309,40 @@ def test_what_was_prepared_before_the_first_step_is_no_measure_of_what_is_left()
     assert left[0] is not None
     assert 60.0 < left[0] < 1_000.0
     assert left[-1] == 0.0
+
+
+def test_further_time_lets_the_rate_rise_from_its_first_step_on() -> None:
+    """What is kept for the last validation is none of the time that the rate follows."""
+    config = replace(CONFIG, steps=None, seconds=100.0, warmup=0.1)
+    run = Run.new(MODEL, config, CPU)
+    list(train(run, lanes(), config, no_score, validation_seconds=20.0, clock=Ticking(0.05)))
+    more = replace(config, seconds=run.seconds + 100.0)
+    resume_with(run, more, 20.0)
+    reports = train(run, lanes(), more, no_score, validation_seconds=20.0, clock=Ticking(0.05))
+    first = next(report for report in reports if isinstance(report, Stepped))
+    assert first.learning_rate < 0.05 * config.learning_rate
+
+
+@pytest.mark.parametrize(("lowered_at_step", "factor"), [(10, 1.0), (0, 0.25)])
+def test_further_training_has_the_rate_that_patience_lowered_but_not_that_of_divergence(
+    lowered_at_step: int, factor: float
+) -> None:
+    run = Run.new(MODEL, CONFIG, CPU)
+    run.rate_factor, run.lowered_at_step = 0.25, lowered_at_step
+    resume_with(run, CONFIG, 0.0)
+    assert (run.rate_factor, run.lowered_at_step) == (factor, 0)
+
+
+@pytest.mark.parametrize(
+    ("saving", "steps"),
+    [
+        ({"save_steps": 25}, [25, 50]),
+        ({"save_steps": None, "save_seconds": 1e9}, []),
+        ({"save_steps": 25, "save_seconds": 1e-9}, [25, 50]),
+    ],
+    ids=str,
+)
+def test_a_run_is_saved_as_often_as_was_said_and_no_more(saving: dict[str, Any], steps: list[int]) -> None:
+    config = replace(CONFIG, **saving)
+    reports = train(Run.new(MODEL, config, CPU), lanes(), config, no_score, clock=Eager())
+    assert [report.step for report in reports if isinstance(report, Savepoint)] == steps

@@ -206,6 +206,13 @@ def test_more_memory_than_the_machine_has_is_refused_before_anything_is_built() 
         planned(machine=Machine(30_000.0, "cpu", 8 * 10**9), hidden_size=16_384, num_layers=64)
 
 
+def test_no_width_is_taken_that_memory_does_not_hold() -> None:
+    ample, small = (planned(machine=Machine(1e6, "cpu", memory)) for memory in (64 * 10**9, 9 * 10**8))
+    assert small.model.hidden_size < ample.model.hidden_size
+    assert small.planned.memory_bytes < 9 * 10**8
+    assert any("would not fit into the memory" in reason for reason in small.planned.reasons)
+
+
 @pytest.mark.parametrize(
     "wishes", [{"steps": 5, "epochs": 1.0}, {"epochs": 0.0}, {"epochs": float("nan")}], ids=str
 )
@@ -316,6 +323,9 @@ def test_time_that_is_used_up_already_is_not_promised_again() -> None:
     early, late = (make_plan(BOOK, Wishes(), LAPTOP, measure, used_seconds=used) for used in (0.0, 100.0))
     assert late.planned.seconds == early.planned.seconds == 300.0
     assert late.planned.steps < 0.7 * early.planned.steps
+    assert late.training.seconds == 300.0
+    hurried = make_plan(BOOK, Wishes(), LAPTOP, measure, used_seconds=290.0)
+    assert hurried.model.hidden_size < early.model.hidden_size, "what ten seconds pay for"
 
 
 @pytest.mark.parametrize("speed", [1.0, 100.0, 3_000.0])

@@ -64,6 +64,8 @@ def test_a_few_bad_windows_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> N
     assert run.skipped_steps == 5
     assert run.rate_factor == 1.0
     assert not any(isinstance(report, Noted) for report in reports)
+    evaluated = [report for report in reports if isinstance(report, Evaluated)]
+    assert all(math.isfinite(report.train_nats_per_token) for report in evaluated), "of what was learned from"
 
 
 def test_many_bad_windows_in_a_row_lead_back_to_the_best_weights_at_half_the_rate(
@@ -104,6 +106,30 @@ def test_divergence_before_the_first_validation_leads_back_to_the_first_weights(
             break
     else:
         pytest.fail("nobody noticed")
+
+
+@pytest.mark.parametrize(("nats", "norm"), [(math.inf, 1.0), (math.nan, 1.0), (1.0, math.nan)])
+def test_nothing_is_learned_where_loss_or_gradient_are_no_numbers(nats: float, norm: float) -> None:
+    assert Step(1.0, torch.zeros(1), 1.0).learned
+    assert not Step(nats, torch.zeros(1), norm).learned
+
+
+@pytest.mark.parametrize(
+    ("config", "scored", "factor"),
+    [(CONFIG, (1.0, math.nan), 0.5), (replace(OPEN, patience=1), (1.0, 1.1), 0.3)],
+    ids=["diverged", "nothing better"],
+)
+def test_where_a_validation_is_saved_the_run_has_gone_back_already(
+    config: TrainConfig, scored: tuple[float, ...], factor: float
+) -> None:
+    """Whoever goes on from there must not go on from ruined weights."""
+    run, validate = Run.new(MODEL, config, CPU), Scripted(*scored)
+    evaluated = (r for r in train(run, LANES, config, validate) if isinstance(r, Evaluated))
+    next(evaluated)
+    assert not next(evaluated).best
+    assert run.rate_factor == factor
+    for name, tensor in run.model.state_dict().items():
+        assert torch.equal(tensor, validate.seen[0][name]), name
 
 
 @pytest.mark.parametrize("worse", [math.nan, math.inf, 4.0])

@@ -108,7 +108,7 @@ def test_training_pays_it_and_reports_nats_alone(alpha: float, beta: float, comp
         settings = replace(settings, **computed)
         model = ModelConfig(11, cell="gru", hidden_size=BLOCK, embedding_size=5, members=2)
         run = Run.new(model, settings, torch.device("cpu"))
-        nats = [float(train_step(run, window, settings, 0.01).nats) for _ in range(20)]
+        nats = [train_step(run, window, settings, 0.01).nats for _ in range(20)]
         first_nats.append(nats[0])
         with torch.no_grad():
             hidden, _ = run.model.hidden(torch.from_numpy(window.inputs), run.model.initial_state(2))

@@ -1,0 +1,103 @@
+"""From `rnncli train --resume` to a run that goes on where it was."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from time import monotonic
+
+import torch
+
+from rnncli.cli import corpora
+from rnncli.cli.parsing import Amount
+from rnncli.cli.training_session import Session, windows_of
+from rnncli.console.training_view import View
+from rnncli.errors import ConfigError, TrainingError
+from rnncli.model.acceleration import in_place_of_kernels
+from rnncli.reports import Noted
+from rnncli.storage.lock import held
+from rnncli.storage.model_dir import ModelDir
+from rnncli.storage.runs import load_run, save_run
+from rnncli.text.store import TokenStore
+from rnncli.training import forecast, machine
+from rnncli.training.config import TrainConfig
+from rnncli.training.forecast import CorpusSize
+from rnncli.training.loop import resume_with
+from rnncli.training.probe import measure_on
+from rnncli.training.step import Run
+
+
+@contextmanager
+def resumed(
+    name: str, budget: Mapping[str, Amount | None], device: torch.device, view: View, began: float
+) -> Iterator[Session]:
+    """Go on where a run stopped; only its budget may change: `budget` has seconds, epochs and steps.
+
+    What it noted or left behind after its newest good checkpoint is taken back. Its folder is ours to the
+    end of the block. `began` is when its time goes on.
+    """
+    folder = ModelDir.find(name)
+    with held(folder.path):
+        yield _resume(folder, budget, device, lambda says: view.show(Noted(says)), began)
+
+
+def _resume(
+    folder: ModelDir,
+    budget: Mapping[str, Amount | None],
+    device: torch.device,
+    note: Callable[[str], None],
+    began: float,
+) -> Session:
+    record, store = folder.record(), folder.corpus()
+    corpora.note_changes(store, str(folder.path), note)
+    run = load_run(folder, record.training, device, note)
+    training = _with_budget(run, record.training, budget, store)
+    steps_left = training.steps is None or run.step < training.steps
+    seconds_left = training.seconds is None or run.seconds < training.seconds
+    over = training == record.training or not (steps_left and seconds_left)
+    lost = run.step < record.step  # the checkpoint of its end is damaged
+    if record.status == "finished" and over and not lost:
+        raise TrainingError(
+            f"{folder.path.name} is finished: {run.step:,} steps, {run.seconds:.0f} s",
+            hint="give it more, for example --time +10m or --epochs +20",
+        )
+    folder.forget_after(run.step)
+    note(f"{folder.path} goes on from step {run.step:,} after {run.seconds:.0f} s")
+    changed, without_kernels, reasons = training != record.training, in_place_of_kernels(device), list[str]()
+    if training.kernels == "fused" and without_kernels is not None:
+        training = replace(training, kernels="torch")
+        reasons.append(without_kernels)
+    size = CorpusSize.of(store)
+    measure = machine.for_lines(measure_on(device), size)
+    speed = measure(record.model, training, machine.COUNTED_PROBE_SECONDS)
+    each = forecast.validation_seconds(training, size, speed)
+    reserve = forecast.ngram_seconds(training, size, record.ngram_order, speed)
+    began -= run.seconds
+    run.seconds = monotonic() - began
+    if changed:
+        resume_with(run, training, each + reserve)
+    planned = forecast.predict(
+        size, record.model, training, device.type, speed, run.seconds, run.step, reserve, tuple(reasons)
+    )
+    folder.update(training=training)
+    save_run(folder, run, "training", new_best=True)
+    return Session(folder, run, store, training, planned, each, reserve, began)
+
+
+def _with_budget(
+    run: Run, training: TrainConfig, budget: Mapping[str, Amount | None], store: TokenStore
+) -> TrainConfig:
+    """`training` with the budget that is given, as totals; as it is where none is."""
+    given = {unit: amount for unit, amount in budget.items() if amount is not None}
+    if not given:
+        return training
+    if "epochs" in given:
+        if "steps" in given:
+            raise ConfigError("both --steps and --epochs are given", hint="give one of them")
+        windows, epochs = windows_of(store, run.model.config, training).windows_per_epoch, given["epochs"]
+        given["steps"] = replace(epochs, value=max(1.0, epochs.value * windows))
+    seconds, steps = given.get("seconds"), given.get("steps")
+    return replace(
+        training,
+        seconds=None if seconds is None else seconds.total(run.seconds),
+        steps=None if steps is None else round(steps.total(run.step)),
+    )
