@@ -74,18 +74,25 @@ def generate(
         ),
     ] = SamplingConfig.temperature,
     top_k: Annotated[
-        int, typer.Option(help="Draw from the K likeliest tokens; 0 from all.", rich_help_panel=_DRAWING)
+        int,
+        typer.Option(
+            metavar="K", help="Draw from the K likeliest tokens; 0 from all.", rich_help_panel=_DRAWING
+        ),
     ] = SamplingConfig.top_k,
     top_p: Annotated[
         float,
         typer.Option(
-            help="Draw from the fewest tokens that have probability P together.", rich_help_panel=_DRAWING
+            metavar="P",
+            help="Draw from the fewest tokens that have probability P together.",
+            rich_help_panel=_DRAWING,
         ),
     ] = SamplingConfig.top_p,
     min_p: Annotated[
         float,
         typer.Option(
-            help="Leave out what is not P times as likely as the likeliest.", rich_help_panel=_DRAWING
+            metavar="P",
+            help="Leave out what is not P times as likely as the likeliest.",
+            rich_help_panel=_DRAWING,
         ),
     ] = SamplingConfig.min_p,
     typical_p: Annotated[

@@ -94,7 +94,7 @@ Level = Annotated[
     typer.Option(
         metavar="char|byte|word|subword",
         help="What a token is.",
-        show_default="by the text",
+        show_default="by the text, and the time of a training",
         rich_help_panel=_TOKENS,
     ),
 ]
@@ -120,7 +120,7 @@ Pattern = Annotated[
     str | None,
     typer.Option(
         metavar="REGEX",
-        help="What a word is, at word level; what lies between two is one too.",
+        help="What a word is, at word level; the text between two matches is a word too.",
         show_default="between white space",
         rich_help_panel=_TOKENS,
     ),

@@ -83,3 +83,21 @@ def test_the_keys_of_json_are_those_that_the_documents_name(rnncli: Command, rhy
     if name == "train":
         (told,) = (row for row in table.splitlines() if row.startswith("| `plan`"))
         assert set(re.findall(r"`(\w+)`", told)) - {"plan"} == set(said["plan"])
+
+
+OTHER_JSON_COMMANDS = {
+    "tokenize": ["rhyme.txt", "--report", "-o", "rhyme.tok"],
+    "complete": ["the"],
+    "memorized": ["--length", "50"],
+    "verify": ["x"],
+    "doctor": ["--no-measure"],
+}
+
+
+def test_so_are_those_of_the_other_commands(rnncli: Command, rhyme: Path) -> None:
+    assert rnncli("train", rhyme, "--name", "x", *TINY).code == 0
+    page = (DOCS / "files.md").read_text(encoding="utf-8")
+    for name, arguments in OTHER_JSON_COMMANDS.items():
+        (row,) = re.findall(rf"^\| `{name}` \| (.*) \|$", page, re.MULTILINE)
+        said = rnncli(name, *arguments, "--json").json
+        assert sorted(re.findall(r"`(\w+)`", row)) == sorted(said), name
