@@ -133,6 +133,18 @@ def test_the_kernels_are_used_only_where_all_agrees(monkeypatch: pytest.MonkeyPa
         assert fused_for(whole, inputs) is None
 
 
+@needs_kernels
+@pytest.mark.parametrize(
+    ("allowed", "why"),
+    [("avx2", "ONEDNN_MAX_CPU_ISA forbids AVX-512"), ("AVX512_CORE", None), ("ALL", None)],
+)
+def test_what_onednn_may_not_do_is_not_asked_of_it(
+    monkeypatch: pytest.MonkeyPatch, allowed: str, why: str | None
+) -> None:
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", allowed)
+    assert acceleration.missing.__wrapped__() == why
+
+
 def test_whatever_keeps_the_kernels_from_being_compiled_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     errors = pytest.importorskip("numba.core.errors")
 
