@@ -12,10 +12,7 @@ from types import ModuleType
 import torch
 from torch import Tensor, nn
 
-from rnncli.model.config import NONLINEAR_CELLS, ModelConfig
-
-# Units that the kernels compute at once; a layer whose width is no multiple goes through plain torch.
-BLOCK = 64
+from rnncli.model.config import BLOCK, NONLINEAR_CELLS, ModelConfig
 
 _wanted: ContextVar[bool] = ContextVar("fused_kernels", default=False)
 

@@ -33,7 +33,7 @@ from llvmlite import ir
 from numba import carray, cfunc, njit, types
 from numba.extending import intrinsic, register_jitable
 
-from rnncli.model.acceleration import BLOCK
+from rnncli.model.config import BLOCK
 
 UNITS = BLOCK
 RNN_TANH, RNN_RELU, GRU, LSTM = range(4)

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from rnncli.errors import ConfigError
-from rnncli.model.acceleration import BLOCK
-from rnncli.model.config import ModelConfig
+from rnncli.model.config import BLOCK, ModelConfig
 from rnncli.text.lines import LENGTH_STEP
 from rnncli.training.config import Kernels, Precision, TrainConfig
 from rnncli.training.forecast import CorpusSize

@@ -3,8 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from rnncli.model.acceleration import BLOCK
-from rnncli.model.config import ModelConfig
+from rnncli.model.config import BLOCK, ModelConfig
 from rnncli.training.config import TrainConfig
 from rnncli.training.forecast import CorpusSize, memory_bytes, step_tokens
 from rnncli.training.machine import Machine

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from rnncli.model import acceleration
-from rnncli.model.acceleration import BLOCK, fused_for, fused_kernels
-from rnncli.model.config import ModelConfig
+from rnncli.model.acceleration import fused_for, fused_kernels
+from rnncli.model.config import BLOCK, ModelConfig
 from rnncli.model.language_model import LanguageModel
 from rnncli.model.network import LAYERS
 

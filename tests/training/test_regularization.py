@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from rnncli.model.acceleration import BLOCK, missing
-from rnncli.model.config import ModelConfig
+from rnncli.model.acceleration import missing
+from rnncli.model.config import BLOCK, ModelConfig
 from rnncli.text.lanes import PADDING, Window
 from rnncli.training.config import TrainConfig
 from rnncli.training.regularization import penalize
