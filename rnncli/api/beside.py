@@ -10,6 +10,7 @@ from rnncli.model.language_model import LanguageModel
 from rnncli.model.ngram import Ngram
 from rnncli.storage.arpa import read_arpa
 from rnncli.storage.model_dir import ModelDir
+from rnncli.storage.ngram_file import refuse_unreadable
 
 # Of single characters more are needed to know what comes than of words.
 _ORDERS = {"char": 7, "byte": 7}
@@ -36,6 +37,7 @@ def add_ngram(
 def import_arpa(folder: ModelDir, network: LanguageModel, path: Path, note: Callable[[str], None]) -> None:
     """Keep an n-gram from a file beside the network; raises ModelError where it is not in ARPA format."""
     ngram, left_out = read_arpa(path, folder.tokenizer())
+    refuse_unreadable(ngram)
     _keep(folder, network, ngram)
     note(f"{ngram.order}-gram of {ngram.entries:,} entries from {path}; {left_out:,} others are left out")
 

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -89,15 +89,19 @@ Newlines = Annotated[
         rich_help_panel=_READING,
     ),
 ]
-Level = Annotated[
-    str | None,
-    typer.Option(
+
+
+def _level(default: str) -> Any:
+    return typer.Option(
         metavar="char|byte|word|subword",
         help="What a token is.",
-        show_default="by the text, and the time of a training",
+        show_default=default,
         rich_help_panel=_TOKENS,
-    ),
-]
+    )
+
+
+Level = Annotated[str | None, _level("by the text")]
+TrainedLevel = Annotated[str | None, _level("by the text and the time")]
 VocabSize = Annotated[
     int | None,
     typer.Option(

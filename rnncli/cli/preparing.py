@@ -72,10 +72,10 @@ def _begin(
 
     with new_model(name or free_name(corpora.title(source.paths))) as draft:
         stack.enter_context(held(draft.partial))
-        measure, without_kernels = measure_on(device), in_place_of_kernels(device)
+        measure = measure_on(device)
 
         def this_machine() -> machine.Machine:
-            fused = without_kernels is None
+            fused = in_place_of_kernels(device) is None
             threads = torch.get_num_threads() if device.type == "cpu" else 1
             return machine.measure_machine(measure, wishes, device.type, memory_bytes(device), fused, threads)
 
@@ -95,7 +95,7 @@ def _begin(
                 view.show(report.describe(texts.corpus, texts.config(level), texts.valid, thorough=False))
                 earlier = ancestor.tokenizer if ancestor and ancestor.grows else None
                 store = texts.build(texts.config(level), draft.corpus_folder(), note, earlier)
-        if device.type == "cpu" and without_kernels is not None:
+        if device.type == "cpu" and (without_kernels := in_place_of_kernels(device)) is not None:
             reasons.append(without_kernels)
         spellings = _spellings(store) if letters else None
         used_seconds = monotonic() - began
@@ -113,7 +113,7 @@ def _begin(
         best = None if run.best is None else as_weights(run.best)
         draft.describe(chosen.model, chosen.training, store, paths, order, packed_run(run), best)
     settings = chosen.training, chosen.planned, chosen.validation_seconds, chosen.ngram_seconds
-    return Session(draft.model_dir, run, store, *settings, began)
+    return Session(draft.model_dir, run, store, *settings, began, saved=True)
 
 
 def _level_with_letters(level: str | None) -> str:

@@ -16,7 +16,7 @@ from rnncli.model.acceleration import in_place_of_kernels
 from rnncli.reports import Noted
 from rnncli.storage.lock import held
 from rnncli.storage.model_dir import ModelDir
-from rnncli.storage.runs import load_run, save_run
+from rnncli.storage.runs import load_run
 from rnncli.text.store import TokenStore
 from rnncli.training import forecast, machine
 from rnncli.training.config import TrainConfig
@@ -62,8 +62,8 @@ def _resume(
         )
     folder.forget_after(run.step)
     note(f"{folder.path} goes on from step {run.step:,} after {run.seconds:.0f} s")
-    changed, without_kernels, reasons = training != record.training, in_place_of_kernels(device), list[str]()
-    if training.kernels == "fused" and without_kernels is not None:
+    changed, reasons = training != record.training, list[str]()
+    if training.kernels == "fused" and (without_kernels := in_place_of_kernels(device)) is not None:
         training = replace(training, kernels="torch")
         reasons.append(without_kernels)
     size = CorpusSize.of(store)
@@ -78,9 +78,7 @@ def _resume(
     planned = forecast.predict(
         size, record.model, training, device.type, speed, run.seconds, run.step, reserve, tuple(reasons)
     )
-    folder.update(training=training)
-    save_run(folder, run, "training", new_best=True)
-    return Session(folder, run, store, training, planned, each, reserve, began)
+    return Session(folder, run, store, training, planned, each, reserve, began, saved=False)
 
 
 def _with_budget(

@@ -53,7 +53,7 @@ def train(
     encoding: options.Encoding = None,
     errors: options.Errors = None,
     newlines: options.Newlines = None,
-    level: options.Level = None,
+    level: options.TrainedLevel = None,
     vocab_size: options.VocabSize = None,
     subword_kind: options.SubwordKind = None,
     pattern: options.Pattern = None,

@@ -38,7 +38,11 @@ _LOG_SHARE, _LEAST_LOG_SECONDS, _MOST_LOG_SECONDS = 0.01, 0.5, 5.0
 
 @dataclass(frozen=True)
 class Session:
-    """A run and everything it needs around it; `began` is when the first of its seconds would have begun."""
+    """A run and everything it needs around it.
+
+    `began` is when the first of its seconds would have begun; `saved` says whether its folder knows already
+    how it goes on.
+    """
 
     folder: ModelDir
     run: Run
@@ -48,6 +52,7 @@ class Session:
     validation_seconds: float
     ngram_seconds: float
     began: float
+    saved: bool
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,9 @@ def carry_out(session: Session, view: View, ranks: Ranks = ALONE, tensorboard: b
         threads_of(training),
         noted_requests() as requests,
     ):
+        if not session.saved:
+            folder.update(training=training)
+            save_run(folder, run, "training", new_best=True)
         ranks.told(lambda: (folder, training, session.validation_seconds, session.ngram_seconds))
         run.seconds = monotonic() - session.began
         reports = train(

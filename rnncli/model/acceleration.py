@@ -37,9 +37,10 @@ def missing() -> str | None:
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return "this torch has no oneDNN"
     # Its micro-kernel would end the process, not raise, where a person forbids what it is made of.
-    allowed = os.environ.get("ONEDNN_MAX_CPU_ISA", "all").lower()
-    if not allowed.startswith(("all", "default", "avx512", "avx10")):
-        return "ONEDNN_MAX_CPU_ISA forbids AVX-512"
+    for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"):
+        allowed = os.environ.get(name) or "all"
+        if not allowed.lower().startswith(("all", "default", "avx512", "avx10")):
+            return f"{name} forbids AVX-512"
     try:
         _load()
     except Exception as error:  # numba and LLVM have theirs of many kinds; torch computes instead

@@ -250,6 +250,7 @@ RGLRU_SHARPNESS = 8.0
 # QRNN: so many of its last inputs a layer sees together (Bradbury et al. 2016, for language models).
 QRNN_TAPS = 2
 # Units that the fused kernels compute at once; a layer whose width is no multiple goes through plain torch.
+# Their machine code beside model/kernels.py does not see a change of it.
 BLOCK = 64
 # Cells whose gates know their own memory, so that every step has a matrix product of its own.
 NONLINEAR_CELLS = ("rnn", "lstm", "gru")

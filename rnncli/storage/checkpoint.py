@@ -20,7 +20,7 @@ from rnncli.training.config import TrainConfig
 from rnncli.training.optimizer import MOMENTS
 from rnncli.training.step import Best, Run, weights_of
 
-_COUNTERS = tuple(entry.name for entry in fields(Run) if entry.type in (int, float))
+_COUNTERS = tuple(entry.name for entry in fields(Run) if type(entry.default) in (int, float))
 _OPTIMIZER = "optimizer."
 
 

@@ -23,17 +23,22 @@ _LARGEST_BACKOFF = 230.0
 
 
 def packed_ngram(ngram: Ngram, mixture: Mixture) -> bytes:
-    """The content of a file; raises ModelError for what read_ngram would refuse: some ARPA files have it."""
-    if not _fits_together(ngram):
-        raise ModelError(
-            "the n-gram has a weight that no n-gram has",
-            hint="logarithms of an ARPA file are to the base of 10",
-        )
+    """The content of a file; raises ModelError."""
+    refuse_unreadable(ngram)
     arrays: dict[str, Array] = {"mixture.edges": mixture.edges, "mixture.weights": mixture.weights}
     arrays |= {f"keys.{n}": keys for n, keys in enumerate(ngram.keys, 2)}
     arrays |= {f"log_probs.{n}": logs for n, logs in enumerate(ngram.log_probs, 1)}
     arrays |= {f"log_backoffs.{n}": logs for n, logs in enumerate(ngram.log_backoffs, 1)}
     return packed(arrays, {"order": ngram.order, "vocab_size": ngram.vocab_size})
+
+
+def refuse_unreadable(ngram: Ngram) -> None:
+    """Raises ModelError for what read_ngram would not take, which an ARPA file may hold."""
+    if not _fits_together(ngram):
+        raise ModelError(
+            "the n-gram has a weight that no n-gram has",
+            hint="logarithms of an ARPA file are to the base of 10",
+        )
 
 
 def read_ngram(path: Path, vocab_size: int) -> tuple[Ngram, Mixture]:

@@ -37,7 +37,7 @@ def train(
     ranks: Ranks = ALONE,
     reserve_seconds: float = 0.0,
 ) -> Generator[Stepped | Evaluated | Noted | Savepoint]:
-    """Go on with `run` until its budget or its patience is used up; after the last step comes an Evaluated.
+    """Go on with `run` until its budget or its patience is used up; after its last step comes an Evaluated.
 
     An Evaluated or a Savepoint is where the run should be saved: what a validation leads to, a return to the
     best weights or a lower rate, has been done by then, and a Noted says it afterwards.
@@ -48,6 +48,7 @@ def train(
     rank 0 ends it for all, also by closing this generator.
     """
     began = clock() - run.seconds
+    run.seconds = ranks.number(lambda: clock() - began)  # that of rank 0 is every one's
     kept_seconds, validation_began, ended = validation_seconds + reserve_seconds, math.nan, False
     # A larger budget than before moves the validations apart.
     run.validations = min(run.validations, _due(run, windows, config, kept_seconds))
@@ -111,6 +112,8 @@ def resume_with(run: Run, config: TrainConfig, kept_seconds: float) -> None:
     """
     if run.lowered_at_step:
         run.rate_factor, run.lowered_at_step = 1.0, 0
+    if run.step == 0:
+        run.first_step_seconds = run.seconds
     run.warm_from = _progress(run, config, kept_seconds)
     run.validations_since_best = 0
 

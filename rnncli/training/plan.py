@@ -99,7 +99,7 @@ def make_plan(
     model, training = against_memorising(model, training, corpus, left, speed, most, reasons)
     speed *= measured / model.members  # they take their steps one after another
     training = _choose_budget(training, corpus, wishes, speed, reasons)
-    training = _choose_validations(training, corpus, wishes, speed)
+    training = _choose_validations(training, corpus, left, speed)
     reserve = ngram_seconds(training, corpus, ngram_order, speed)
     device = machine.device
     planned = predict(corpus, model, training, device, speed, used_seconds, 0, reserve, tuple(reasons))
@@ -171,7 +171,7 @@ def _choose_validations(
     """
     if wishes.seconds is None:
         return training
-    seconds = budget_seconds(corpus, training, speed, 0.0, 0, 0.0)
+    seconds = min(wishes.seconds, budget_seconds(corpus, training, speed, 0.0, 0, 0.0))
     if "validation_tokens" not in wishes.training:
         tokens = affordable_validation_tokens(corpus, speed, _VALIDATION_SHARE * seconds)
         training = replace(training, validation_tokens=tokens)

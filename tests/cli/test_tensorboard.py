@@ -66,6 +66,8 @@ def test_a_link_in_place_of_its_folder_is_refused(rnncli: Command, rhyme: Path) 
     assert ran.code == 1
     assert "models/x/tensorboard is a link" in ran.err
     assert not list(Path("elsewhere").iterdir())
+    record = ModelDir.find("x").record()
+    assert (record.status, record.training.steps) == ("finished", 6), "what is refused changes nothing"
 
 
 def test_without_tensorboard_it_says_what_to_install(

@@ -161,6 +161,19 @@ def test_every_process_hears_all_that_the_first_says_wherever_it_is_ended(
     assert next(follower.messages, "nothing") == "nothing"
 
 
+def test_what_the_others_read_from_a_folder_is_no_other_budget() -> None:
+    """The seconds of the first process have gone on since it wrote them: its validations are theirs."""
+    config, leader = replace(CONFIG, steps=None, seconds=100.0, validations=10), Leading()
+    runs = [Run.new(MODEL, config, CPU) for _ in range(2)]
+    for run, run.seconds in zip(runs, (39.0, 61.0), strict=True):
+        run.validations = 10
+    list(train(runs[1], lanes(), config, no_score, clock=Ticking(0.2), ranks=leader))
+    follower = Following(messages=iter(leader.messages))
+    list(train(runs[0], lanes(), config, no_score, ranks=follower))
+    assert next(follower.messages, "nothing") == "nothing"
+    assert runs[0].step == runs[1].step
+
+
 def test_the_rate_rises_from_the_first_step_however_long_the_planning_took() -> None:
     config = replace(CONFIG, steps=None, seconds=100.0, warmup=0.1)
     run = Run.new(MODEL, config, CPU)
@@ -331,6 +344,15 @@ def test_further_training_has_the_rate_that_patience_lowered_but_not_that_of_div
     run.rate_factor, run.lowered_at_step = 0.25, lowered_at_step
     resume_with(run, CONFIG, 0.0)
     assert (run.rate_factor, run.lowered_at_step) == (factor, 0)
+
+
+def test_a_run_that_ended_before_its_first_step_warms_up_from_there() -> None:
+    """Its seconds were all preparation."""
+    config = replace(CONFIG, steps=None, seconds=100.0)
+    run = Run.new(MODEL, config, CPU)
+    run.seconds = 40.0
+    resume_with(run, config, 0.0)
+    assert run.warm_from == 0.0
 
 
 @pytest.mark.parametrize(
