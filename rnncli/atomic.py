@@ -55,6 +55,8 @@ def new_folder(path: Path) -> Iterator[Path]:
     partial = path.with_name(f"{PARTIAL}{path.name}")
     with ExitStack() as stack:
         try:
+            if partial.is_symlink():  # it would lead elsewhere
+                partial.unlink()
             partial.mkdir(parents=True, exist_ok=True)
             if os.name == "posix":
                 stack.callback(os.close, _lock(partial, path))

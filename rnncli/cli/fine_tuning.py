@@ -13,7 +13,7 @@ from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.record import Record
 from rnncli.storage.runs import load_best
 from rnncli.text.matching import NEW, matched
-from rnncli.text.tokenizers import Tokenizer
+from rnncli.text.tokenizers import Tokenizer, WordTokenizer
 from rnncli.training.recipes import fine_tuning_rate
 from rnncli.training.step import Best
 from rnncli.training.transfer import transferred
@@ -55,7 +55,10 @@ class Ancestor:
 
     def text_settings(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """How a text is cut for it: at its level, and lines as samples where it knows them so."""
-        cutting = {"level": self.tokenizer.level} if self.grows else {"tokenizer": str(self.path)}
+        cutting: dict[str, Any] = {"tokenizer": str(self.path)}
+        if self.grows:
+            pattern = self.tokenizer.pattern if isinstance(self.tokenizer, WordTokenizer) else None
+            cutting = {"level": self.tokenizer.level, "pattern": pattern}
         unit = given.get("unit") or self.record.unit
         return {**given, "unit": unit, **cutting}
 

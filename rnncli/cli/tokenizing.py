@@ -14,6 +14,7 @@ from rnncli.console import corpus_view
 from rnncli.errors import StorageError, TokenizerError
 from rnncli.reports import CorpusReport
 from rnncli.text import report as reporting
+from rnncli.text.config import ReadConfig
 from rnncli.text.opening import opened
 from rnncli.text.origin import Origin
 from rnncli.text.reading import BLOCK_BYTES, CharacterStream
@@ -57,10 +58,8 @@ def stream(given: Sequence[str], settings: Mapping[str, Any]) -> None:
     tokenizer = corpora.named_tokenizer(settings["tokenizer"])
     reading = corpora.read_config(settings)
     convert = _ids_of if settings["encode"] else _text_of
-    for source in expand(given):
-        with opened(source) as file:
-            for data in convert(tokenizer, iter(CharacterStream(file, reading, as_it_comes=True))):
-                writing.write_bytes(data)
+    for data in convert(tokenizer, _characters(given, reading)):
+        writing.write_bytes(data)
 
 
 def refuse_beside_streaming(context: typer.Context) -> None:
@@ -86,12 +85,21 @@ def _made_before(target: Path, texts: corpora.Texts) -> TokenStore:
         same_tokenizer = texts.tokenizer is None or fingerprint(texts.tokenizer) == fingerprint(
             store.tokenizer
         )
-        if store.origin.same_text(wanted) and same_tokenizer:
+        # The texts may be the same, and more or fewer of them held out.
+        same_parts = texts.valid is None or texts.valid.characters == store.valid.counts.characters
+        if store.origin.same_text(wanted) and same_tokenizer and same_parts:
             return store
     raise StorageError(
         f"{target} exists already, made from another text or with other settings",
         hint="remove it, or name another folder with -o",
     )
+
+
+def _characters(given: Sequence[str], reading: ReadConfig) -> Iterator[str]:
+    """Of one source after another, with nothing between them."""
+    for source in expand(given):
+        with opened(source) as file:
+            yield from CharacterStream(file, reading, as_it_comes=True)
 
 
 def _ids_of(tokenizer: Tokenizer, texts: Iterator[str]) -> Iterator[bytes]:

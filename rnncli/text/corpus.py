@@ -18,7 +18,7 @@ from typing import NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from rnncli.errors import CorpusError
+from rnncli.errors import CorpusError, StorageError
 from rnncli.text.config import ReadConfig
 from rnncli.text.counting import code_points
 from rnncli.text.opening import opened
@@ -184,7 +184,6 @@ class _Survey:
                 self.runs.append(Run(Path(path).absolute(), start, start + self.bytes - before))
             else:
                 self._spool(stream, spool)
-            file.finish()
             return Source(path, file.sha256, file.disk_bytes, file.modified_ns, stream.described)
 
     def all_blocks(self) -> Iterator[Block]:
@@ -194,13 +193,19 @@ class _Survey:
                 yield block._replace(stop=end)
 
     def _spool(self, stream: CharacterStream, path: Path) -> None:
-        with path.open("ab") as spool:
-            start = spool.tell()
-            for text in stream:
-                data = text.encode("utf-8")
-                spool.write(data)
-                self._add(text, data)
-            self.runs.append(Run(path.absolute(), start, spool.tell()))
+        try:
+            with path.open("ab") as spool:
+                start = spool.tell()
+                for text in stream:
+                    data = text.encode("utf-8")
+                    spool.write(data)
+                    self._add(text, data)
+                self.runs.append(Run(path.absolute(), start, spool.tell()))
+        except OSError as error:
+            raise StorageError(
+                f"cannot write {path.parent}: {error.strerror or error}",
+                hint="check the free space there; what cannot be read twice is kept there meanwhile",
+            ) from error
 
     def _add(self, text: str, data: bytes) -> None:
         self._count_symbols(text)

@@ -32,10 +32,11 @@ _MARKS = {
 }
 _UNPACKERS: dict[str, Callable[[Any], "Bytes"]] = {
     "gzip": lambda raw: gzip.GzipFile(fileobj=raw),
-    "bzip2": bz2.BZ2File,
-    "xz": lzma.LZMAFile,
+    "bzip2": lambda raw: _Members(raw, bz2.BZ2Decompressor),
+    "xz": lambda raw: _Members(raw, lzma.LZMADecompressor),
     "zstd": zstd.ZstdFile,
 }
+_PACKED_BYTES = 2**16
 _DAMAGES = (OSError, ValueError, zlib.error, lzma.LZMAError, zstd.ZstdError)
 # What unpacks to more than this, and to this many times its size, is a bomb and not a text.
 _BOMB_BYTES, _BOMB_RATIO = 100_000_000, 200
@@ -123,7 +124,8 @@ class Opened:
 
     def finish(self) -> None:
         """Read what an unpacker left over; raises CorpusError where the file changed meanwhile."""
-        while self._raw.read(1 << 20):
+        # A terminal that was read to its end would ask for more.
+        while (self.regular or self.packing is not None) and self._raw.read(1 << 20):
             pass
         if self.regular:
             now = os.fstat(self._file.fileno())
@@ -137,6 +139,37 @@ class Opened:
             f"{self.name}, packed by {self.packing}, {how} after {self.disk_bytes:,} bytes",
             hint="fetch or copy it again",
         )
+
+
+class _Members:
+    """Packed texts one after another, as pbzip2 and cat leave them, and NULs after the last.
+
+    BZ2File and LZMAFile take a later one whose first bytes are damaged for something that is not theirs.
+    """
+
+    def __init__(self, raw: "_Raw", begin: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor]) -> None:
+        self._raw = raw
+        self._begin = begin
+        self._member = begin()
+
+    def read(self, size: int, /) -> bytes:
+        """Raises EOFError where a member is cut off, OSError and LZMAError where it is damaged."""
+        while True:
+            packed = b""
+            if self._member.eof:
+                packed = self._member.unused_data.lstrip(b"\0")
+                while not packed:
+                    more = self._raw.read(_PACKED_BYTES)
+                    if not more:
+                        return b""
+                    packed = more.lstrip(b"\0")
+                self._member = self._begin()
+            elif self._member.needs_input:
+                packed = self._raw.read(_PACKED_BYTES)
+                if not packed:
+                    raise EOFError
+            if data := self._member.decompress(packed, size):
+                return data
 
 
 class _Raw:

@@ -1,8 +1,8 @@
 """Where a tokenized text came from, and whether it still is what was read."""
 
-import glob
 import hashlib
-from collections.abc import Sequence
+import os
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -12,7 +12,6 @@ from rnncli.errors import ConfigError, CorpusError
 from rnncli.text.config import ReadConfig, TextConfig
 from rnncli.text.corpus import Corpus, Source, stamp
 from rnncli.text.opening import opened
-from rnncli.text.sources import STDIN, expand
 
 
 @dataclass(frozen=True)
@@ -87,22 +86,28 @@ class Origin:
     def changed(self) -> str | None:
         """The name of something that is no longer what was read, or None; what is gone cannot change."""
         known = {source.path: source for source in self.sources}
-        # A pattern is not expanded again: a stranger's would search this whole system.
-        plain = [name for name in (*self.given, *self.valid_given) if not glob.has_magic(name)]
-        try:
-            now = [*known, *expand(plain)]
-        except (CorpusError, ValueError):
-            return None
-        for path in now:
-            new = path not in known and path != STDIN and stamp(path) is not None
-            if new or (path in known and _differs(known[path])):
+        for path, source in known.items():
+            if _differs(source):
                 return path
-        return None
+        # Neither lists nor patterns again: a stranger's would lead anywhere, or wait.
+        named = (*self.given, *self.valid_given)
+        return next((new for name in named if (new := _new_file(name, known)) is not None), None)
 
 
 def _source(record: dict[str, Any]) -> Source:
     strict.check_types(Source, record)
     return Source(**record)
+
+
+def _new_file(folder: str, known: Container[str]) -> str | None:
+    """The first file below it that was not there; a stranger's folder is left at its first file."""
+    for root, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            path = Path(root, name)
+            if not name.startswith(".") and str(path) not in known and path.is_file():
+                return str(path)
+    return None
 
 
 def _differs(source: Source) -> bool:

@@ -5,9 +5,11 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any, TypeVar
 
 from rnncli.errors import CorpusError, RnncliError
@@ -24,7 +26,7 @@ def processors() -> int:
 
 
 def ordered_map(work: Callable[[Task], Result], tasks: Iterable[Task], workers: int) -> Iterator[Result]:
-    """work(task) for each task, in order; `work` and tasks are picklable, tasks are small.
+    """work(task) for each task, in order; `work` and tasks are picklable.
 
     One worker is this process. Others end when this one ends, however it ends: their pipe closes.
     """
@@ -99,19 +101,26 @@ def _blocked_signals() -> Iterator[None]:
 
 
 def _serve(pipe: Connection, work: Callable[[Any], Any]) -> None:
-    while True:
+    """Tasks are taken in while others are worked on: two ends that both write would wait for each other."""
+    tasks: SimpleQueue[list[Any]] = SimpleQueue()
+    Thread(target=_take_in, args=(pipe, tasks), daemon=True).start()
+    while task := tasks.get():
         try:
-            task = pipe.recv()
-        except (EOFError, OSError):  # the other end is gone
-            return
-        try:
-            answer: tuple[Exception | None, Any] = None, work(task)
+            answer: tuple[Exception | None, Any] = None, work(task[0])
         except Exception as error:  # handed on: it is raised again where the result is awaited
             answer = error, None
         try:
             pipe.send(answer)
         except OSError:  # nobody waits any more
             return
+
+
+def _take_in(pipe: Connection, tasks: "SimpleQueue[list[Any]]") -> None:
+    """Each as a list of one; an empty one when the other end is gone."""
+    with suppress(EOFError, OSError):
+        while True:
+            tasks.put([pipe.recv()])
+    tasks.put([])
 
 
 def _gone() -> RnncliError:

@@ -92,7 +92,7 @@ class CharacterStream:
         return ", ".join(filter(None, (self.encoding, self._file.packing, replaced)))
 
     def __iter__(self) -> Iterator[str]:
-        """Raises CorpusError where the bytes do not decode."""
+        """Raises CorpusError where the bytes do not decode, or the file changed meanwhile."""
         held = ""  # a \r at the end of a block: whether a \n follows is not known yet
         for text in self._decoded():
             if self._config.newlines == "keep":
@@ -100,7 +100,8 @@ class CharacterStream:
                 continue
             text = held + text
             held = "\r" if text.endswith("\r") else ""
-            yield text.removesuffix("\r").replace("\r\n", "\n").replace("\r", "\n")
+            if text != held:
+                yield text.removesuffix("\r").replace("\r\n", "\n").replace("\r", "\n")
         if held:
             yield "\n"
 
@@ -118,6 +119,7 @@ class CharacterStream:
             if text:
                 yield text
             if not block:
+                self._file.finish()
                 return
             block = self._read(BLOCK_BYTES)
 

@@ -40,6 +40,7 @@ def describe(corpus: Corpus, config: TextConfig, valid: Corpus | None, thorough:
     words = list(chain.from_iterable(words_of_lines(sample, config.pattern)))
     scarce = spaces_are_scarce(sample)
     level, vocab_size, why = _recommended_level(corpus, sample) if thorough else (None, None, [])
+    whole = corpus.characters + (valid.characters if valid else 0)
     order = np.lexsort((corpus.symbols, -corpus.histogram))
     return CorpusReport(
         name=corpus.name,
@@ -56,9 +57,7 @@ def describe(corpus: Corpus, config: TextConfig, valid: Corpus | None, thorough:
         growth_unit="character" if scarce else "word",
         growth=_growth(sample if scarce else words),
         duplicate_lines=_duplicates(_lines(sample)),
-        valid_lines_in_train=_overlap(corpus, config, valid)
-        if thorough or corpus.characters <= most
-        else None,
+        valid_lines_in_train=_overlap(corpus, config, valid) if thorough or whole <= most else None,
         levels=_levels(corpus, sample, words) if thorough else (),
         level=level,
         vocab_size=vocab_size,

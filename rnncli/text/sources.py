@@ -56,7 +56,10 @@ def _expand(name: str, base: Path, lists: tuple[Path, ...]) -> list[str]:
     if glob.has_magic(name) and "\0" not in name:
         pattern = os.path.join(glob.escape(str(base)), name)  # noqa: PTH118 - an absolute name stays one
         matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - Path's takes no absolute one
-        found = [file for match in matches for file in _expand(_as_file(Path(match)), Path(), lists)]
+        # A folder is read whole, and what is in it may match as well.
+        found = list(
+            dict.fromkeys(file for match in matches for file in _expand(_as_file(Path(match)), Path(), lists))
+        )
         if not found:
             raise CorpusError(f"{name} matches no file", hint="check the pattern, and quote it")
         return found

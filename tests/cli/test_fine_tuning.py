@@ -41,6 +41,16 @@ def test_every_level_can_be_gone_on_with(rnncli: Command, rhyme: Path, level: st
     assert ModelDir.find("new").record().level == level
 
 
+def test_new_words_are_cut_as_the_old_ones_were(rnncli: Command, rhyme: Path) -> None:
+    rnncli("train", rhyme, "--name", "old", "--level", "word", "--pattern", r"\w+|[^\w\s]", *TINY)
+    Path("more.txt").write_text("a lantern, a lantern, was lit\n" * 40)
+    ran = rnncli("train", "more.txt", "--from", "old", "--name", "new", *TRAINING)
+    assert ran.code == 0, ran.err
+    tokenizer = ModelDir.find("new").tokenizer()
+    assert "lantern" in tokenizer.words  # type: ignore[attr-defined]
+    assert "lantern," not in tokenizer.words  # type: ignore[attr-defined]
+
+
 def test_a_token_store_is_matched_too(rnncli: Command, rhyme: Path) -> None:
     rnncli("train", rhyme, "--name", "old", *TINY)
     rnncli("tokenize", rhyme, "-o", "r.tok", "--level", "char")

@@ -49,6 +49,27 @@ def test_ids_of_characters_are_worked_by_hand(rnncli: Command, own_folder: Path)
         assert rnncli(*arguments, direction, stdin=b"").out == ""
 
 
+def test_a_lone_carriage_return_is_a_line_end_like_others(rnncli: Command, own_folder: Path) -> None:
+    Path("t.txt").write_text("abc\n" * 10)
+    rnncli("tokenize", "t.txt")
+    arguments = ("tokenize", "--tokenizer", "t.tok", "--newlines", "unix")
+    assert rnncli(*arguments, "--decode", stdin=b"\r").out == ""
+    assert rnncli(*arguments, "--decode", stdin=b"2 3\r").out == "ab"
+    assert rnncli(*arguments, "--encode", stdin=b"\r").out == "1\n"
+
+
+def test_files_are_one_text_with_nothing_between_them(rnncli: Command, own_folder: Path) -> None:
+    Path("t.txt").write_text("a b c\n" * 10)
+    rnncli("tokenize", "t.txt", "--level", "word")
+    Path("one").write_text("a b")
+    Path("two").write_text("c\n")
+    arguments = ("tokenize", "one", "two", "--tokenizer", "t.tok")
+    assert rnncli(*arguments, "--encode").out.count("\n") == 1
+    Path("one").write_text("2 3 ")
+    Path("two").write_text("4")
+    assert rnncli(*arguments, "--decode").out == "a b c"
+
+
 def test_files_and_a_models_tokenizer_do_as_well(rnncli: Command, rhyme: Path) -> None:
     rnncli("train", rhyme, "--name", "x", *TINY)
     Path("a.txt").write_text("The rain\n")

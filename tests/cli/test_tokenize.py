@@ -233,3 +233,13 @@ def test_the_number_of_workers_does_not_show(rnncli: Command, rhyme: Path, level
     ]
     assert [record.pop("path") for record in records] == ["1.tok", "3.tok"]
     assert records[0] == records[1]
+
+
+def test_a_store_with_more_of_the_same_texts_held_out_is_another(rnncli: Command, rhyme: Path) -> None:
+    for name in ("a.txt", "b.txt", "c.txt"):
+        Path(name).write_text(RHYME + name)
+    assert rnncli("tokenize", "a.txt", "b.txt", "--valid", "c.txt", "-o", "s.tok").code == 0
+    again = rnncli("tokenize", "a.txt", "--valid", "b.txt", "--valid", "c.txt", "-o", "s.tok")
+    assert again.code == 1
+    assert "exists already, made from another text" in words(again.err)
+    assert rnncli("tokenize", "a.txt", "b.txt", "--valid", "c.txt", "-o", "s.tok").code == 0

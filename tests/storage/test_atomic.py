@@ -35,6 +35,17 @@ def test_whatever_ends_the_filling_leaves_nothing_and_is_handed_on(
     assert not list(own_folder.iterdir())
 
 
+def test_a_link_in_the_way_of_a_new_folder_is_not_followed(own_folder: Path) -> None:
+    precious = own_folder / "precious"
+    precious.mkdir()
+    (precious / "one").write_text("1")
+    (own_folder / ".partial-whole").symlink_to(precious)
+    with atomic.new_folder(own_folder / "whole") as partial:
+        (partial / "new").write_text("new")
+    assert (precious / "one").read_text() == "1"
+    assert not (own_folder / "whole").is_symlink()
+
+
 def test_what_an_interrupted_write_left_is_not_part_of_the_next(own_folder: Path) -> None:
     (own_folder / ".partial-whole" / "sub").mkdir(parents=True)
     (own_folder / ".partial-whole" / "sub" / "leftover").write_text("old")

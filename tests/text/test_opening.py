@@ -184,6 +184,26 @@ def test_a_damaged_packed_file_is_an_error(packing: str) -> None:
             content("a.txt")
 
 
+def test_a_later_member_that_is_damaged_is_an_error(packing: str) -> None:
+    """Its first bytes above all: some readers take it for something that is not theirs."""
+    first, second = (PACKERS[packing](part) for part in (b"one ", NOISE))
+    for position in (0, 2, len(second) // 2):
+        damaged = bytearray(second)
+        damaged[position] ^= 0x55
+        Path("a.txt").write_bytes(first + damaged + first)
+        with pytest.raises(CorpusError, match=rf"^a\.txt, packed by {packing}, is (damaged|cut off)"):
+            content("a.txt")
+
+
+@pytest.mark.parametrize("packing", ["gzip", "bzip2", "xz"])
+def test_nuls_may_follow_a_packed_text(packing: str) -> None:
+    packed = PACKERS[packing](b"one ")
+    Path("a.txt").write_bytes(packed + b"\0" * 70_000)
+    assert content("a.txt") == b"one "
+    Path("a.txt").write_bytes(packed + b"\0" * 70_000 + packed)
+    assert content("a.txt") == b"one one "
+
+
 def test_a_bomb_is_refused_before_it_fills_the_memory(packing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "_BOMB_BYTES", 1_000)
     monkeypatch.setattr(opening, "_BOMB_RATIO", 3)

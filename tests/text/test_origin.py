@@ -1,6 +1,7 @@
 """An origin tells whether a text is still what was read, and whether two stores are of one text."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,6 +50,36 @@ def test_a_new_file_is_named(texts: Path) -> None:
     origin = origin_of(texts)
     (texts / "c.txt").write_text("more")
     assert origin.changed() == str(texts / "c.txt")
+
+
+def test_a_list_is_not_read_again(texts: Path, own_folder: Path) -> None:
+    """It may be a FIFO by now, which would wait; what it named is looked at all the same."""
+    (own_folder / "list").write_text("texts/a.txt\n")
+    corpus = Corpus.survey(["@list"], ReadConfig(), own_folder)
+    origin = Origin.of(corpus, None, TextConfig())
+    (own_folder / "list").unlink()
+    os.mkfifo(own_folder / "list")
+    assert origin.changed() is None
+    (texts / "a.txt").write_text("another")
+    assert origin.changed() == "texts/a.txt"
+
+
+def test_a_new_file_is_found_at_once_in_a_folder_of_any_size(
+    texts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stranger's store may name the root of this system."""
+    seen = list[object]()
+
+    def walk(folder: str) -> Iterator[tuple[str, list[str], list[str]]]:
+        for number in range(1000):
+            seen.append(number)
+            yield folder, [], ["a.txt", "c.txt"]
+
+    origin = origin_of(texts)
+    (texts / "c.txt").write_text("more")
+    monkeypatch.setattr("rnncli.text.origin.os.walk", walk)
+    assert origin.changed() == str(texts / "c.txt")
+    assert len(seen) == 1
 
 
 def test_what_is_gone_has_not_changed(texts: Path) -> None:

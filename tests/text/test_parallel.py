@@ -22,6 +22,12 @@ def test_results_come_in_the_order_of_the_tasks(workers: int) -> None:
     assert multiprocessing.active_children() == []
 
 
+def test_large_tasks_with_large_results_do_not_wait_for_each_other() -> None:
+    """Both ends of a pipe would write at once."""
+    tasks = [bytes(1_000_000)] * 6
+    assert [len(result) for result in ordered_map(bytes, tasks, 2)] == [1_000_000] * 6
+
+
 def test_no_tasks_have_no_results() -> None:
     assert list(ordered_map(len, [], 1)) == list(ordered_map(len, [], 2)) == []
 

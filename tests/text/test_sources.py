@@ -143,6 +143,12 @@ def test_a_folder_that_a_pattern_matches_is_read_whole() -> None:
     assert expand(["year-*"]) == ["year-1/a.txt", "year-1/b.txt", "year-2/a.txt"]
 
 
+def test_no_file_is_read_twice_because_its_folder_matches_too() -> None:
+    make("c/a.txt", "c/d/b.txt")
+    for pattern in ("c/**", "c/**/*", "c*"):
+        assert expand([pattern]) == ["c/a.txt", "c/d/b.txt"]
+
+
 def test_a_pattern_that_matches_nothing_is_an_error() -> None:
     with pytest.raises(CorpusError, match=r"^part-\*\.txt matches no file$"):
         expand(["part-*.txt"])
