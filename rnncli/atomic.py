@@ -38,6 +38,12 @@ def write_file(path: Path, content: bytes) -> None:
         raise _cannot_write(path, error) from error
 
 
+def refuse_no_folder(path: Path) -> None:
+    """Before anything is done for what is to be written there: raises StorageError without its folder."""
+    if not os.path.isdir(path.absolute().parent):  # noqa: PTH112 - false for what cannot be a name, too
+        raise StorageError(f"cannot write {path}: its folder is not there", hint="make it, or name another")
+
+
 def remove_file(path: Path) -> None:
     """Unlink a file that may be gone already; raises StorageError."""
     try:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Score:
-    """Sums over a scored text; they add, and are divided once, here.
+    """Sums over a scored text, divided once, here.
 
     `nats` is the total of -ln p over `tokens`; words are runs between white space, line ends not
     counted; characters are code points; bytes are those of UTF-8; oov_tokens are scored as <unk>, and
@@ -23,18 +23,6 @@ class Score:
     oov_tokens: int = 0
     oov_nats: float = 0.0
     line_ends: int = 0
-
-    def __add__(self, other: "Score") -> "Score":
-        return Score(
-            self.nats + other.nats,
-            self.tokens + other.tokens,
-            self.words + other.words,
-            self.characters + other.characters,
-            self.bytes + other.bytes,
-            self.oov_tokens + other.oov_tokens,
-            self.oov_nats + other.oov_nats,
-            self.line_ends + other.line_ends,
-        )
 
     @property
     def nats_per_token(self) -> float:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
 
-import numpy as np
 import torch
 
 from rnncli.api.parts import OWN_PARTS, own_part, read_part
@@ -124,10 +123,7 @@ def _broken_down(
     if asked.by == "position":
         return by_position(nats, part.line_starts)
     if asked.by == "frequency":
-        train = folder.corpus().train.ids
-        return by_frequency(
-            nats, ids, np.bincount(train[0 : len(train)], minlength=network.config.vocab_size)
-        )
+        return by_frequency(nats, ids, folder.corpus().train.histogram(network.config.vocab_size))
     return by_line(nats, ids, line_starts(ids, part.line_end), folder.tokenizer())
 
 

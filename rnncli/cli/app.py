@@ -1,5 +1,6 @@
 """The `rnncli` command: its subcommands, and the edge where foreseen errors become two lines."""
 
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -118,6 +119,8 @@ def rnncli(
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 foreseen error, 2 wrong usage, 128 + number of a signal."""
     leave_on_signals()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # what a terminal's encoding lacks
     try:
         app(prog_name="rnncli")  # also as python -m rnncli
     except RnncliError as error:

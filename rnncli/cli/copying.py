@@ -48,15 +48,15 @@ def compared(folder: ModelDir, name: str, sample: str, least: int) -> Copies:
 
     Raises CorpusError where there is nothing to compare.
     """
+    store = folder.corpus()
+    # As the model reads it: blanks between words, and what it does not know.
+    sample = _text(store.tokenizer, store.tokenizer.encode(sample), _UNKNOWN_HERE)
     if not sample:
         raise CorpusError(f"{name} has nothing to look at", hint="give a text with characters in it")
-    store = folder.corpus()
     text = _text(store.tokenizer, store.train.ids[0 : store.train.tokens], _UNKNOWN_THERE)
     source = Source(text, least)
     ids = store.valid.ids[0 : min(store.valid.tokens, len(sample))]
     usual = _text(store.tokenizer, ids, _UNKNOWN_HERE)[: len(sample)]
-    # As the model reads it: blanks between words, and what it does not know.
-    sample = _text(store.tokenizer, store.tokenizer.encode(sample), _UNKNOWN_HERE)
     runs, usual_runs = source.runs(sample), source.runs(usual)
     longest = sorted(runs, key=lambda run: -run.length)[:_SHOWN_RUNS]
     return Copies(

@@ -1,7 +1,5 @@
 """`rnncli eval`: perplexity, bits per character and byte."""
 
-import os
-from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated
 
@@ -147,10 +145,12 @@ def eval(
             "--tune is to find what --adapt-rate, --cache-share and --cache-sharpness say",
             hint="leave them out",
         )
+    source = context.get_parameter_source("part")
+    if text and source is not None and source.name == "COMMANDLINE":
+        raise typer.BadParameter("is of the model's own text, and another is named", param_hint="--part")
     asked = evaluating.Asked(part.value, reset, by, streams, unseen_types, learning, recalling, tune)
     note, reading = terminal.notes(quiet), corpora.read_config(context.params)
-    names: Sequence[str | None] = model or [os.environ.get("RNNCLI_MODEL")]
-    folders = [ModelDir.find(name) for name in names]
+    folders = [ModelDir.find(name) for name in options.models_or_usual(model)]
     for folder in folders:
         note(f"model {folder.path}")
     of_one = len(folders) == 1

@@ -97,9 +97,11 @@ def _set(conversation: Conversation, name: str, value: str) -> None:
     try:
         number = float(value) if name.startswith("temp") else int(value)
     except ValueError as error:
-        raise ConfigError(f"/{name} needs a number, not {value!r}", hint="for example /temp 0.7") from error
+        raise ConfigError(
+            f"/{name} needs a number, not {value!r}", hint="for example /temp 0.7 or /length 200"
+        ) from error
     if name == "length":
-        conversation.limits = replace(conversation.limits, tokens=max(int(number), 0))
+        conversation.limits = replace(conversation.limits, tokens=int(number))
     elif name == "seed":
         conversation.begin_seed(int(number))
     else:

@@ -1,5 +1,6 @@
 """Options that several commands share, written once."""
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +17,12 @@ def model_names(incomplete: str) -> list[str]:
 
     names = (folder.path.name for folder in ModelDir.all())
     return [name for name in names if name.startswith(incomplete)]
+
+
+def models_or_usual(names: list[str] | None) -> list[str] | list[None]:
+    """Those that are named, else the usual one: in a list's own variable blanks would part names."""
+    usual = os.environ.get("RNNCLI_MODEL")
+    return names or ([usual] if usual else [None])
 
 
 NamedModel = Annotated[

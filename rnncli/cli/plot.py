@@ -31,7 +31,6 @@ def plot(
         list[str] | None,
         typer.Argument(
             metavar="[MODEL...]",
-            envvar="RNNCLI_MODEL",
             autocompletion=options.model_names,
             help="Models under models/ or folders; without any, the newest finished one.",
         ),
@@ -68,7 +67,7 @@ def plot(
     if output is not None:
         picture_files.check(output)
     note = terminal.notes(quiet)
-    folders = [ModelDir.find(name) for name in models] if models else [ModelDir.find(None)]
+    folders = [ModelDir.find(name) for name in options.models_or_usual(models)]
     note(f"model {', '.join(str(folder.path) for folder in folders)}")
     picture = _picture(of, folders, unit)
     if output is None:

@@ -135,9 +135,7 @@ def symbols(folder: ModelDir) -> SymbolMap:
 
     part, config = folder.corpus().train, folder.record().model
     tokenizer, weights = folder.tokenizer(), folder.needed_weights().arrays
-    counts = np.zeros(tokenizer.vocab_size, np.int64)
-    for start in range(0, part.tokens, 2**22):
-        counts += np.bincount(part.ids[start : start + 2**22], minlength=tokenizer.vocab_size)
+    counts = part.histogram(tokenizer.vocab_size)
     chosen = np.argsort(-counts, kind="stable")[: min(_MOST_SYMBOLS, int((counts > 0).sum()))]
     with np.errstate(over="ignore", invalid="ignore"):
         vectors = embeddings(config, member_weights(config, weights, 0), weights.get(SPELLINGS))

@@ -15,7 +15,7 @@ from rnncli.errors import ConfigError, CorpusError
 from rnncli.inference import formats
 from rnncli.inference.formats import Format, Units
 from rnncli.inference.likelihood import LINES_SORTED
-from rnncli.inference.surprisal import LineScorer, ScoredLine
+from rnncli.inference.surprisal import LineScorer, ScoredLine, refuse_no_characters
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.runs import load_model
 from rnncli.text.config import ReadConfig
@@ -84,15 +84,20 @@ def stream(
     Raises CorpusError where there is nothing to score, StorageError where the page cannot be written.
     """
     tokenizer = folder.tokenizer()
+    if wanted.shown == "character":
+        refuse_no_characters(tokenizer)
+    if html is not None:
+        atomic.refuse_no_folder(html)
     scorer = LineScorer(load_model(folder, device), tokenizer, folder.ngram(), words=wanted.shown == "word")
     sources = expand(given)
     shape = _format(wanted, tokenizer, ", ".join(map(readable_name, sources)))
     write(shape.head())
     number, kept = 0, list[ScoredLine]()
     for source in sources:
+        before = number
         for lines in batches(source, reading):
             names, texts = (
-                named_lines(lines, number, readable_name(source))
+                named_lines(lines, number - before, readable_name(source))
                 if wanted.format in _NAMED_LINES
                 else ([], lines)
             )

@@ -37,10 +37,11 @@ def read_prompt(prompt: str) -> str:
 
 def stream(prompt: str, pieces: Iterator[str]) -> None:
     """Pieces after a prompt as they come, but no more often than an eye can follow."""
-    held, shown = [prompt], 0.0
+    held, shown, last = [prompt], 0.0, prompt
     try:
         for piece in pieces:
             held.append(piece)
+            last = piece or last
             if time.monotonic() - shown >= _SHOWN_EVERY_SECONDS:
                 now = "".join(held)
                 held.clear()  # first: what is shown when Ctrl-C comes is not shown again
@@ -48,7 +49,7 @@ def stream(prompt: str, pieces: Iterator[str]) -> None:
                 shown = time.monotonic()
     finally:
         write("".join(held))
-        if sys.stdout.isatty():
+        if sys.stdout.isatty() and not last.endswith("\n"):
             write("\n")
 
 

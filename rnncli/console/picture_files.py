@@ -2,7 +2,6 @@
 
 import io
 import math
-import os
 import textwrap
 import warnings
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli import atomic
 from rnncli.console.page import page
-from rnncli.errors import ConfigError, StorageError
+from rnncli.errors import ConfigError
 from rnncli.pictures import LineChart, Picture, SymbolMap, UnitText
 from rnncli.safe_text import one_line, symbol_label, visible
 
@@ -39,8 +38,7 @@ def check(output: Path) -> None:
     """Before anything is measured: raises ConfigError without matplotlib, StorageError without a folder."""
     if find_spec("matplotlib") is None:
         raise _missing("No module named 'matplotlib'")
-    if not os.path.isdir(output.absolute().parent):  # noqa: PTH112 - false for what cannot be a name, too
-        raise StorageError(f"cannot write {output}: its folder is not there", hint="make it, or name another")
+    atomic.refuse_no_folder(output)
 
 
 def write(picture: Picture, output: Path) -> bool:

@@ -12,6 +12,8 @@ from rnncli.results import Adaptive, Difference, Evaluation, Measured, Score, Sh
 from rnncli.safe_text import one_line
 
 _BAR = 24
+# Columns that the figures of a group take beside its name and its bar.
+_NUMBERS = 32
 _SURE = "in 95 of 100 such texts"
 
 
@@ -26,6 +28,11 @@ def show(name: str, evaluation: Evaluation) -> None:
     console.print(_figures(evaluation.columns, titles, evaluation.unseen_types, alike))
     for difference in evaluation.differences:
         console.print(Text(_sentence(difference)))
+    unknown = {column.name: column.score.oov_rate for column in evaluation.columns}
+    if several and len(set(unknown.values())) > 1:
+        name, rate = max(unknown.items(), key=lambda each: each[1])
+        says = f"{name} reads {rate:.1%} of its tokens as <unk>, which costs less than to say which one it is"
+        console.print(Text(one_line(says), style="yellow"))
     if evaluation.split is not None:
         console.print(Text(_warning(evaluation.split), style="yellow"))
     if evaluation.by is not None:
@@ -39,11 +46,13 @@ def _show_shares(by: str, shares: tuple[Share, ...]) -> None:
     console = stdout_console()
     console.print(Text(f"by {by}", style="bold"))
     table = Table.grid(padding=(0, 2))
-    for settings in ({"max_width": 40, "no_wrap": True, "overflow": "ellipsis"}, {"justify": "right"}):
-        table.add_column(**settings)
+    # The numbers keep their places; what is left is for the name.
+    name_width = min(max(console.width - _BAR - _NUMBERS, 8), 40)
+    table.add_column(max_width=name_width, no_wrap=True, overflow="ellipsis")
+    table.add_column(justify="right", no_wrap=True)
     table.add_column(width=_BAR)
     for _ in range(2):
-        table.add_column(justify="right")
+        table.add_column(justify="right", no_wrap=True)
     table.add_row("", Text("tokens", style="dim"), "", Text("nats", style="dim"), Text("of all", style="dim"))
     most = max(share.nats_per_token for share in shares)
     for share in shares:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from rich.console import Console
@@ -251,13 +252,10 @@ def _panel(title: str, rows: list[tuple[str, str]]) -> Panel:
 
 
 def _farewell(saved: Saved) -> Text:
-    name = one_line(saved.path)
+    path = Path(saved.path)
+    name = one_line(path.name if str(path.parent) == "models" else saved.path)
     end = "stopped early and saved" if saved.interrupted else "finished and saved"
-    following = (
-        f"rnncli train --resume {name.split('/')[-1]}"
-        if saved.interrupted
-        else f"rnncli generate --model {name.split('/')[-1]}"
-    )
+    following = f"rnncli train --resume {name}" if saved.interrupted else f"rnncli generate --model {name}"
     return Text.assemble(
         f"{end} at step {saved.step:,} after {duration(saved.seconds)}; next: ", (following, "bold")
     )

@@ -127,9 +127,8 @@ class _Memory:
         scores = self._sharpness * hidden @ keys.T
         steps = torch.arange(len(tokens), device=hidden.device)
         # The token after the output of step t is what is to be predicted from it: not yet remembered.
-        scores.masked_fill_(
-            steps >= old + torch.arange(len(targets), device=hidden.device)[:, None], -torch.inf
-        )
+        now = old + torch.arange(len(targets), device=hidden.device)[:, None]
+        scores.masked_fill_((steps >= now) | (steps < now - self._config.size), -torch.inf)
         total = torch.logsumexp(scores, 1)
         same = torch.logsumexp(scores.masked_fill(tokens != targets[:, None], -torch.inf), 1)
         size = self._config.size

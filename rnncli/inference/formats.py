@@ -161,11 +161,12 @@ class _Totals:
     oov_nats: float = 0.0
 
     def add(self, tokens: Sequence[Unit]) -> None:
+        *words, end = tokens  # which a model without line ends does not know, and yet it is no unknown word
         self.sentences += 1
-        self.words += len(tokens) - 1
-        self.oov += sum(token.oov for token in tokens)
-        self.nats += sum(token.nats for token in tokens if not token.oov)
-        self.oov_nats += sum(token.nats for token in tokens if token.oov)
+        self.words += len(words)
+        self.oov += sum(word.oov for word in words)
+        self.nats += sum(word.nats for word in words if not word.oov) + end.nats
+        self.oov_nats += sum(word.nats for word in words if word.oov)
 
 
 class Srilm:
@@ -184,10 +185,10 @@ class Srilm:
     def line(self, number: int, line: ScoredLine, name: str) -> str:  # noqa: ARG002
         rows, before = [line.text + "\n"], "<s> "
         for at, token in enumerate(line.tokens):
-            word = "</s>" if at == len(line.tokens) - 1 else cell(token.text)
-            ten = -token.nats / _LN10
-            said = "[OOV] 0 [ -inf ]" if token.oov else f"[rnn] {10.0**ten:.6g} [ {ten:.6g} ]"
-            rows.append(f"\tp( {'<unk>' if token.oov else word} | {before}) \t= {said}\n")
+            ends, ten = at == len(line.tokens) - 1, -token.nats / _LN10
+            word, unknown = "</s>" if ends else cell(token.text), token.oov and not ends
+            said = "[OOV] 0 [ -inf ]" if unknown else f"[rnn] {10.0**ten:.6g} [ {ten:.6g} ]"
+            rows.append(f"\tp( {'<unk>' if unknown else word} | {before}) \t= {said}\n")
             before = f"{word} ..."
         own = _Totals()
         own.add(line.tokens)
@@ -214,7 +215,7 @@ class Kenlm:
         for at, token in enumerate(line.tokens):
             word = "</s>" if at == len(line.tokens) - 1 else cell(token.text)
             rows.append(f"{word}={self._number_of(token.text)} 1 {-token.nats / _LN10:.6g}")
-        oov = sum(token.oov for token in line.tokens)
+        oov = sum(token.oov for token in line.tokens[:-1])
         rows.append(f"Total: {-line.nats / _LN10:.6g} OOV: {oov}")
         return "\t".join(rows) + "\n"
 

@@ -18,7 +18,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from rnncli.errors import ConfigError
+from rnncli.errors import ConfigError, ModelError
 from rnncli.inference.evaluation import reading
 from rnncli.inference.likelihood import line_measures
 from rnncli.inference.measures import surprisal_measures
@@ -104,16 +104,12 @@ class ScoredLine:
 
     @cached_property
     def characters(self) -> tuple[Unit, ...]:
-        """Where tokens are no longer than one, bytes added up; else raises ConfigError."""
+        """Of the levels char and byte, bytes added up; raises ConfigError of others."""
+        refuse_no_characters(self.tokenizer)
         found: list[Unit] = []
         held: list[Unit] = []
         for token, piece in zip(self.tokens, self.pieces, strict=True):
             held.append(token)
-            if len(piece) > 1:
-                raise ConfigError(
-                    f"the token {piece!r} is longer than a character",
-                    hint="--unit character is for the levels char and byte",
-                )
             if piece:
                 nats = sum(part.nats for part in held)
                 found.append(Unit(piece, nats, held[0].rank, held[0].entropy, any(part.oov for part in held)))
@@ -151,6 +147,8 @@ class LineScorer:
         model, read = reading(self._model, by_letters(self._tokenizer, whole) if letters else None)
         blocks = line_measures(model, ids, starts, measure, read=read)
         nats, entropy, rank, boundary = np.concatenate(list(blocks)).astype(np.float64).T
+        if np.isnan(nats).any():
+            raise ModelError("the model's numbers overflow", hint="it cannot be used; train another")
         if self._beside is not None:
             ngram, mixture = self._beside
             text = np.insert(ids.astype(np.int64), starts, ngram.start)
@@ -175,6 +173,15 @@ class LineScorer:
             )
             for line, own, start in zip(lines, encoded, starts.tolist(), strict=True)
         ]
+
+
+def refuse_no_characters(tokenizer: Tokenizer) -> None:
+    """Raises ConfigError where tokens may be longer than a character."""
+    if tokenizer.level not in ("char", "byte"):
+        raise ConfigError(
+            f"the tokens of level {tokenizer.level} are longer than a character",
+            hint="--unit character is for the levels char and byte",
+        )
 
 
 def _check_words(tokenizer: Tokenizer, boundaries: Collection[int]) -> None:

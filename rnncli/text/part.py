@@ -13,6 +13,9 @@ from rnncli.text.shards import Shards
 from rnncli.text.spelling import Spelled
 from rnncli.text.tokenizers import Ids
 
+# numpy counts a copy of eight bytes a token.
+_COUNTED_AT_ONCE = 2**22
+
 
 @dataclass(frozen=True)
 class Part:
@@ -33,6 +36,13 @@ class Part:
     @property
     def tokens(self) -> int:
         return len(self.ids)
+
+    def histogram(self, vocab_size: int) -> npt.NDArray[np.int64]:
+        """How often each symbol occurs (V,)."""
+        counts = np.zeros(vocab_size, np.int64)
+        for start in range(0, self.tokens, _COUNTED_AT_ONCE):
+            counts += np.bincount(self.ids[start : start + _COUNTED_AT_ONCE], minlength=vocab_size)
+        return counts
 
     def score(self, nats: float, oov_nats: float) -> Score:
         """What a model says of all of it, and of its unknown tokens, beside its sizes."""

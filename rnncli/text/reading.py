@@ -108,9 +108,12 @@ class CharacterStream:
     def _decoded(self) -> Iterator[str]:
         decoder = self._decoder()
         block = self._first[self.mark_bytes :] or self._read(BLOCK_BYTES)
-        self._first = b""
+        self._first, told = b"", False
         while True:
             self._fed_bytes += len(block)
+            if not told and len(block) >= _ENOUGH_TO_TELL:  # what comes as it comes may begin with less
+                self._refuse_nulls(block)
+                told = True
             try:
                 text = decoder.decode(block, final=not block)
                 text.encode("utf-8")  # some codecs, such as utf-7, let lone surrogates through
@@ -127,13 +130,14 @@ class CharacterStream:
         for mark, marked in _BYTE_ORDER_MARKS:
             if self._first.startswith(mark):
                 return marked, len(mark)
-        nulls = self._first.count(0) if len(self._first) >= _ENOUGH_TO_TELL else 0
-        if self._config.encoding is None and 5 * nulls > len(self._first):
+        return self._config.encoding or "utf-8", 0
+
+    def _refuse_nulls(self, block: bytes) -> None:
+        if self._config.encoding is None and not self.mark_bytes and 5 * block.count(0) > len(block):
             raise CorpusError(
                 f"{self._file.name} is full of NUL bytes, as UTF-16 without a byte order mark is",
                 hint="name its encoding, for example --encoding utf-16-le; if it is right, --encoding utf-8",
             )
-        return self._config.encoding or "utf-8", 0
 
     def _decoder(self) -> codecs.IncrementalDecoder:
         def replace(error: UnicodeError) -> tuple[str, int]:

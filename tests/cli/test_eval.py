@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import TINY, Command
+from tests.cli.conftest import TINY, Command, words
 
 
 @pytest.fixture
@@ -193,3 +193,23 @@ def test_the_loss_can_be_broken_down(models: Command, rhyme: Path, by: str) -> N
         shown = models("eval", rhyme, "-m", name, "--by", by).out
         assert f"by {by}" in shown
         assert "█" in shown
+
+
+def test_figures_by_line_are_whole_where_the_terminal_is_narrow(
+    models: Command, own_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    (own_folder / "long.txt").write_text(
+        "the rain came down, and a lamp was lit, and a page was turned\n" * 3
+    )
+    ran = models("eval", "long.txt", "-m", "a", "--by", "line")
+    rows = [row for row in ran.out.splitlines() if "█" in row]
+    assert rows
+    assert all(len(row) <= 80 and row.endswith("%") for row in rows)
+    assert all("…" not in row.split("█")[-1] for row in rows)
+
+
+def test_a_part_of_the_own_text_is_none_of_another(models: Command, rhyme: Path) -> None:
+    ran = models("eval", rhyme, "-m", "a", "--part", "test")
+    assert ran.code == 2
+    assert "of the model's own text" in words(ran.err)

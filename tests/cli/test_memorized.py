@@ -45,3 +45,11 @@ def test_a_text_of_words_is_compared_as_the_model_reads_it(rnncli: Command, own_
     assert run["text"] == "a dog ran to the house and barked"
     assert run["source_line"] == 2
     assert rnncli("memorized", "new.txt", "--length", "9").code == 1
+
+
+def test_a_text_of_which_the_model_reads_nothing_is_refused(rnncli: Command, own_folder: Path) -> None:
+    Path("t.txt").write_text("the rain came <unk> down\n" * 40)
+    assert rnncli("train", "t.txt", "--name", "x", "--level", "word", *TINY).code == 0
+    ran = rnncli("memorized", "-", stdin=b"   ")
+    assert ran.code == 1
+    assert "nothing to look at" in ran.err

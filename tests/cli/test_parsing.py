@@ -3,6 +3,7 @@
 import pytest
 import typer
 
+from rnncli.cli.options import models_or_usual
 from rnncli.cli.parsing import Amount, count, passes, seconds
 
 
@@ -36,3 +37,11 @@ def test_steps_are_a_whole_number_above_zero(text: str) -> None:
 def test_epochs_are_a_number_above_zero(text: str) -> None:
     with pytest.raises(typer.BadParameter):
         passes(text)
+
+
+def test_a_model_that_the_environment_names_may_have_blanks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RNNCLI_MODEL", "models/my novel")
+    assert models_or_usual(None) == ["models/my novel"]
+    assert models_or_usual(["a", "b"]) == ["a", "b"]
+    monkeypatch.setenv("RNNCLI_MODEL", "")
+    assert models_or_usual(None) == [None]

@@ -167,3 +167,13 @@ def test_piped_text_is_utf_8_whatever_the_locale(rhyme: Path) -> None:
     assert done.returncode == 0, done.stderr.decode()
     assert done.stdout.decode("utf-8").startswith("明月")
     assert len(done.stdout.decode("utf-8")) == 10
+
+
+def test_what_a_terminals_encoding_lacks_is_shown_by_its_number(own_folder: Path) -> None:
+    Path("t.txt").write_text("床前明月光，疑是地上霜。\n" * 20, encoding="utf-8")
+    command = (sys.executable, "-m", "rnncli", "tokenize", "--report", "t.txt")
+    ran = subprocess.run(
+        command, env={**os.environ, "PYTHONIOENCODING": "iso-8859-1"}, capture_output=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert rb"\u660e" in ran.stdout

@@ -183,3 +183,26 @@ def test_a_page_holds_the_lines_coloured(trained: Command, own_folder: Path) -> 
     assert "stdin under char" in content
     assert content.count("<p>") == 2
     assert trained("score", "-m", "char", "--html", "no/page.html", stdin=b"a\n").code == 1
+
+
+@pytest.mark.parametrize("command", [("score",), ("tokenize", "--encode", "--tokenizer", "char")])
+def test_utf_16_without_a_mark_is_refused_as_it_comes_too(
+    trained: Command, own_folder: Path, command: tuple[str, ...]
+) -> None:
+    (own_folder / "wide.txt").write_bytes("the rain came down\n".encode("utf-16-le") * 9)
+    ran = trained(*command, "wide.txt", *(("-m", "char") if command == ("score",) else ()))
+    assert (ran.code, ran.out.count("\n") <= 1) == (1, True)
+    assert "wide.txt is full of NUL bytes" in ran.err
+
+
+def test_a_line_without_a_name_is_counted_in_its_own_file(trained: Command, own_folder: Path) -> None:
+    (own_folder / "a.txt").write_text("utt-1 the\nutt-2 rain\n")
+    (own_folder / "b.txt").write_text("utt-3 the\n\n")
+    ran = trained("score", "a.txt", "b.txt", "-m", "char", "--format", "kaldi")
+    assert "line 2 of b.txt has no name" in ran.err
+
+
+def test_a_page_without_a_folder_is_refused_before_anything_is_scored(trained: Command) -> None:
+    ran = trained("score", "-m", "char", "--html", "nowhere/page.html", stdin=b"the rain\n")
+    assert (ran.code, ran.out) == (1, "")
+    assert "its folder is not there" in ran.err

@@ -78,9 +78,8 @@ def test_a_cache_says_what_followed_alike_memories() -> None:
     inputs = torch.tensor([[model.config.start, *ids[:-1].tolist()]])
     hidden, _ = model.hidden(inputs, model.initial_state(1))
     found = measured(model, ids, cache=cache)[:, 2]
-    # At the beginning of each stretch of 32 as many are remembered as fit, then those of the stretch besides.
     for at in (0, 1, 31, 32, 63, 64, 89):
-        first = max(at - at % 32 - cache.size, 0)
+        first = max(at - cache.size, 0)
         weights = torch.exp(cache.sharpness * (hidden[0, first:at] @ hidden[0, at]))
         same = torch.from_numpy(ids[first:at] == ids[at])
         expected = -torch.log((weights * same).sum() / weights.sum())

@@ -134,3 +134,14 @@ def test_kenlm_is_that_of_query() -> None:
 def test_nbest_lists_are_answered_line_by_line() -> None:
     assert Kaldi().line(1, LINE, "utt-7") == f"utt-7\t{11.17055 * math.log(10.0):.6f}\n"
     assert NBest().line(1, LINE, "1") == "-11.170550\n"
+
+
+def test_the_end_of_a_line_is_no_unknown_word_where_the_model_has_none() -> None:
+    """It is read as <unk>, and stands for </s> all the same."""
+    letters = CharTokenizer.of("ab")
+    line = replace(LINE, text="ab?", ids=np.array([1, 2, 0, 0], np.uint8), tokenizer=letters)
+    shown = Srilm("t").line(1, line, "")
+    assert (shown.count("[OOV]"), shown.count("p( </s> |")) == (1, 1)
+    assert "3 words, 1 OOVs\n" in shown
+    assert f"logprob= {TENS[[0, 1, 3]].sum():.6g} " in shown
+    assert "OOV: 1\n" in Kenlm(lambda text: 0).line(1, line, "")

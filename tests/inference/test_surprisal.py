@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rnncli.errors import ConfigError
+from rnncli.errors import ConfigError, ModelError
 from rnncli.inference.evaluation import evaluate
 from rnncli.inference.mixing import fit_mixture, fit_ngram
 from rnncli.inference.surprisal import LineScorer
@@ -102,6 +102,14 @@ def test_characters_are_sums_of_their_bytes() -> None:
     (pieces,) = LineScorer(model_for(TOKENIZERS[3]), TOKENIZERS[3], None).score(["the rain came"])
     with pytest.raises(ConfigError, match="longer than a character"):
         _ = pieces.characters
+
+
+def test_a_model_whose_numbers_overflow_scores_nothing() -> None:
+    model = model_for(TOKENIZERS[0])
+    for weight in model.parameters():
+        weight.data.fill_(3e38)
+    with pytest.raises(ModelError, match="numbers overflow"):
+        LineScorer(model, TOKENIZERS[0], None).score(["the rain"])
 
 
 @pytest.mark.parametrize("tokenizer", TOKENIZERS[:2] + TOKENIZERS[3:], ids=lambda t: t.level)
