@@ -94,6 +94,11 @@ def evaluated_part(
             "where memory is emptied there is nothing to adapt along",
             hint="leave out --adapt and --cache, or add --reset never",
         )
+    if asked.streams is not None and part.line_starts is not None:
+        raise ConfigError(
+            "where memory is emptied there is no long pass to cut",
+            hint="leave out --streams, or add --reset never",
+        )
     beside = beside_network(folder, weighed_on_it)
     if beside is None:
         note(f"does it beat an n-gram? rnncli ngram {folder.path.name} puts one beside it")

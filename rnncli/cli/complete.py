@@ -56,8 +56,8 @@ def complete(
     note, tokenizer = terminal.notes(quiet), folder.tokenizer()
     note(f"model {folder.path}")
     shown = drawing.usual_unit(folder, tokenizer) if unit is None else unit.value
-    if shown == "token" and length is not None:
-        raise ConfigError("a token has no length", hint="leave out --length, or use --unit word")
+    if length is not None and (shown == "token" or (shown, tokenizer.level) == ("word", "word")):
+        raise ConfigError("a token has no length", hint="leave out --length, or use --unit line")
     # A line that is piped in has an end which nobody means.
     begin = writing.read_prompt(prompt).removesuffix("\n")
     read = begun(folder, begin, note)

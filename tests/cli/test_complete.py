@@ -68,6 +68,9 @@ def test_words_of_a_word_model_are_its_tokens(rnncli: Command, rhyme: Path) -> N
     found = completions(rnncli, "the rain", "-n", "5")
     assert all(word["tokens"] == 1 for word in found)
     assert "the rain " in rnncli("complete", "the rain").out
+    for unit in ("token", "word"):
+        refused = rnncli("complete", "the", "--unit", unit, "--length", "3")
+        assert (refused.code, "a token has no length" in refused.err) == (1, True)
 
 
 def test_the_most_probable_lines_are_enumerated(model: Command) -> None:

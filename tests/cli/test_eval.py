@@ -152,6 +152,8 @@ def test_streams_say_that_they_are_not_exact(models: Command, own_folder: Path, 
     short = models("eval", rhyme, "-m", "w", "--streams", "8", "--json").json
     assert "split" not in short, "it is not worth two streams"
     assert "not exact: in 8 streams" in models("eval", "long.txt", "-m", "b", "--streams", "8").out
+    refused = models("eval", "long.txt", "-m", "b", "--streams", "8", "--reset", "line")
+    assert (refused.code, "no long pass to cut" in refused.err) == (1, True)
 
 
 def test_the_settings_of_learning_are_found_on_the_held_out_part(models: Command, rhyme: Path) -> None:
