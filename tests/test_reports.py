@@ -1,4 +1,4 @@
-"""Scores add, and are divided once; numbers worked by hand."""
+"""Scores are sums, divided once; numbers worked by hand."""
 
 import math
 
@@ -18,13 +18,6 @@ def test_perplexities_and_bits_follow_from_the_sums() -> None:
     assert SCORE.bits_per_byte == pytest.approx(1.0)
 
 
-def test_scores_add_before_they_are_divided() -> None:
-    short = Score(nats=math.log(2), tokens=1, words=1, characters=1, bytes=1)
-    both = SCORE + short
-    assert (both.tokens, both.words, both.characters, both.bytes, both.oov_tokens) == (9, 3, 9, 17, 1)
-    assert both.bits_per_character == pytest.approx(17 / 9), "not the mean of 2 and 1"
-
-
 def test_unknown_tokens_are_left_out_or_shared_among_unseen_types() -> None:
     """4 tokens at 1, 1, 1 and 5 bits; the last is <unk>, and there are 8 types that it may be."""
     score = Score(
@@ -42,7 +35,6 @@ def test_line_ends_count_as_words_where_that_is_asked() -> None:
     score = Score(12 * math.log(2), 20, words=3, characters=20, bytes=20, line_ends=1)
     assert score.word_perplexity == pytest.approx(16.0)
     assert score.word_perplexity_with_line_ends == pytest.approx(8.0)
-    assert (score + score).line_ends == 2
 
 
 def test_a_score_of_nothing_and_one_too_large_for_a_float_do_not_raise() -> None:

@@ -101,6 +101,8 @@ def _source(record: dict[str, Any]) -> Source:
 
 def _new_file(folder: str, known: Container[str]) -> str | None:
     """The first file below it that was not there; a stranger's folder is left at its first file."""
+    if "\0" in folder:  # no name of a folder, but a stranger's
+        return None
     for root, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
