@@ -92,9 +92,9 @@ class TextConfig:
                 f"test-fraction is {self.test_fraction}",
                 hint="it is at least 0, and leaves something to train on beside the held-out part",
             )
-        if not 0 <= self.split_seed < 2**63:
+        if not 0 <= self.split_seed < 2**62:  # what a record of it may hold: strict.py
             raise ConfigError(
-                f"split-seed is {self.split_seed}", hint="it is a whole number from 0 to 2^63 - 1"
+                f"split-seed is {self.split_seed}", hint="it is a whole number from 0 to 2^62 - 1"
             )
 
 

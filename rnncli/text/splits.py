@@ -129,8 +129,8 @@ def _valid_fraction(corpus: Corpus, config: TextConfig) -> float:
 
 
 def _boundary(config: TextConfig) -> re.Pattern[str] | None:
-    """After what a part may begin: no sample is cut in two, nor a word; one of a pattern may hold blanks."""
-    if config.unit == "line" or config.pattern is not None:
+    """After what a part may begin: no sample is cut in two, nor a word, but for blanks within a pattern's."""
+    if config.unit == "line":
         return re.compile("\n")
     return re.compile(r"\s") if config.level == "word" else None
 

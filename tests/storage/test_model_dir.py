@@ -3,12 +3,14 @@
 import json
 import os
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from rnncli import strict
 from rnncli.errors import ConfigError, CorpusError, ModelError
 from rnncli.model.config import ModelConfig
 from rnncli.reports import Evaluated
@@ -138,6 +140,14 @@ def test_a_second_model_of_a_text_gets_a_number() -> None:
     made("novel")
     made("novel-2")
     assert free_name("novel") == "novel-3"
+
+
+@pytest.mark.parametrize(("config", "name"), [(TRAINING, "seed"), (TextConfig(), "split_seed")])
+def test_the_largest_seed_is_one_that_a_record_may_hold(config: TrainConfig | TextConfig, name: str) -> None:
+    largest = replace(config, **{name: 2**62 - 1})
+    strict.check_types(type(largest), asdict(largest))
+    with pytest.raises(ConfigError):
+        replace(config, **{name: 2**62})
 
 
 def test_two_checkpoints_are_kept_and_the_newest_is_read() -> None:
