@@ -1,12 +1,13 @@
 # make demo: train on a real text for about a minute, evaluate, write.   make test: every check.
 # make docs: docs/reference.md and docs/rnncli.1, from the program itself.
+# make test-processors: the main commands on emulated processors (x86-64 without AVX-512, ARM), where qemu-user is.
 # make faults: the long campaigns of tests/faults, which make test runs in a short form.
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO_TEXT := data/python-manual.txt
 DEMO := $(BIN)/rnncli
 
-.PHONY: demo test faults docs bench clean
+.PHONY: demo test test-processors faults docs bench clean
 .DELETE_ON_ERROR:
 
 demo: .venv/installed $(DEMO_TEXT)
@@ -19,7 +20,10 @@ test: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest -n 2 --dist worksteal --ignore=tests/processors
+
+test-processors: .venv/installed-dev
+	$(BIN)/pytest -n 2 --dist worksteal -rs tests/processors
 
 docs: .venv/installed
 	$(DEMO) manual --format markdown > docs/reference.new && mv docs/reference.new docs/reference.md

@@ -23,10 +23,9 @@ import rnncli
 from benchmarks.records import keep, machine
 from rnncli.api.device import pick_device
 from rnncli.api.model import Model
-from rnncli.model.acceleration import missing
 from rnncli.model.config import ModelConfig
+from rnncli.training.arrangement import ArrangementCheck
 from rnncli.training.config import TrainConfig
-from rnncli.training.machine import arrangements
 from rnncli.training.probe import tokens_per_second
 
 TIMES, WIDTHS, ROUNDS = (1, 10, 100), (128, 256, 512, 1024), 3
@@ -94,10 +93,10 @@ def with_the_width(text: str) -> list[dict[str, Any]]:
     for width in WIDTHS:
         model = ModelConfig(vocab_size=66, cell="lstm", hidden_size=width, embedding_size=128, dropout=0.0)
         row: dict[str, Any] = {"width": width, "parameters": model.parameters}
-        for precision, kernels in arrangements(missing() is None):
-            config = TrainConfig(steps=1, precision=precision, kernels=kernels)
-            speeds = [tokens_per_second(model, config, device, SECONDS) for _ in range(ROUNDS)]
-            row[f"trained_tokens_per_second_{precision}_{kernels}"] = statistics.median(speeds)
+        config = TrainConfig(steps=1)
+        for one in ArrangementCheck(device).survey(model, config)[0]:
+            speeds = [tokens_per_second(model, one.applied(config), device, SECONDS) for _ in range(ROUNDS)]
+            row["_".join(("trained_tokens_per_second", *one))] = statistics.median(speeds)
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "text.txt").write_text(text, encoding="utf-8")
             shape = ("--cell", "lstm", "--num-layers", "1", "--hidden-size", str(width), "--members", "1")

@@ -13,16 +13,16 @@ import statistics
 import torch
 
 from rnncli.api.device import pick_device
-from rnncli.model.acceleration import missing
+from rnncli.model.acceleration import why_not_bf16
 from rnncli.model.config import GATES, Cell, ModelConfig
+from rnncli.training.arrangement import ArrangementCheck
 from rnncli.training.config import TrainConfig
-from rnncli.training.machine import arrangements
 from rnncli.training.probe import matrix_peak, tokens_per_second
 
 ROUNDS, SECONDS = 5, 1.0
 WINDOW, SYMBOLS, WIDTH, EMBEDDING = 64, 65, 512, 128
 CPU = torch.device("cpu")
-PRODUCTS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+PRODUCTS = {"fp32": torch.float32, **({} if why_not_bf16(CPU) else {"bf16": torch.bfloat16})}
 
 
 def operations_per_token(model: ModelConfig) -> int:
@@ -40,23 +40,21 @@ def main() -> None:
             model = ModelConfig(
                 vocab_size=SYMBOLS, cell=cell, hidden_size=WIDTH, embedding_size=EMBEDDING, dropout=0.0
             )
+            config = TrainConfig(steps=1, batch_size=lanes, bptt=WINDOW)
+            usable, _ = ArrangementCheck(CPU).survey(model, config)
             rounds: dict[str, list[tuple[float, float, float]]] = {}
             for _ in range(ROUNDS):
                 tops = {name: matrix_peak(kind, SECONDS) for name, kind in PRODUCTS.items()}
-                for precision, kernels in arrangements(missing() is None):
-                    config = TrainConfig(
-                        steps=1, batch_size=lanes, bptt=WINDOW, precision=precision, kernels=kernels
-                    )
-                    speed = tokens_per_second(model, config, CPU, SECONDS)
+                for one in usable:
+                    speed = tokens_per_second(model, one.applied(config), CPU, SECONDS)
                     done = speed * operations_per_token(model)
-                    rounds.setdefault(f"{precision} {kernels}", []).append(
-                        (speed, done / 1e9, done / tops["bf16"])
-                    )
+                    row = speed, done / 1e9, done / max(tops.values())
+                    rounds.setdefault(" ".join(one), []).append(row)
             for name, rows in rounds.items():
                 speed, done, share = (statistics.median(column) for column in zip(*rows, strict=True))
                 print(
                     f"{cell:5} {lanes:3} lanes  {name:11} {speed:9,.0f} tokens/s  {done:6,.0f} GFLOP/s  "
-                    f"{share:6.1%} of the bf16 peak",
+                    f"{share:6.1%} of the peak",
                     flush=True,
                 )
             print(f"peak: fp32 {tops['fp32'] / 1e9:,.0f}, bf16 {tops['bf16'] / 1e9:,.0f} GFLOP/s", flush=True)

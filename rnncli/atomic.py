@@ -4,11 +4,14 @@ import os
 import re
 import shutil
 import socket
+import sys
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from rnncli import runtime
 from rnncli.errors import StorageError
 
 # Names that begin like this are leftovers of an interrupted write and are never read.
@@ -25,13 +28,13 @@ def write_file(path: Path, content: bytes) -> None:
     """
     partial = path.with_name(f"{PARTIAL}{path.name}")
     try:
-        partial.unlink(missing_ok=True)  # whatever it is: a FIFO would block, a link would lead elsewhere
+        runtime.unlink(partial)  # whatever it is: a FIFO would block, a link would lead elsewhere
         with partial.open("xb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-        _sync_folder(path.parent)
+            runtime.sync(file.fileno())
+        runtime.replace(partial, path)
+        runtime.sync_folder(path.parent)
     except OSError as error:
         with suppress(OSError):  # where the disk is full, what was written so far must not stay
             partial.unlink(missing_ok=True)
@@ -47,7 +50,7 @@ def refuse_no_folder(path: Path) -> None:
 def remove_file(path: Path) -> None:
     """Unlink a file that may be gone already; raises StorageError."""
     try:
-        path.unlink(missing_ok=True)
+        runtime.unlink(path)
     except OSError as error:
         raise _cannot_write(path, error) from error
 
@@ -56,7 +59,8 @@ def remove_file(path: Path) -> None:
 def new_folder(path: Path) -> Iterator[Path]:
     """An empty folder to fill, which becomes `path` at the end; after an error nothing is left of it.
 
-    Raises StorageError. `path` must not exist: a folder cannot be replaced in one step.
+    Raises StorageError. `path` must not exist: a folder cannot be replaced in one step. At the end nothing
+    in the folder may be open or memory-mapped in this process, or Windows does not rename it.
     """
     partial = path.with_name(f"{PARTIAL}{path.name}")
     with ExitStack() as stack:
@@ -64,37 +68,24 @@ def new_folder(path: Path) -> Iterator[Path]:
             if partial.is_symlink():  # it would lead elsewhere
                 partial.unlink()
             partial.mkdir(parents=True, exist_ok=True)
-            if os.name == "posix":
-                stack.callback(os.close, _lock(partial, path))
-            stack.callback(shutil.rmtree, partial, ignore_errors=True)  # gone where all went well
+            unlock = runtime.lock_folder(partial)
+            if unlock is None:
+                raise StorageError(
+                    f"{path} is being made by {holder(partial)}",
+                    hint="wait for it, or choose another name",
+                )
+            stack.callback(unlock)
+            stack.callback(_remove, partial)  # gone where all went well
             _empty(partial)
             yield partial
             for root, _, files in os.walk(partial, topdown=False):
                 for name in files:
-                    _sync(Path(root, name))
-                _sync_folder(Path(root))
-            partial.rename(path)
-            _sync_folder(path.parent)
+                    runtime.sync_file(Path(root, name))
+                runtime.sync_folder(Path(root))
+            runtime.rename(partial, path)
+            runtime.sync_folder(path.parent)
         except OSError as error:
             raise _cannot_write(path, error) from error
-
-
-def _lock(partial: Path, path: Path) -> int:
-    """Nobody else fills the folder until the descriptor is closed, by whatever end of this process."""
-    import fcntl  # noqa: PLC0415 - not everywhere
-
-    descriptor = os.open(partial, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(descriptor), partial.stat()):
-            return descriptor
-        # Renamed between opening and locking, it is somebody's finished folder.
-    except (BlockingIOError, FileNotFoundError):
-        pass
-    os.close(descriptor)
-    raise StorageError(
-        f"{path} is being made by {holder(partial)}", hint="wait for it, or choose another name"
-    )
 
 
 def holder(folder: Path) -> str:
@@ -118,43 +109,33 @@ def _is_gone(who: str) -> bool:
     found = re.fullmatch(r"process (\d{1,9}) on (.*)", who)
     if found is None or found[2] != socket.gethostname():
         return False
-    try:
-        os.kill(int(found[1]), 0)
-    except ProcessLookupError:
-        return True
-    except OSError:  # somebody else's
-        return False
-    return False
+    return runtime.process_is_gone(int(found[1]))
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder that may be gone already; what cannot be removed stays until the name is used again."""
+    error = sys.exception()
+    while runtime.OPEN_FILES_PIN_FOLDERS and error is not None:
+        traceback.clear_frames(error.__traceback__)  # their variables may hold a memory map of a file in it
+        error = error.__context__
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _empty(folder: Path) -> None:
     for entry in folder.iterdir():
         if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
+            runtime.remove_tree(entry)
         else:
-            entry.unlink()
+            runtime.unlink(entry)
 
 
 def append_line(path: Path, line: str) -> None:
     """Add one line to a log; a torn last line after a crash is the reader's to skip."""
     try:
-        with path.open("a", encoding="utf-8") as file:
+        with path.open("a", encoding="utf-8", newline="\n") as file:
             file.write(line + "\n")
     except OSError as error:
         raise _cannot_write(path, error) from error
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync_folder(path: Path) -> None:
-    if os.name == "posix":  # elsewhere a folder cannot be opened; the rename is all there is
-        _sync(path)
 
 
 def _cannot_write(path: Path, error: OSError) -> StorageError:

@@ -76,7 +76,8 @@ class Planned:
 
     `train_tokens` counts every visit of a token, all epochs together; of the `valid_tokens` that are
     held out, each validation scores `validation_tokens`. Without a budget steps, tokens, epochs and
-    seconds are None, and `patience` ends it.
+    seconds are None, and `patience` ends it. `reasons` are those of the choices, `dropped` the ways of
+    computing that cannot be used here, with why.
     """
 
     corpus: str
@@ -102,6 +103,7 @@ class Planned:
     tokens_per_second: float
     memory_bytes: int
     reasons: tuple[str, ...] = field(default=())
+    dropped: tuple[str, ...] = field(default=())
 
 
 @dataclass(frozen=True)

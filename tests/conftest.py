@@ -1,6 +1,7 @@
 """What every test may lean on: a folder of its own, and a tiny text and model."""
 
 import os
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,17 @@ import torch
 from rnncli.model.config import ModelConfig
 from rnncli.model.language_model import LanguageModel
 from rnncli.model.stepper import Stepper
+from rnncli.runtime import SYSTEM
 from rnncli.storage.manifest import Manifest
 from rnncli.text.counting import TextCounts
 from rnncli.text.part import Part
 from rnncli.text.spelling import vocabulary
 from rnncli.text.tokenizers import END_OF_LINE, UNKNOWN, WordTokenizer
 from tests.processor import ON_PROCESSOR
+
+if SYSTEM == "windows":
+    # Tests write their texts as on other systems: in UTF-8, and without carriage returns.
+    Path.write_text = partialmethod(Path.write_text, encoding="utf-8", newline="\n")  # type: ignore[method-assign, assignment]
 
 # One thread makes tiny matrices fast and float sums repeatable.
 torch.set_num_threads(1)

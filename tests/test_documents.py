@@ -50,8 +50,9 @@ def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def test_every_command_of_a_document_runs(document: Path, own_folder: Path, forked: Path) -> None:
     """In their order, in one folder, with a text in place of the reader's and less time than shown.
 
-    And the Python in it after them.
+    The project's own texts are where a clone has them. And the Python in it after them.
     """
+    (own_folder / "data").symlink_to(ROOT / "data")
     (own_folder / "novel.txt").write_bytes((ROOT / "data" / "english.txt").read_bytes())
     (own_folder / "other.txt").write_bytes((ROOT / "data" / "english.txt").read_bytes()[:3000])
     path = os.pathsep.join([str(forked), str(Path(sys.executable).parent), os.environ["PATH"]])

@@ -1,6 +1,7 @@
 """The house: imports run downwards only, and only some rooms know certain libraries."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,66 @@ def test_storage_is_called_by_the_top_floor_alone() -> None:
     for module in MODULES:
         if room_of(module) not in ("cli", "api", "storage") and module != Path("rnncli/__init__.py"):
             assert not any("rnncli.storage" in name for name in imports_of(module)), module
+
+
+# The one module that asks which system this is.
+ASKS_FOR_THE_SYSTEM = {Path("rnncli/runtime.py")}
+SYSTEM_ATTRIBUTES = {"sys.platform", "os.name", "platform.system", "ctypes.windll", "ctypes.WinDLL"}
+SYSTEM_MODULES = {"fcntl", "msvcrt", "resource", "winreg", "termios", "tty", "pty", "pwd", "grp"}
+# What os and signal do not have on every system, and what does something else there.
+NOT_EVERYWHERE = {
+    *(
+        "os.kill",
+        "os.fork",
+        "os.sysconf",
+        "os.pwrite",
+        "os.pread",
+        "os.sched_getaffinity",
+        "os.fsync",
+        "os.rename",
+    ),
+    *("os.O_NOFOLLOW", "os.O_NONBLOCK", "os.O_BINARY", "os.getuid", "os.replace"),
+    *("signal.SIGHUP", "signal.SIGUSR1", "signal.SIGPIPE", "signal.SIGKILL", "signal.SIGBREAK"),
+    *("signal.pthread_sigmask", "signal.alarm", "signal.setitimer"),
+}
+
+
+def names_in(module: Path) -> list[str]:
+    """Every name of an imported module that is used, such as os.name."""
+    tree = ast.parse((PACKAGE.parent / module).read_text(encoding="utf-8"))
+    found = [
+        f"{node.value.id}.{node.attr}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    ]
+    return found + imports_of(module)
+
+
+@pytest.mark.parametrize("module", sorted({*MODULES} - ASKS_FOR_THE_SYSTEM), ids=str)
+def test_what_differs_between_systems_stands_in_one_module(module: Path) -> None:
+    content = (PACKAGE.parent / module).read_text(encoding="utf-8")
+    names = set(names_in(module))
+    assert not names & (SYSTEM_ATTRIBUTES | NOT_EVERYWHERE)
+    assert not {name.split(".")[0] for name in imports_of(module)} & SYSTEM_MODULES
+    assert not re.search(r"\b(hasattr|getattr)\((os|signal|sys),", content)
+    assert '"/proc' not in content
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_text_files_are_the_same_on_every_system(module: Path) -> None:
+    """They are UTF-8 whatever the language of the system, and what is written has no carriage returns."""
+    for node in ast.walk(ast.parse((PACKAGE.parent / module).read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        function = node.func
+        name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+        given = {keyword.arg for keyword in node.keywords}
+        modes = [
+            word.value for word in node.args if isinstance(word, ast.Constant) and isinstance(word.value, str)
+        ]
+        if name in ("read_text", "write_text"):
+            assert "encoding" in given, f"line {node.lineno}"
+        if name == "write_text" or (
+            name == "open" and any(re.fullmatch("[wax]\\+?", mode) for mode in modes)
+        ):
+            assert given >= {"encoding", "newline"}, f"line {node.lineno}"

@@ -5,17 +5,16 @@ import platform
 import re
 import sys
 from importlib.metadata import PackageNotFoundError, requires, version
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from rnncli import __version__
-from rnncli.api.device import memory_bytes
-from rnncli.model.acceleration import missing
+from rnncli import __version__, runtime
+from rnncli.api.device import present_devices, why_not_device
+from rnncli.model.acceleration import missing, why_not_bf16
 from rnncli.model.config import ModelConfig
+from rnncli.training.arrangement import ArrangementCheck
 from rnncli.training.config import TrainConfig
-from rnncli.training.machine import arrangements
 from rnncli.training.probe import matrix_peak, tokens_per_second
 
 # What decides how many threads compute, and where.
@@ -27,23 +26,25 @@ _VARIABLES = (
     "CUDA_VISIBLE_DEVICES",
 )
 _MODEL = ModelConfig(vocab_size=65, cell="lstm", hidden_size=512, embedding_size=128, dropout=0.0)
-_LANES, _WINDOW = 16, 64
+_CONFIG = TrainConfig(steps=1, batch_size=16, bptt=64)
+_CPU = torch.device("cpu")
+_CHECK = ArrangementCheck(_CPU)
 _SECONDS = 1.0
 
 
 def facts() -> dict[str, Any]:
     """Versions, system and devices; nothing is measured, and no path is named."""
-    cpu = torch.device("cpu")
     return {
         "rnncli": __version__,
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "system": platform.platform(),
-        "processor": _processor(),
+        "processor": runtime.processor_name(),
         "logical_processors": os.cpu_count(),
-        "memory_bytes": memory_bytes(cpu),
+        "memory_bytes": runtime.memory_bytes(),
         "threads": torch.get_num_threads(),
         "devices": _devices(),
         "kernels": "fused" if missing() is None else f"torch: {missing()}",
+        "dropped": _dropped(),
         "packages": _packages(),
         "environment": {name: os.environ[name] for name in _VARIABLES if name in os.environ},
         "encodings": {"stdout": getattr(sys.stdout, "encoding", None), "files": sys.getfilesystemencoding()},
@@ -51,29 +52,26 @@ def facts() -> dict[str, Any]:
 
 
 def speeds() -> dict[str, dict[str, float]]:
-    """Measured on the processor, in some seconds: plain matrix products, and training one layer of lstm."""
-    training = {}
-    for precision, kernels in arrangements(missing() is None):
-        config = TrainConfig(steps=1, batch_size=_LANES, bptt=_WINDOW, precision=precision, kernels=kernels)
-        speed = tokens_per_second(_MODEL, config, torch.device("cpu"), _SECONDS)
-        training[f"{precision} {kernels}"] = speed
-    products = {"fp32": torch.float32, "bf16": torch.bfloat16}
+    """Measured on the CPU, in some seconds: plain matrix products, and training one LSTM layer."""
+    usable, _ = _CHECK.survey(_MODEL, _CONFIG)
+    products = {"fp32": torch.float32}
+    if why_not_bf16(_CPU) is None:
+        products["bf16"] = torch.bfloat16
     return {
         "matrix_products_gflops": {
             name: matrix_peak(kind, _SECONDS) / 1e9 for name, kind in products.items()
         },
-        "training_tokens_per_second": training,
+        "training_tokens_per_second": {
+            " ".join(one): tokens_per_second(_MODEL, one.applied(_CONFIG), _CPU, _SECONDS) for one in usable
+        },
     }
 
 
-def _processor() -> str:
-    """Its name where the system tells it, else what Python knows."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:  # not Linux
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+def _dropped() -> list[str]:
+    """What cannot be used to train on the CPU, and why; and the GPUs that cannot."""
+    _, dropped = _CHECK.survey(_MODEL, _CONFIG)
+    gpus = ((name, why_not_device(name)) for name in present_devices() if name != "cpu")
+    return [*map(str, dropped), *(f"{name}: {reason}" for name, reason in gpus if reason is not None)]
 
 
 def _devices() -> list[str]:

@@ -1,62 +1,81 @@
 """Where to compute."""
 
-import ctypes
+import functools
+import logging
 import os
-import sys
 
 import torch
 
+from rnncli import runtime
 from rnncli.errors import ConfigError
+from rnncli.training.arrangement import ArrangementCheck
+from rnncli.training.config import TrainConfig
+from rnncli.training.machine import REFERENCE
 
-# From glibc's malloc.h.
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_LOG = logging.getLogger("rnncli")
+# Of a CPU's memory, what a training may use: the system and other programs need the rest.
+_USABLE_MEMORY = 0.75
 
 
 def pick_device(name: str) -> torch.device:
-    """auto is CUDA, else MPS, else the processor; raises ConfigError for one that is not there.
+    """auto is CUDA where it works, else the CPU; raises ConfigError for a device that is not there or fails.
 
-    It also sets this process up for it: denormals are zero and freed memory is kept on a processor, on CUDA
-    float32 is not shortened and cuDNN's algorithms are fixed.
+    A GPU has to compute what the CPU does (training/arrangement.py) before it is used; a warning is logged
+    where auto passes one over. This process is set up for the device: on a CPU denormals are zero and freed
+    memory is kept, on CUDA float32 is not shortened and the algorithms of cuDNN are fixed.
     """
-    present = {
+    present = present_devices()
+    if name == "auto":
+        reason = why_not_device("cuda") if "cuda" in present else ""
+        if reason:
+            _LOG.warning("the GPU is not used: %s", reason)
+        name = "cuda" if reason is None else "cpu"
+    elif name not in present:
+        raise ConfigError(f"device is {name!r}", hint=f"here it is auto or one of {', '.join(present)}")
+    elif name != "cpu":
+        reason = why_not_device(name)
+        if reason is not None:
+            raise ConfigError(f"{name} cannot be used here: {reason}", hint="use --device cpu")
+    if name == "mps":
+        _LOG.warning("mps is experimental: PyTorch has had wrong gradients and memory leaks there")
+    if name == "cpu":
+        torch.set_flush_denormal(True)  # decaying states pass through denormals, which are twentyfold slower
+        runtime.keep_freed_memory()
+    return _device(name)
+
+
+def present_devices() -> list[str]:
+    """The kinds that this torch finds, whether they work or not."""
+    there = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
-    if name == "auto":
-        name = next(device for device, there in present.items() if there)
-    if not present.get(name, False):
-        usable = ", ".join(device for device, there in present.items() if there)
-        raise ConfigError(f"device is {name!r}", hint=f"here it is auto or one of {usable}")
-    if name == "cpu":
-        torch.set_flush_denormal(True)  # decaying states pass through denormals, which are twentyfold slower
-        _keep_freed_memory()
-    if name == "cuda":
-        # float32 is float32 here too, and the same seed gives the same weights.
-        torch.backends.cudnn.allow_tf32 = False
-        torch.backends.cudnn.deterministic = True
-        # Of several processes on a machine torchrun tells each which of its GPUs is its own.
-        return torch.device(name, int(os.environ.get("LOCAL_RANK", "0")))
-    return torch.device(name)
+    return [name for name, present in there.items() if present]
+
+
+@functools.cache
+def why_not_device(name: str) -> str | None:
+    """Return why a GPU that is there cannot be used, as a clause; None where a step is as on the CPU."""
+    try:
+        return ArrangementCheck(_device(name)).why_not(REFERENCE, TrainConfig(steps=1))
+    except Exception as error:  # its driver has errors of its own
+        return str(error)
 
 
 def memory_bytes(device: torch.device) -> int | None:
-    """All the memory that the device has; None where nobody can say."""
+    """The memory that a training may use there; None where nobody can say."""
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError, AttributeError):  # not a POSIX system
-        return None
+    total = runtime.memory_bytes()
+    return None if total is None else int(_USABLE_MEMORY * total)
 
 
-def _keep_freed_memory() -> None:
-    """Let glibc keep large freed blocks for the next step instead of giving them back to the kernel.
-
-    Every page of a block that comes anew is first filled with zeros: with 11,000 symbols that is a
-    quarter of a training step's time. Elsewhere than on glibc there is no mallopt, and no need.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is not None:
-        for parameter, value in ((_M_MMAP_THRESHOLD, 2**30), (_M_TRIM_THRESHOLD, 2**31 - 1)):
-            mallopt(parameter, value)
+def _device(name: str) -> torch.device:
+    if name != "cuda":
+        return torch.device(name)
+    # float32 is float32 here too, and the same seed gives the same weights.
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.deterministic = True
+    # Of several processes on a machine torchrun tells each which of its GPUs is its own.
+    return torch.device(name, int(os.environ.get("LOCAL_RANK", "0")))

@@ -1,6 +1,5 @@
 """The `rnncli` command: its subcommands, and the edge where foreseen errors become two lines."""
 
-import io
 import os
 import sys
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from rnncli import __version__
+from rnncli import __version__, runtime
 from rnncli.cli import (
     compare,
     complete,
@@ -119,10 +118,11 @@ def rnncli(
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 foreseen error, 2 wrong usage, 128 + number of a signal."""
     leave_on_signals()
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # what a terminal's encoding lacks
+    runtime.set_up_streams()
+    terminal.show_log()
     try:
-        app(prog_name="rnncli")  # also as python -m rnncli
+        with runtime.quiet_broken_pipe():
+            app(prog_name="rnncli")  # also as python -m rnncli
     except RnncliError as error:
         if os.environ.get("RNNCLI_DEBUG") == "1":
             raise

@@ -41,6 +41,7 @@ def compare(
     ] = None,
     device: options.Device = "auto",
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
     json: options.Json = False,
     config: options.Settings = None,
 ) -> None:
@@ -60,7 +61,7 @@ def compare(
     if output is not None:
         picture_files.check(output)
     with (
-        training_view.open_view("auto", quiet) as view,
+        training_view.open_view("auto", quiet, verbose) as view,
         contest.Contest.open(corpus, context.params, name, pick_device(device), view) as tried,
     ):
         winner = contest.find_winner(tried, time.value, began)

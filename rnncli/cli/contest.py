@@ -2,18 +2,18 @@
 
 import math
 import os
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import Any
 
 import numpy as np
 import torch
 
+from rnncli import runtime
 from rnncli.cli import corpora, plotting, preparing, training_session
 from rnncli.cli.training_session import Session
 from rnncli.console.contest_view import Row
@@ -84,7 +84,11 @@ class Contest:
         Wishes.of({"seed": settings["seed"], "seconds": 1.0})
         chosen = checked_name(name or free_name(corpora.title(texts)))
         ModelDir.refuse_taken(chosen)
-        with TemporaryDirectory(prefix="rnncli-") as scratch, ExitStack() as stack:
+        # Windows keeps a store that is still memory-mapped: what is left of it is the system's to clean up.
+        with (
+            TemporaryDirectory(prefix="rnncli-", ignore_cleanup_errors=True) as scratch,
+            ExitStack() as stack,
+        ):
             surveyed = corpora.Texts.survey(
                 texts, settings, Path(stack.enter_context(corpora.scratch(Path(scratch))))
             )
@@ -131,7 +135,7 @@ class Contest:
         for name, value in options.items():
             for one in value if isinstance(value, list | tuple) else [value]:
                 words += [f"--{name.replace('_', '-')}", str(one)]
-        return shlex.join([*words, *(["--tied-embeddings"] if model.tied_embeddings else [])])
+        return runtime.command_line([*words, *(["--tied-embeddings"] if model.tied_embeddings else [])])
 
     def _train(self, candidate: Candidate, seconds: float) -> Outcome:
         """As a model that is thrown away; validated as often, on the same tokens, as every other."""
@@ -243,8 +247,8 @@ def _contender(candidate: Candidate, session: Session, score: Score) -> Contende
 
 def _tokens_written_per_second(stepper: Stepper) -> float:
     state, token, written = stepper.initial_state(1), np.array([stepper.config.start]), 0
-    began = monotonic()
-    while monotonic() - began < _WRITING_SECONDS:
+    began = perf_counter()
+    while perf_counter() - began < _WRITING_SECONDS:
         logits, state = stepper.step(token, state)
         token, written = logits.argmax(1), written + 1
-    return written / (monotonic() - began)
+    return written / (perf_counter() - began)

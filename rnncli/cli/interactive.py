@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from types import FrameType
 
+from rnncli import runtime
 from rnncli.api.prompts import name_unseen
 from rnncli.cli import writing
 from rnncli.console import terminal
@@ -18,7 +19,7 @@ _HELP = """what you write goes before what the model writes; nothing lets it go 
 /again       another text instead of the last
 /temp 0.7    the temperature from now on; also /length 200, /seed 1
 /forget      as if nothing had been said
-/help  /quit (or Ctrl-D); Ctrl-C stops a text"""
+/help  /quit (or {end}); Ctrl-C stops a text"""
 
 
 def converse(
@@ -55,7 +56,7 @@ def converse(
 
 
 def _help(note: Callable[[str], None]) -> None:
-    for line in _HELP.splitlines():
+    for line in _HELP.format(end=runtime.END_OF_INPUT).splitlines():
         note(line)
 
 

@@ -15,7 +15,7 @@ _EXIT_CODES = (
     ("0", "done"),
     ("1", "an error that was foreseen: two lines on stderr, what and what next"),
     ("2", "wrong usage"),
-    ("129, 130, 143", "ended by SIGHUP, Ctrl-C, SIGTERM, after saving"),
+    ("129, 130, 143", "ended by SIGHUP, Ctrl-C, SIGTERM, after saving; on Windows 149 by Ctrl-Break"),
 )
 _ENVIRONMENT = (
     ("RNNCLI_MODEL", "the model where --model names none"),

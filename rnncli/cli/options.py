@@ -1,5 +1,6 @@
 """Options that several commands share, written once."""
 
+import logging
 import os
 from enum import StrEnum
 from pathlib import Path
@@ -46,10 +47,25 @@ Model = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Results and errors only.")]
+
+
+def _silence_log(quiet: bool) -> bool:
+    if quiet:
+        logging.getLogger("rnncli").setLevel(logging.ERROR)
+    return quiet
+
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", callback=_silence_log, help="Results and errors only.")]
+Verbose = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", help="Show ways of computing that this machine cannot use, too."),
+]
 Device = Annotated[
     str,
-    typer.Option(metavar="auto|cpu|cuda|mps", help="Where to compute; auto takes a GPU where there is one."),
+    typer.Option(
+        metavar="auto|cpu|cuda|mps",
+        help="Device to compute on (auto: CUDA if it works, else the CPU; mps is experimental).",
+    ),
 ]
 WritingDevice = Annotated[
     str,

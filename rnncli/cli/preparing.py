@@ -1,5 +1,6 @@
 """From the options of `rnncli train` to a new run that can be carried out."""
 
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -9,24 +10,27 @@ from typing import Any
 
 import torch
 
+from rnncli import runtime
 from rnncli.api.device import memory_bytes
 from rnncli.cli import corpora
 from rnncli.cli.fine_tuning import Ancestor
 from rnncli.cli.training_session import Session, windows_of
 from rnncli.console.training_view import View
 from rnncli.errors import ConfigError
-from rnncli.model.acceleration import in_place_of_kernels
+from rnncli.model.config import ModelConfig
 from rnncli.model.ngram import check_order
 from rnncli.reports import Noted
 from rnncli.storage.checkpoint import packed_run
-from rnncli.storage.draft import new_model
+from rnncli.storage.draft import Draft, new_model
+from rnncli.storage.layout import CORPUS
 from rnncli.storage.lock import held
 from rnncli.storage.record import free_name
 from rnncli.storage.runs import as_weights
 from rnncli.text import report, spelling
 from rnncli.text.store import TokenStore
 from rnncli.text.tokenizers import WordTokenizer
-from rnncli.training import machine, plan
+from rnncli.training import forecast, machine, plan
+from rnncli.training.arrangement import ArrangementCheck
 from rnncli.training.forecast import CorpusSize
 from rnncli.training.probe import measure_on
 from rnncli.training.step import Run
@@ -70,14 +74,16 @@ def _begin(
     def note(message: str) -> None:
         view.show(Noted(message))
 
-    with new_model(name or free_name(corpora.title(source.paths))) as draft:
-        stack.enter_context(held(draft.partial))
-        measure = measure_on(device)
+    def fill(draft: Draft) -> tuple[Run, plan.Plan, list[Path]]:
+        """The run, how it is planned, and the token stores it reads elsewhere.
+
+        The run's own store, which is memory-mapped, is closed again with the end of this function.
+        """
+        measure = measure_on(ArrangementCheck(device))
 
         def this_machine() -> machine.Machine:
-            fused = in_place_of_kernels(device) is None
             threads = torch.get_num_threads() if device.type == "cpu" else 1
-            return machine.measure_machine(measure, wishes, device.type, memory_bytes(device), fused, threads)
+            return machine.measure_machine(measure, wishes, device.type, memory_bytes(device), threads)
 
         paths = corpora.stores_at(source.paths)
         reasons: list[str] = []
@@ -95,13 +101,13 @@ def _begin(
                 view.show(report.describe(texts.corpus, texts.config(level), texts.valid, thorough=False))
                 earlier = ancestor.tokenizer if ancestor and ancestor.grows else None
                 store = texts.build(texts.config(level), draft.corpus_folder(), note, earlier)
-        if device.type == "cpu" and (without_kernels := in_place_of_kernels(device)) is not None:
-            reasons.append(without_kernels)
         spellings = _spellings(store) if letters else None
         used_seconds = monotonic() - began
         size = CorpusSize.of(store)
         chosen = plan.make_plan(size, wishes, measured, measure, used_seconds, order, reasons)
         windows_of(store, chosen.model, chosen.training)  # refuses too short a text
+        _check_disk(chosen.model, draft.partial)
+        runtime.return_freed_memory()  # what was measured is of other sizes than what is trained
         weights = None
         if ancestor is not None:
             weights, says = ancestor.weights(store.tokenizer, chosen.model, chosen.training.seed)
@@ -112,8 +118,26 @@ def _begin(
         run.seconds = monotonic() - began
         best = None if run.best is None else as_weights(run.best)
         draft.describe(chosen.model, chosen.training, store, paths, order, packed_run(run), best)
+        return run, chosen, paths
+
+    with new_model(name or free_name(corpora.title(source.paths))) as draft:
+        lock = stack.enter_context(held(draft.partial))
+        with lock.closed_before_rename():
+            run, chosen, paths = fill(draft)
+    lock.reopen(draft.model_dir.path)
+    store = TokenStore.joined([TokenStore.open(path) for path in paths or [draft.model_dir.path / CORPUS]])
     settings = chosen.training, chosen.planned, chosen.validation_seconds, chosen.ngram_seconds
     return Session(draft.model_dir, run, store, *settings, began, saved=True)
+
+
+def _check_disk(model: ModelConfig, folder: Path) -> None:
+    """Raises ConfigError where the run's files would fill the disk."""
+    needed, free = forecast.disk_bytes(model), shutil.disk_usage(folder).free
+    if needed > free:
+        raise ConfigError(
+            f"{model.architecture} needs about {needed / 1e6:,.0f} MB of disk; {free / 1e6:,.0f} MB are free",
+            hint="make room, or use a smaller --hidden-size, --num-layers, --members or --vocab-size",
+        )
 
 
 def _level_with_letters(level: str | None) -> str:

@@ -12,13 +12,13 @@ from rnncli.cli.parsing import Amount
 from rnncli.cli.training_session import Session, windows_of
 from rnncli.console.training_view import View
 from rnncli.errors import ConfigError, TrainingError
-from rnncli.model.acceleration import in_place_of_kernels
 from rnncli.reports import Noted
 from rnncli.storage.lock import held
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.runs import load_run
 from rnncli.text.store import TokenStore
 from rnncli.training import forecast, machine
+from rnncli.training.arrangement import ArrangementCheck, usable_settings
 from rnncli.training.config import TrainConfig
 from rnncli.training.forecast import CorpusSize
 from rnncli.training.loop import resume_with
@@ -62,12 +62,13 @@ def _resume(
         )
     folder.forget_after(run.step)
     note(f"{folder.path} goes on from step {run.step:,} after {run.seconds:.0f} s")
-    changed, reasons = training != record.training, list[str]()
-    if training.kernels == "fused" and (without_kernels := in_place_of_kernels(device)) is not None:
-        training = replace(training, kernels="torch")
-        reasons.append(without_kernels)
+    changed, check = training != record.training, ArrangementCheck(device)
+    training, dropped = usable_settings(check, record.model, training)
+    if training.threads is not None and training.threads > torch.get_num_threads():
+        training = replace(training, threads=None)  # the run comes from a machine with more processors
+    reasons = [f"{training.precision} with {training.kernels} kernels, not {gone}" for gone in dropped]
     size = CorpusSize.of(store)
-    measure = machine.for_lines(measure_on(device), size)
+    measure = machine.for_lines(measure_on(check), size)
     speed = measure(record.model, training, machine.COUNTED_PROBE_SECONDS)
     each = forecast.validation_seconds(training, size, speed)
     reserve = forecast.ngram_seconds(training, size, record.ngram_order, speed)
@@ -76,7 +77,16 @@ def _resume(
     if changed:
         resume_with(run, training, each + reserve)
     planned = forecast.predict(
-        size, record.model, training, device.type, speed, run.seconds, run.step, reserve, tuple(reasons)
+        size,
+        record.model,
+        training,
+        device.type,
+        speed,
+        run.seconds,
+        run.step,
+        reserve,
+        tuple(reasons),
+        tuple(map(str, dropped)),
     )
     return Session(folder, run, store, training, planned, each, reserve, began, saved=False)
 

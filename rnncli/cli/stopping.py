@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Never
 
-# Those that end us; the last where the terminal is closed.
-_STOPPING = ("SIGINT", "SIGTERM", "SIGHUP")
+from rnncli.runtime import BROKEN_PIPE, SAVING, STOPPING
 
 
 @dataclass
@@ -28,12 +27,12 @@ def leave_on_signals() -> None:
     def leave(number: int, frame: FrameType | None) -> Never:
         raise SystemExit(128 + number)
 
-    for number in _known(*_STOPPING):
+    for number in STOPPING:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, leave)
-    for number in _known("SIGUSR1"):
+    for number in SAVING:
         signal.signal(number, signal.SIG_IGN)
-    for number in _known("SIGPIPE"):
+    for number in BROKEN_PIPE:
         signal.signal(number, signal.SIG_DFL)  # a reader that has enough ends us quietly
 
 
@@ -53,21 +52,16 @@ def noted_requests() -> Iterator[Requests]:
     def save(number: int, frame: FrameType | None) -> None:
         requests.save = True
 
-    handlers = dict.fromkeys(_known(*_STOPPING), stop) | dict.fromkeys(_known("SIGUSR1"), save)
+    handlers = dict.fromkeys(STOPPING, stop) | dict.fromkeys(SAVING, save)
     before: dict[signal.Signals, Any] = {
         number: signal.signal(number, handler)
         for number, handler in handlers.items()
-        if number == getattr(signal, "SIGUSR1", None) or signal.getsignal(number) != signal.SIG_IGN
+        if number in SAVING or signal.getsignal(number) != signal.SIG_IGN
     }
-    for number in _known("SIGPIPE"):
+    for number in BROKEN_PIPE:
         before[number] = signal.signal(number, signal.SIG_IGN)
     try:
         yield requests
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _known(*names: str) -> list[signal.Signals]:
-    """Those that this system has."""
-    return [getattr(signal, name) for name in names if hasattr(signal, name)]

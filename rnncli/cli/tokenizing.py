@@ -47,7 +47,8 @@ def tokenize(
     with atomic.new_folder(target) as partial, corpora.scratch(partial) as scratch:
         texts = corpora.Texts.survey(given, settings, Path(scratch))
         described = _describe(texts) if report else None
-        store = texts.build(texts.config(), partial, note)
+        texts.build(texts.config(), partial, note)
+    store = TokenStore.open(target)  # only now: Windows renames no folder while a file in it is memory-mapped
     return described, corpus_view.store_record(store, target, reused=False)
 
 

@@ -1,12 +1,11 @@
 """`rnncli train`: corpus or token store -> models/NAME."""
 
-import os
-import sys
 from time import monotonic
 from typing import Annotated, Any, get_args
 
 import typer
 
+from rnncli import runtime
 from rnncli.cli import options
 from rnncli.cli.parsing import Amount, Interval, count, interval, passes, seconds
 from rnncli.model.config import Cell, ModelConfig
@@ -20,7 +19,17 @@ def _option(help_text: str, panel: str, default: object = None, **settings: Any)
 
 
 _BUDGETS = ("time", "epochs", "steps")
-_WITH_RESUME = {"resume", *_BUDGETS, "device", "progress", "quiet", "json", "config", "tensorboard"}
+_WITH_RESUME = {
+    "resume",
+    *_BUDGETS,
+    "device",
+    "progress",
+    "quiet",
+    "verbose",
+    "json",
+    "config",
+    "tensorboard",
+}
 _BUDGET, _MODEL, _TRAINING = "Budget: what ends first, ends it", "Model", "Training"
 
 
@@ -193,6 +202,7 @@ def train(
     device: options.Device = "auto",
     progress: Annotated[options.Progress, typer.Option(help="How it is shown.")] = options.Progress.auto,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
     json: options.Json = False,
     config: options.Settings = None,
 ) -> None:
@@ -215,7 +225,10 @@ def train(
 
     budget = {"seconds": time, "epochs": epochs, "steps": steps}
     ranks, where = from_environment(), pick_device(device)
-    with joined(ranks, where), training_view.open_view(progress.value, quiet or not ranks.leads) as view:
+    with (
+        joined(ranks, where),
+        training_view.open_view(progress.value, quiet or not ranks.leads, verbose) as view,
+    ):
         if not ranks.leads:
             training_session.follow(where, ranks)
             return
@@ -239,7 +252,7 @@ def train(
         if not outcome.signal:
             raise
         # The terminal is gone, and that is why we stopped: nothing is left to be flushed to it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        runtime.discard_stdout()
     if outcome.signal:
         raise SystemExit(128 + outcome.signal)
 

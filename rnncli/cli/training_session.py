@@ -88,6 +88,9 @@ def carry_out(session: Session, view: View, ranks: Ranks = ALONE, tensorboard: b
         threads_of(training),
         noted_requests() as requests,
     ):
+        for dropped in session.planned.dropped:
+            with _noted(view):
+                folder.append_metrics(Noted(f"not used: {dropped}"))
         if not session.saved:
             folder.update(training=training)
             save_run(folder, run, "training", new_best=True)

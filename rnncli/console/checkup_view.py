@@ -38,6 +38,7 @@ def _rows(facts: Mapping[str, Any], speeds: Mapping[str, Mapping[str, float]]) -
         ("threads", ", ".join([str(facts["threads"]), *variables])),
         ("devices", ", ".join(facts["devices"])),
         ("kernels", facts["kernels"]),
+        *(("not used", one) for one in facts["dropped"]),
         ("packages", ", ".join(f"{name} {version}" for name, version in packages.items() if version)),
         *([("not there", ", ".join(missing))] if missing else []),
         ("encodings", ", ".join(f"{name} {value}" for name, value in facts["encodings"].items())),

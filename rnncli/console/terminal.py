@@ -1,5 +1,6 @@
 """The two streams: results to stdout, everything else to stderr, and whether a person looks on."""
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -34,6 +35,21 @@ def note(message: str) -> None:
 def notes(quiet: bool) -> Callable[[str], None]:
     """How a command says what is going on: `note`, or not at all."""
     return (lambda _: None) if quiet else note
+
+
+class LogHandler(logging.Handler):
+    """Shows what rnncli logs as notes."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        note(record.getMessage())
+
+
+def show_log(level: int = logging.WARNING) -> None:
+    """Show what is logged under the name `rnncli` from a level on."""
+    log = logging.getLogger("rnncli")
+    log.handlers = [LogHandler()]
+    log.propagate = False
+    log.setLevel(level)
 
 
 def error(message: str, hint: str) -> None:

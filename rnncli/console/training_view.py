@@ -45,13 +45,16 @@ class View(Protocol):
 
 
 @contextmanager
-def open_view(mode: ProgressMode, quiet: bool) -> Iterator[View]:
-    """A bar on a terminal and plain lines elsewhere, unless told otherwise; closed whatever happens."""
+def open_view(mode: ProgressMode, quiet: bool, verbose: bool = False) -> Iterator[View]:
+    """A bar on a terminal and plain lines elsewhere, unless told otherwise; closed whatever happens.
+
+    `verbose` shows what of this machine a plan cannot use, too.
+    """
     if quiet or mode == "none":
         yield SilentView()
         return
     bar = mode == "bar" or (mode == "auto" and is_live(sys.stderr))
-    steady = SteadyView(BarView(stderr_console()) if bar else PlainView())
+    steady = SteadyView(BarView(stderr_console(), verbose) if bar else PlainView(verbose=verbose))
     try:
         yield steady
     finally:
@@ -91,8 +94,9 @@ class SteadyView:
 class PlainView:
     """key=value lines for logs and pipes, written as they come."""
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, now: Callable[[], float] = time.monotonic, verbose: bool = False) -> None:
         self._now = now
+        self._verbose = verbose
         self._last_step_line = -math.inf
 
     def show(self, report: Report) -> None:
@@ -116,7 +120,8 @@ class PlainView:
                     f"seconds={report.seconds:.0f} best={'yes' if report.best else 'no'}"
                 )
             case Planned():
-                line = "\n".join(f"plan: {name}={one_line(value)}" for name, value in _plan_rows(report))
+                rows = _plan_rows(report, self._verbose)
+                line = "\n".join(f"plan: {name}={one_line(value)}" for name, value in rows)
             case CorpusReport():
                 line = "\n".join(f"text: {name}={one_line(value)}" for name, value in summary_rows(report))
             case Sampled():
@@ -133,8 +138,9 @@ class PlainView:
 class BarView:
     """Rows scroll, one bar stays below them."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, verbose: bool = False) -> None:
         self._console = console
+        self._verbose = verbose
         self._stack = ExitStack()
         self._progress: Progress | None = None
         self._header_shown = False
@@ -142,7 +148,7 @@ class BarView:
     def show(self, report: Report) -> None:
         match report:
             case Planned():
-                self._console.print(_panel("plan", _plan_rows(report)))
+                self._console.print(_panel("plan", _plan_rows(report, self._verbose)))
             case CorpusReport():
                 self._console.print(_panel("text", summary_rows(report)))
             case Stepped():
@@ -201,7 +207,7 @@ class BarView:
         self._console.print(Text.assemble(row, ("  best", "green") if report.best else ""))
 
 
-def _plan_rows(plan: Planned) -> list[tuple[str, str]]:
+def _plan_rows(plan: Planned, verbose: bool) -> list[tuple[str, str]]:
     return [
         (
             "text",
@@ -223,6 +229,7 @@ def _plan_rows(plan: Planned) -> list[tuple[str, str]]:
             f"{plan.tokens_per_second:,.0f} tokens/s measured, about {size(plan.memory_bytes)} of memory",
         ),
         *(("because", reason) for reason in plan.reasons),
+        *(("not used", dropped) for dropped in plan.dropped if verbose),
     ]
 
 

@@ -40,7 +40,7 @@ from rnncli.text.shards import Shards
 from rnncli.text.tokenizers import Ids
 
 LANES = 64
-WINDOW = 128
+WINDOW = 64
 # Bounds the memory that a long text takes: ids, nats and their lanes.
 BLOCK_TOKENS = 2**21
 # What a guess reads of the lane before; most trained networks forget within a few hundred tokens.

@@ -1,4 +1,4 @@
-"""Whether the kernels of model/fused.py are used, and if they cannot be, why."""
+"""What this processor can compute with: bf16, the kernels of model/fused.py, and if not, why."""
 
 import functools
 import importlib
@@ -7,13 +7,16 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from types import ModuleType
 
 import torch
 from torch import Tensor, nn
 
+from rnncli import runtime
 from rnncli.model.config import BLOCK, NONLINEAR_CELLS, ModelConfig
 
+_FUSED = "rnncli.model.fused"
 _wanted: ContextVar[bool] = ContextVar("fused_kernels", default=False)
 
 
@@ -27,13 +30,44 @@ def fused_kernels(wanted: bool) -> Iterator[None]:
         _wanted.reset(before)
 
 
+def why_not_bf16(device: torch.device) -> str | None:
+    """Return why products in bfloat16 make no sense there, as a clause; None where they do.
+
+    A CPU without instructions for them is far slower than in float32, and torch has no LSTM in bf16 there.
+    """
+    if device.type == "cuda":
+        return (
+            None if torch.cuda.is_bf16_supported(including_emulation=False) else "the GPU has no native bf16"
+        )
+    if device.type != "cpu" or _has_native_bf16():
+        return None
+    return "the processor has no native bf16"
+
+
+@functools.cache
+def _has_native_bf16() -> bool:
+    """What torch knows of the CPU; False where it cannot say."""
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    else:  # ARM: only oneDNN computes with it
+        supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    return bool(supported())
+
+
+def why_not_fused(device: torch.device) -> str | None:
+    """Return why the fused kernels cannot be used there, as a clause; None where they can."""
+    return missing() if device.type == "cpu" else "they are for CPUs"
+
+
 @functools.cache
 def missing() -> str | None:
     """Why the kernels cannot be used on this machine, as the end of a sentence; None where they can."""
-    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+    if (runtime.SYSTEM, platform.machine()) != ("linux", "x86_64"):
         return "they are for Linux on x86-64"
     if not torch.cpu._is_avx512_supported():
         return "the processor has no AVX-512"
+    if not _has_native_bf16():
+        return "the processor has no native bf16"
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return "this torch has no oneDNN"
     # Its micro-kernel would end the process, not raise, where a person forbids what it is made of.
@@ -46,12 +80,6 @@ def missing() -> str | None:
     except Exception as error:  # numba and LLVM have theirs of many kinds; torch computes instead
         return f"they could not be loaded: {error}"
     return None
-
-
-def in_place_of_kernels(device: torch.device) -> str | None:
-    """Why torch computes there instead, as a reason of a plan; None where the kernels can be used."""
-    why = missing() if device.type == "cpu" else "they are for processors"
-    return None if why is None else f"kernels torch: the fused ones cannot be used, {why}"
 
 
 def layers_have_kernels(model: ModelConfig) -> bool:
@@ -73,5 +101,15 @@ def fused_on(device: torch.device) -> ModuleType | None:
 
 @functools.cache
 def _load() -> ModuleType:
-    """Loads LLVM, half a second that nothing else needs."""
-    return importlib.import_module("rnncli.model.fused")
+    """Load LLVM, half a second that nothing else needs; where numba's cache is broken, compile anew."""
+    try:
+        return importlib.import_module(_FUSED)
+    except ImportError:  # there is no numba
+        raise
+    except Exception:
+        broken = list((Path(__file__).parent / "__pycache__").glob("kernels.*.nb[ci]"))
+        if not broken:
+            raise
+        for file in broken:
+            file.unlink(missing_ok=True)
+        return importlib.import_module(_FUSED)

@@ -15,12 +15,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import load
 
 from rnncli.errors import ModelError
 from rnncli.storage.safe_load import DAMAGED, open_file, parse_json
 
 Array = npt.NDArray[Any]
+# numpy's names of types and those of the format.
+_KINDS = {
+    **{f"float{bits}": f"F{bits}" for bits in (16, 32, 64)},
+    **{f"{sign}int{bits}": f"{sign.upper() or 'I'}{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
+    "bool": "BOOL",
+}
 _KEY, _METADATA = "rnncli", "__metadata__"
 # Many layers of many members have many names: ten thousand and more of a hundred bytes each.
 _LARGEST_HEADER = 16_000_000
@@ -31,7 +37,7 @@ def packed(arrays: Mapping[str, Array], facts: dict[str, Any]) -> bytes:
     plain = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     text = json.dumps(facts, allow_nan=False)
     # One key: of several, safetensors does not always write the same first, and equal files would differ.
-    return save(plain, {_KEY: json.dumps({"facts": text, "sha256": _digest(plain, text)})})
+    return _serialized(plain, {_KEY: json.dumps({"facts": text, "sha256": _digest(plain, text)})})
 
 
 def read_arrays(
@@ -79,6 +85,21 @@ def check_arrays(
         found = arrays[name].dtype, arrays[name].shape
         if found != like[name]:
             raise ModelError(f"{path}: {name} is {_words(found)}, not {_words(like[name])}", hint=DAMAGED)
+
+
+def _serialized(arrays: Mapping[str, Array], metadata: dict[str, str]) -> bytes:
+    """What safetensors.numpy.save returns, from one copy of the arrays: that one holds two at a time."""
+    header: dict[str, Any] = {_METADATA: metadata}
+    names = sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))  # every array is aligned
+    end = 0
+    for name in names:
+        begin, end = end, end + arrays[name].nbytes
+        kind = _KINDS[arrays[name].dtype.name]
+        header[name] = {"dtype": kind, "shape": list(arrays[name].shape), "data_offsets": [begin, end]}
+    head = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    head += b" " * (-len(head) % 8)
+    data = (arrays[name].reshape(-1).view(np.uint8).data for name in names)
+    return b"".join([len(head).to_bytes(8, "little"), head, *data])
 
 
 def _words(kind: tuple[np.dtype[Any], tuple[int, ...]]) -> str:

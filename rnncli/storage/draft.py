@@ -67,7 +67,7 @@ class Draft:
             training=training,
             corpus=corpus.name,
             corpus_sha256=corpus.origin.sha256,
-            stores=tuple(str(store.resolve()) for store in stores),
+            stores=tuple(store.resolve().as_posix() for store in stores),
             level=corpus.tokenizer.level,
             unit=corpus.origin.text.unit,
             tokenizer_fingerprint=fingerprint(corpus.tokenizer),

@@ -6,20 +6,71 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from rnncli import atomic
+from rnncli import atomic, runtime
 from rnncli.atomic import LOCK
 from rnncli.errors import StorageError
 
 
+class FolderLock:
+    """The lock of a folder that this process writes into."""
+
+    def __init__(self, folder: Path) -> None:
+        self._descriptor: int | None = _open(folder)
+
+    @contextmanager
+    def closed_before_rename(self) -> Iterator[None]:
+        """Close the lock at the end of the block if an open file would keep the folder from being renamed.
+
+        That is so on Windows. On other systems the folder stays locked while it is renamed.
+        """
+        try:
+            yield
+        finally:
+            if runtime.OPEN_FILES_PIN_FOLDERS:
+                self.close()
+
+    def reopen(self, folder: Path) -> None:
+        """Lock the renamed folder again if the lock was closed; raises StorageError if another has it now."""
+        if self._descriptor is None:
+            self._descriptor = _open(folder)
+
+    def close(self) -> None:
+        """Let others write into the folder."""
+        if self._descriptor is None:
+            return
+        descriptor, self._descriptor = self._descriptor, None
+        try:
+            os.truncate(descriptor, 0)  # whoever comes next must not be taken for us
+            runtime.unlock(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
+def held(folder: Path) -> Iterator[FolderLock]:
     """Nobody else writes into the folder meanwhile; raises StorageError, which says who does already."""
-    if os.name != "posix":
-        yield
-        return
+    lock = FolderLock(folder)
+    try:
+        yield lock
+    finally:
+        lock.close()
+
+
+def refuse_held(folder: Path) -> None:
+    """Raises StorageError where somebody writes into the folder now, and says who."""
+    path = folder / LOCK
+    with suppress(OSError):  # what cannot be opened is nobody's to us
+        if path.is_file():
+            with path.open("rb") as file:
+                _lock(file.fileno(), folder, shared=True)
+                runtime.unlock(file.fileno())
+
+
+def _open(folder: Path) -> int:
+    """The descriptor of the folder's lock file, locked and signed."""
     path = folder / LOCK
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+        descriptor = runtime.open_own_file(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise StorageError(
             f"cannot write {path}: {error.strerror}", hint="check the permissions of that folder"
@@ -30,33 +81,16 @@ def held(folder: Path) -> Iterator[None]:
             raise StorageError(f"{path} is not a file of its own", hint="remove it")
         _lock(descriptor, folder)
         os.truncate(descriptor, 0)
-        os.pwrite(descriptor, f"{atomic.signature()}\n".encode(), 0)
-        try:
-            yield
-        finally:
-            os.truncate(descriptor, 0)  # whoever comes next must not be taken for us
-    finally:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.write(descriptor, f"{atomic.signature()}\n".encode())
+    except BaseException:
         os.close(descriptor)
-
-
-def refuse_held(folder: Path) -> None:
-    """Raises StorageError where somebody writes into the folder now, and says who."""
-    if os.name != "posix":
-        return
-    path = folder / LOCK
-    with suppress(OSError):  # what cannot be opened is nobody's to us
-        if path.is_file():
-            with path.open("rb") as file:
-                _lock(file.fileno(), folder, shared=True)
+        raise
+    return descriptor
 
 
 def _lock(descriptor: int, folder: Path, shared: bool = False) -> None:
-    import fcntl  # noqa: PLC0415 - not everywhere
-
-    try:
-        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        holder = atomic.holder(folder)
+    if not runtime.lock(descriptor, shared=shared):
         raise StorageError(
-            f"{folder} is being written by {holder}", hint="wait for it, or stop it"
-        ) from error
+            f"{folder} is being written by {atomic.holder(folder)}", hint="wait for it, or stop it"
+        )

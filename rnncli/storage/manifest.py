@@ -15,7 +15,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, BinaryIO, NamedTuple
 
 from rnncli import atomic
@@ -75,7 +75,7 @@ class Manifest:
         record = parse_json(read_file(path, LARGEST_BYTES), path)
         try:
             files = {name: tuple(map(_parsed, entries)) for name, entries in record["files"].items()}
-            if any(name.startswith("/") or "\0" in name or ".." in name.split("/") for name in files):
+            if any(map(_leads_out, files)):
                 raise ValueError("a name leads out of the folder")
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{path} is damaged: {error}", hint=DAMAGED) from error
@@ -129,6 +129,12 @@ class Manifest:
     @property
     def _sha256(self) -> str:
         return hashlib.sha256(json.dumps(self.files, sort_keys=True).encode()).hexdigest()
+
+
+def _leads_out(name: str) -> bool:
+    """Whether a name in a manifest, which may be untrusted, is no file in its folder on some system."""
+    path = PureWindowsPath(name)  # takes both kinds of slashes
+    return bool(path.anchor) or ".." in path.parts or "\0" in name
 
 
 def _parsed(entry: Any) -> Entry | None:

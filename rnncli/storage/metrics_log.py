@@ -1,7 +1,7 @@
 """metrics.jsonl: the reports of a training, a line each."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -21,7 +21,7 @@ def append_report(log: Path, report: Report) -> None:
     atomic.append_line(log, to_json({"report": type(report).__name__.lower(), **asdict(report)}))
 
 
-def read_reports(log: Path, folder: Path) -> Iterator[dict[str, Any]]:
+def read_reports(log: Path, folder: Path) -> Generator[dict[str, Any]]:
     """Every report in a log of that folder; a line torn by a crash, or of another kind, is passed over."""
     if not os.path.lexists(log):
         return

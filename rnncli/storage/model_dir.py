@@ -4,9 +4,8 @@ What is in it is drawn in storage/layout.py; all that is here needs no torch.
 """
 
 import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
 from itertools import takewhile
@@ -15,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from rnncli import atomic, strict
+from rnncli import atomic, runtime, strict
 from rnncli.errors import CorpusError, ModelError, StorageError
 from rnncli.model.config import SPELLINGS
 from rnncli.model.mixture import Mixture
@@ -250,7 +249,7 @@ class ModelDir:
         """One report as a line of metrics.jsonl."""
         append_report(self.path / METRICS, report)
 
-    def metrics(self) -> Iterator[dict[str, Any]]:
+    def metrics(self) -> Generator[dict[str, Any]]:
         """Every report in metrics.jsonl; a line torn by a crash, or of another kind, is passed over."""
         check_bounds(self.path, METRICS, self.record)
         return read_reports(self.path / METRICS, self.path)
@@ -290,7 +289,7 @@ class ModelDir:
     def remove(self) -> None:
         """All of it; raises StorageError."""
         try:
-            shutil.rmtree(self.path)
+            runtime.remove_tree(self.path)
             with suppress(OSError):  # it stays where there is anything else in it
                 self.path.parent.rmdir()
         except OSError as error:
@@ -303,10 +302,11 @@ class ModelDir:
         for leftover in [*self.path.glob(f"{atomic.PARTIAL}*"), *self.path.glob(f"*/{atomic.PARTIAL}*")]:
             atomic.remove_file(leftover)
         # In their order: what was noted after the step has no step of its own.
-        lines = takewhile(lambda line: line.get("step", 0) <= step, self.metrics())
-        kept = "".join(to_json(line) + "\n" for line in lines).encode()
+        with closing(self.metrics()) as lines:  # Windows does not replace a file that is still open
+            kept = takewhile(lambda line: line.get("step", 0) <= step, lines)
+            content = "".join(to_json(line) + "\n" for line in kept).encode()
         later = [checkpoint_name(other) for other in self.checkpoints() if other > step]
-        self._replace({METRICS: kept} if (self.path / METRICS).exists() else {}, later)
+        self._replace({METRICS: content} if (self.path / METRICS).exists() else {}, later)
 
     def _has(self, name: str) -> bool:
         """Whether a file is there, as it was written; raises ModelError where it must be and is not."""

@@ -16,6 +16,8 @@ from rnncli.training.config import TrainConfig
 
 FORMAT_VERSION, _READ_VERSIONS = 5, (3, 4, 5)
 MODELS = Path("models")
+# Names of devices on Windows, with any extension.
+_RESERVED = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9\u00b9\u00b2\u00b3])(\.|$)", re.IGNORECASE)
 
 Status = Literal["training", "interrupted", "finished"]
 
@@ -71,19 +73,30 @@ def now() -> str:
 
 
 def checked_name(name: str) -> str:
-    """A name that is one folder under models/ and nothing else; raises ConfigError."""
+    """Return the name if it can be that of a folder under models/ on any system; raises ConfigError."""
     if not re.fullmatch(r"\w[\w.-]{0,99}", name):
         raise ConfigError(
             f"{name!r} cannot be the name of a model", hint="use up to 100 letters, digits, '.', '-' and '_'"
+        )
+    if _RESERVED.match(name) or name.endswith("."):
+        raise ConfigError(
+            f"{name!r} cannot be the name of a model: Windows has no such folder",
+            hint=f"choose another name, for example {_unreserved(name)}",
         )
     return name
 
 
 def free_name(title: str) -> str:
     """A name after a text's title that is not taken yet: novel, novel-2, novel-3."""
-    stem = re.sub(r"[^\w-]+", "-", title).strip("-_")[:80] or "model"
+    stem = _unreserved(re.sub(r"[^\w-]+", "-", title).strip("-_")[:80] or "model")
     name, number = stem, 1
     while (MODELS / name).exists():
         number += 1
         name = f"{stem}-{number}"
     return name
+
+
+def _unreserved(name: str) -> str:
+    """A name like this one that Windows does not reserve."""
+    stem, dot, extension = name.rstrip(".").partition(".")
+    return f"{stem}-model{dot}{extension}" if _RESERVED.match(stem) else stem + dot + extension

@@ -13,13 +13,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from rnncli import runtime
 from rnncli.errors import CorpusError
 from rnncli.text.config import TextConfig
 from rnncli.text.corpus import Corpus, Passage
 from rnncli.text.counting import TextCounts, count
 from rnncli.text.matching import extended
 from rnncli.text.origin import Origin
-from rnncli.text.parallel import ordered_map, processors
+from rnncli.text.parallel import ordered_map
 from rnncli.text.splits import EverythingIn, Split, choose_split
 from rnncli.text.store import LINE_DTYPE, LINES, PARTS, TOKENS, PartSize, TokenStore, write_record
 from rnncli.text.subword import SubwordTokenizer
@@ -129,7 +130,7 @@ def _helpers(workers: int | None, config: TextConfig, tasks: int) -> int:
     """How many processes are worth starting: characters and bytes are quicker than any pipe."""
     if config.level in ("char", "byte"):
         return 1
-    return min(workers or processors(), max(tasks // _BLOCKS_A_WORKER, 1))
+    return min(workers or runtime.processors(), max(tasks // _BLOCKS_A_WORKER, 1))
 
 
 def _learn(
@@ -224,12 +225,12 @@ class _PartWriter:
 def _join_files(folder: Path, name: str) -> str:
     """NAME.train, NAME.valid and NAME.test -> NAME: the first renamed, the others appended; its SHA-256."""
     whole = folder / name
-    (folder / f"{name}.{PARTS[0]}").rename(whole)
+    runtime.rename(folder / f"{name}.{PARTS[0]}", whole)
     with whole.open("ab") as joined:
         for part in PARTS[1:]:
             piece = folder / f"{name}.{part}"
             with piece.open("rb") as file:
                 shutil.copyfileobj(file, joined)
-            piece.unlink()
+            runtime.unlink(piece)
     with whole.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

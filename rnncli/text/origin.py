@@ -107,8 +107,8 @@ def _new_file(folder: str, known: Container[str]) -> str | None:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             path = Path(root, name)
-            if not name.startswith(".") and str(path) not in known and path.is_file():
-                return str(path)
+            if not name.startswith(".") and path.as_posix() not in known and path.is_file():
+                return path.as_posix()
     return None
 
 

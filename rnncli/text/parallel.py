@@ -1,28 +1,21 @@
 """One function over many tasks in several processes: results in order, the same for any number."""
 
 import multiprocessing
-import os
-import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
-from multiprocessing import resource_tracker
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar
 
+from rnncli import runtime
 from rnncli.errors import CorpusError, RnncliError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 # A process that always has a second task waiting never stands still.
 _TASKS_AHEAD = 2
-
-
-def processors() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def ordered_map(work: Callable[[Task], Result], tasks: Iterable[Task], workers: int) -> Iterator[Result]:
@@ -35,7 +28,7 @@ def ordered_map(work: Callable[[Task], Result], tasks: Iterable[Task], workers: 
         return
     helpers: list[_Helper] = []
     try:
-        with _blocked_signals():
+        with runtime.blocked_signals():  # they are for this process to answer, once it can end its helpers
             for _ in range(workers):
                 helpers.append(_Helper(work))
         waiting: deque[_Helper] = deque()
@@ -83,25 +76,9 @@ class _Helper:
         self._process.join()
 
 
-@contextmanager
-def _blocked_signals() -> Iterator[None]:
-    """Signals are for this process to answer, when its helpers are there to be ended.
-
-    Those begun meanwhile inherit that they are blocked.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    resource_tracker.ensure_running()  # as a process of its own it would unblock them when it starts
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-
-
 def _serve(pipe: Connection, work: Callable[[Any], Any]) -> None:
     """Tasks are taken in while others are worked on: two ends that both write would wait for each other."""
+    runtime.ignore_ctrl_c()
     tasks: SimpleQueue[list[Any]] = SimpleQueue()
     Thread(target=_take_in, args=(pipe, tasks), daemon=True).start()
     while task := tasks.get():

@@ -7,14 +7,15 @@
     -                    stdin
     <(zcat x.gz)         a FIFO
 
-Several are read in the order given, and nothing is put between them.
+Several are read in the order given, and nothing is put between them. Names come out with forward slashes, on
+Windows too, which takes both: they are saved in records that other systems read.
 """
 
 import glob
 import os
 import stat
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from rnncli.errors import CorpusError
 
@@ -66,9 +67,9 @@ def _expand(name: str, base: Path, lists: tuple[Path, ...]) -> list[str]:
     return [_as_file(path)]
 
 
-def _as_file(path: Path) -> str:
+def _as_file(path: PurePath) -> str:
     """Its name, which never means stdin."""
-    return os.path.join(".", STDIN) if str(path) == STDIN else str(path)  # noqa: PTH118 - Path drops the dot
+    return f"./{STDIN}" if str(path) == STDIN else path.as_posix()
 
 
 def _files_below(folder: Path) -> list[str]:
@@ -87,7 +88,7 @@ def _files_below(folder: Path) -> list[str]:
         seen.add((facts.st_dev, facts.st_ino))
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         inside = (Path(root, name) for name in files if not name.startswith("."))
-        found += [str(path) for path in inside if path.is_file()]
+        found += [path.as_posix() for path in inside if path.is_file()]
     if not found:
         raise CorpusError(f"{folder} has no files in it", hint="name a folder with texts in it")
     return sorted(found, key=lambda file: Path(file).parts)

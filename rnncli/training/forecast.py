@@ -22,6 +22,9 @@ _NGRAM_SECONDS = 3e-7
 # Weights, gradients, two moments, the best; and what gradients are added up from. In the processor's
 # memory also a checkpoint's three, twice. Measured with a tied matrix of 200,000 symbols.
 _TRAINING_COPIES, _SAVING_COPIES = 8, 6
+# On disk: two checkpoints and one that is being written, each of weights and two moments; and the best
+# weights, twice while they are replaced.
+_COPIES_ON_DISK = 3 * 3 + 2
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ def predict(
     done_steps: int = 0,
     reserve_seconds: float = 0.0,
     reasons: tuple[str, ...] = (),
+    dropped: tuple[str, ...] = (),
 ) -> Planned:
     """The whole run at this speed, of which `used_seconds` and `done_steps` are over.
 
@@ -118,6 +122,7 @@ def predict(
         tokens_per_second=tokens_per_second,
         memory_bytes=memory_bytes(model, training, device),
         reasons=reasons,
+        dropped=dropped,
     )
 
 
@@ -165,6 +170,11 @@ def affordable_validation_tokens(corpus: CorpusSize, speed: float, seconds: floa
     while tokens > 1 and sampled_cost(corpus.valid_tokens, tokens) > readable:
         tokens = int(tokens * 0.9)
     return tokens
+
+
+def disk_bytes(model: ModelConfig) -> int:
+    """Return how much a run needs for its checkpoints and weights at any time, without its text."""
+    return 4 * _COPIES_ON_DISK * model.parameters
 
 
 def memory_bytes(model: ModelConfig, training: TrainConfig, device: str) -> int:

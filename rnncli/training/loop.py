@@ -33,7 +33,7 @@ def train(
     config: TrainConfig,
     validate: Validate,
     validation_seconds: float = 0.0,
-    clock: Clock = time.monotonic,
+    clock: Clock = time.perf_counter,  # on Windows the monotonic one ticks 64 times a second
     ranks: Ranks = ALONE,
     reserve_seconds: float = 0.0,
 ) -> Generator[Stepped | Evaluated | Noted | Savepoint]:

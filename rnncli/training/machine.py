@@ -1,7 +1,8 @@
 """How fast this machine is, with which precision, kernels and threads: measured, by taking real steps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from rnncli.errors import ConfigError
 from rnncli.model.config import BLOCK, ModelConfig
@@ -10,7 +11,8 @@ from rnncli.training.config import Kernels, Precision, TrainConfig
 from rnncli.training.forecast import CorpusSize
 from rnncli.training.wishes import Wishes
 
-# (model, settings, seconds to spend) -> training tokens per second
+# (model, settings, seconds to spend) -> training tokens per second; any exception but those of float32 with
+# torch's own kernels means that these settings cannot be used here
 Measure = Callable[[ModelConfig, TrainConfig, float], float]
 
 # What speeds are told apart with: a width that every machine can train.
@@ -21,45 +23,99 @@ _PROBE_SHARE, _LONGEST_PROBE_SECONDS = 0.01, 1.0
 _THREADS_SHARE = 0.25
 # Where nothing depends on the time, and at the most to see what is slower by far.
 COUNTED_PROBE_SECONDS = 0.05
+# Characters of what a library says of its failure.
+_MOST_REASON = 200
 # Of the fastest speed that such a glance saw: what may still turn out to be the fastest.
 _GLANCED_SHARE = 0.7
+
+
+class Unavailable(Exception):  # noqa: N818 - a fact about the machine, not a fault
+    """A way of computing that cannot be used here; its text is the reason, as a clause."""
+
+
+class Arrangement(NamedTuple):
+    """A way of computing a training step on a device."""
+
+    precision: Precision
+    kernels: Kernels
+
+    def __str__(self) -> str:
+        return f"{self.precision} with {self.kernels} kernels"
+
+    def applied(self, training: TrainConfig) -> TrainConfig:
+        """The same settings, computed in this way."""
+        return replace(training, precision=self.precision, kernels=self.kernels)
+
+
+class Dropped(NamedTuple):
+    """An arrangement that cannot be used here, and why, as a clause."""
+
+    arrangement: Arrangement
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.arrangement}: {self.reason}"
+
+
+# All others are checked against it, and it is left where none of them can be used.
+FLOAT32 = Arrangement("fp32", "torch")
+ARRANGEMENTS = (FLOAT32, Arrangement("bf16", "torch"), Arrangement("bf16", "fused"))
 
 
 @dataclass(frozen=True)
 class Machine:
     """Measured speed of a reference model, in tokens per second; memory, if known.
 
-    `fastest` is what was found to be so for the reference model, where the next differs in its width alone.
-    `fused` says whether the kernels of model/kernels.py can be used, `threads` how many of the processor's.
+    `fastest` is what was found to be so for the reference model, where the next differs in its hidden size
+    alone. `arrangements` are those that can be used, `dropped` are the others, and `threads` is the number
+    of the CPU's that torch takes.
     """
 
     tokens_per_second: float
     device: str
     memory_bytes: int | None = None
-    fused: bool = False
+    arrangements: tuple[Arrangement, ...] = ARRANGEMENTS[:2]
     threads: int = 1
-    fastest: tuple[Precision, Kernels] | None = None
+    fastest: Arrangement | None = None
     reference: ModelConfig = REFERENCE
+    dropped: tuple[Dropped, ...] = ()
+
+    @property
+    def fused(self) -> bool:
+        """Whether the fused kernels can be used."""
+        return any(arrangement.kernels == "fused" for arrangement in self.arrangements)
+
+    def without(self, dropped: Sequence[Dropped]) -> "Machine":
+        """The same machine, on which some arrangements turned out not to work."""
+        gone = {one.arrangement for one in dropped}
+        left = tuple(one for one in self.arrangements if one not in gone)
+        return replace(self, arrangements=left, dropped=(*self.dropped, *dropped))
 
 
-def arrangements(fused: bool) -> list[tuple[Precision, Kernels]]:
-    """What a processor can compute with; `fused`: with the kernels of model/kernels.py too."""
-    plain: list[tuple[Precision, Kernels]] = [("fp32", "torch"), ("bf16", "torch")]
-    return [*plain, ("bf16", "fused")] if fused else plain
+class Choice(NamedTuple):
+    """Settings with a precision, kernels and threads, their speed, and the arrangements that do not work."""
+
+    training: TrainConfig
+    tokens_per_second: float
+    dropped: tuple[Dropped, ...]
 
 
 def measure_machine(
-    measure: Measure, wishes: Wishes, device: str, memory_bytes: int | None, fused: bool, threads: int = 1
+    measure: Measure,
+    wishes: Wishes,
+    device: str,
+    memory_bytes: int | None,
+    threads: int = 1,
+    arrangements: Sequence[Arrangement] = ARRANGEMENTS,
 ) -> Machine:
     """The speed of the reference model; a second or two, less for a short budget.
 
-    `fused` says whether the kernels of model/kernels.py can be used on this machine, `threads` how many
-    of a processor's torch takes.
+    `threads` is the number of the CPU's that torch takes; `arrangements` are those that are tried.
     """
-    machine = Machine(0.0, device, memory_bytes, fused, threads)
+    machine = Machine(0.0, device, memory_bytes, tuple(arrangements), threads)
     training = TrainConfig(steps=1, threads=wishes.training.get("threads"))
-    _, speed = choose_arrangement(REFERENCE, training, wishes, machine, measure)
-    return replace(machine, tokens_per_second=speed)
+    choice = choose_arrangement(REFERENCE, training, wishes, machine, measure)
+    return replace(machine.without(choice.dropped), tokens_per_second=choice.tokens_per_second)
 
 
 def for_lines(measure: Measure, corpus: CorpusSize) -> Measure:
@@ -77,43 +133,92 @@ def for_lines(measure: Measure, corpus: CorpusSize) -> Measure:
 
 def choose_arrangement(
     model: ModelConfig, training: TrainConfig, wishes: Wishes, machine: Machine, measure: Measure
-) -> tuple[TrainConfig, float]:
+) -> Choice:
     """Settings and speed with the precision, kernels and threads that are fastest for this model here.
 
-    bfloat16 has to be faster than float32 by a tenth. A run without a time is measured only to foresee it: it
-    has the fused kernels where it can and else float32, so that the same settings give the same weights
-    whatever a clock says.
+    bf16 has to be faster than fp32 by a tenth. A run without a time is measured only to foresee it: it
+    has the fused kernels where they can be used and else fp32, so that on processors of a kind the same
+    settings give the same weights whatever a clock says. Raises ConfigError where nothing that was asked
+    for can be used.
     """
     in_blocks = model.hidden_size % BLOCK == 0
     wished = [
-        (precision, kernels)
-        for precision, kernels in arrangements(machine.fused and in_blocks)
-        if precision == wishes.training.get("precision", precision)
-        and kernels == wishes.training.get("kernels", kernels)
+        one
+        for one in machine.arrangements
+        if (in_blocks or one.kernels != "fused")
+        and one.precision == wishes.training.get("precision", one.precision)
+        and one.kernels == wishes.training.get("kernels", one.kernels)
     ]
-    if not wished:
-        raise ConfigError(
-            "fused kernels cannot be used here",
-            hint=f"they need bf16, a width that is a multiple of {BLOCK}, and AVX-512 under Linux",
-        )
+    dropped: tuple[Dropped, ...] = ()
+    for some in _in_order(wished, wishes, machine, in_blocks):
+        speeds, failed = _speeds(model, training, wishes, some, measure)
+        dropped += failed
+        if speeds:
+            best = max(speeds, key=lambda one: speeds[one])
+            if FLOAT32 in speeds and speeds[best] <= 1.1 * speeds[FLOAT32]:
+                best = FLOAT32
+            chosen, speed = best.applied(training), speeds[best]
+            if wishes.seconds is not None and chosen.threads is None:
+                chosen, speed = _with_threads(model, chosen, speed, wishes, machine, measure)
+            return Choice(chosen, speed, dropped)
+    raise _nothing_works(wishes, machine.without(dropped), in_blocks)
+
+
+def describe_error(error: Exception) -> str:
+    """One line on what a library raised."""
+    text = " ".join(str(error).split())
+    text = f"{text[:_MOST_REASON]}..." if len(text) > _MOST_REASON else text
+    return text if isinstance(error, Unavailable) else f"{type(error).__name__}: {text}"
+
+
+def _in_order(
+    wished: list[Arrangement], wishes: Wishes, machine: Machine, in_blocks: bool
+) -> list[list[Arrangement]]:
+    """Which to compare with each other first; the next are for when none of those can be used."""
     if wishes.seconds is None:
-        wished = [candidate for candidate in wished if candidate[1] == "fused"] or wished[:1]
-    elif machine.fastest in wished and in_blocks == (machine.reference.hidden_size % BLOCK == 0):
-        wished = [machine.fastest]
-    trials = [replace(training, precision=precision, kernels=kernels) for precision, kernels in wished]
-    if len(trials) > 1:
-        glance = min(COUNTED_PROBE_SECONDS, _probe_seconds(wishes))
-        glances = [measure(model, tried, glance) for tried in trials]
-        near = _GLANCED_SHARE * max(glances)
-        trials = [tried for tried, speed in zip(trials, glances, strict=True) if speed >= near]
-    speeds = [measure(model, tried, _probe_seconds(wishes) / len(trials)) for tried in trials]
-    fastest = speeds.index(max(speeds))
-    if trials[0].precision == "fp32" and speeds[fastest] <= 1.1 * speeds[0]:
-        fastest = 0
-    best, best_speed = trials[fastest], speeds[fastest]
-    if wishes.seconds is None or best.threads is not None:
-        return best, best_speed
-    return _with_threads(model, best, best_speed, wishes, machine, measure)
+        fused = [one for one in wished if one.kernels == "fused"]
+        return [[one] for one in [*fused, *(one for one in wished if one not in fused)]]
+    alike = in_blocks == (machine.reference.hidden_size % BLOCK == 0)
+    if alike and machine.fastest in wished:
+        fastest = machine.fastest
+        return [[fastest], [one for one in wished if one != fastest]]
+    return [wished]
+
+
+def _speeds(
+    model: ModelConfig, training: TrainConfig, wishes: Wishes, some: list[Arrangement], measure: Measure
+) -> tuple[dict[Arrangement, float], tuple[Dropped, ...]]:
+    """Tokens per second of those that are not far slower than another, and those that do not work."""
+    dropped: list[Dropped] = []
+
+    def measured(arrangements: list[Arrangement], seconds: float) -> dict[Arrangement, float]:
+        speeds = {}
+        for one in arrangements:
+            try:
+                speeds[one] = measure(model, one.applied(training), seconds)
+            except Exception as error:  # of any library: nothing that it raises may end a plan
+                if one == FLOAT32:
+                    raise
+                dropped.append(Dropped(one, describe_error(error)))
+        return speeds
+
+    if len(some) > 1:
+        glances = measured(some, min(COUNTED_PROBE_SECONDS, _probe_seconds(wishes)))
+        near = _GLANCED_SHARE * max(glances.values(), default=0.0)
+        some = [one for one, speed in glances.items() if speed >= near]
+    return measured(some, _probe_seconds(wishes) / max(len(some), 1)), tuple(dropped)
+
+
+def _nothing_works(wishes: Wishes, machine: Machine, in_blocks: bool) -> ConfigError:
+    wished = {name: value for name, value in wishes.training.items() if name in ("precision", "kernels")}
+    if wished.get("kernels") == "fused":
+        wished.pop("precision", None)  # the only one they have
+    hint = "leave out " + " and ".join(f"--{name}" for name in wished)
+    if wished.get("kernels") == "fused" and machine.fused and not in_blocks:
+        return ConfigError(f"fused kernels need a hidden size that is a multiple of {BLOCK}", hint=hint)
+    asked = ", ".join(f"{name} {value}" for name, value in wished.items())
+    reasons = [one.reason for one in machine.dropped if wished.items() <= one.arrangement._asdict().items()]
+    return ConfigError(f"{asked} cannot be used here: {'; '.join(reasons)}", hint=hint)
 
 
 def _with_threads(
@@ -132,7 +237,10 @@ def _with_threads(
     best, threads = training, machine.threads // 2
     while threads:
         tried = replace(training, threads=threads)
-        found = measure(model, tried, _THREADS_SHARE * _probe_seconds(wishes))
+        try:
+            found = measure(model, tried, _THREADS_SHARE * _probe_seconds(wishes))
+        except Unavailable:
+            break
         if found < 1.1 * speed:
             break
         best, speed, threads = tried, found, threads // 2

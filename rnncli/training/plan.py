@@ -24,6 +24,7 @@ from rnncli.training.forecast import (
     validation_seconds,
 )
 from rnncli.training.machine import (
+    Arrangement,
     Machine,
     Measure,
     choose_arrangement,
@@ -93,7 +94,7 @@ def make_plan(
     """
     reasons = list(reasons or [])
     left = wishes.after(used_seconds)
-    model, training, speed = _suited(corpus, left, machine, measure, reasons)
+    model, training, speed, dropped = _suited(corpus, left, machine, measure, reasons)
     measured = model.members
     most = _most_members(model, training, machine)
     model, training = against_memorising(model, training, corpus, left, speed, most, reasons)
@@ -102,14 +103,19 @@ def make_plan(
     training = _choose_validations(training, corpus, left, speed)
     reserve = ngram_seconds(training, corpus, ngram_order, speed)
     device = machine.device
-    planned = predict(corpus, model, training, device, speed, used_seconds, 0, reserve, tuple(reasons))
+    planned = predict(
+        corpus, model, training, device, speed, used_seconds, 0, reserve, tuple(reasons), dropped
+    )
     return Plan(model, training, planned, validation_seconds(training, corpus, speed), reserve)
 
 
 def _suited(
     corpus: CorpusSize, wishes: Wishes, machine: Machine, measure: Measure, reasons: list[str]
-) -> tuple[ModelConfig, TrainConfig, float]:
-    """The network that suits the time, and its own speed: where that is not what was guessed, another may."""
+) -> tuple[ModelConfig, TrainConfig, float, tuple[str, ...]]:
+    """The network that suits the time, its own speed, and what cannot be used to compute it.
+
+    Where the speed is not what was guessed, another network may suit better.
+    """
     each = [wishes] * _MOST_PROBES
     if corpus.vocab_size > _FAR_VOCABULARY and wishes.seconds and "hidden_size" not in wishes.model:
         each.insert(0, replace(wishes, model={**wishes.model, "hidden_size": WIDTHS[0]}))
@@ -127,17 +133,20 @@ def _suited(
             break
         training = choose_training(corpus, wishes, model)
         _check_memory(model, memory_bytes(model, training, machine.device), machine)
-        training, speed = choose_arrangement(model, training, wishes, machine, for_lines(measure, corpus))
+        training, speed, dropped = choose_arrangement(
+            model, training, wishes, machine, for_lines(measure, corpus)
+        )
         measured[model] = training, speed
+        machine = machine.without(dropped)
         # What is fastest for the narrowest need not be so for one that is much wider.
-        fastest = (training.precision, training.kernels) if wished is wishes else None
+        fastest = Arrangement(training.precision, training.kernels) if wished is wishes else None
         machine = replace(machine, tokens_per_second=speed, reference=model, fastest=fastest)
     reasons += found
     if training.threads is not None and "threads" not in wishes.training:
         reasons.append(f"threads {training.threads}: more of them wait for one another here")
     if training.kernels == "fused" and not layers_have_kernels(model):
         reasons.append("fused kernels for the loss and gated layers: the others have none")
-    return model, training, speed
+    return model, training, speed, tuple(map(str, machine.dropped))
 
 
 def _choose_budget(

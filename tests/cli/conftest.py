@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from rnncli.__main__ import main
+from rnncli.runtime import BROKEN_PIPE, STOPPING
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ Command = Callable[..., Ran]
 @pytest.fixture
 def rnncli(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> Iterator[Command]:
     """rnncli("train", "a.txt", stdin=b"...") -> exit code, stdout, stderr."""
-    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGPIPE]
+    numbers = [*STOPPING, *BROKEN_PIPE]
     handlers = {number: signal.getsignal(number) for number in numbers}
 
     def run(*arguments: object, stdin: bytes = b"") -> Ran:

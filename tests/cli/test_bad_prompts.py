@@ -1,7 +1,6 @@
 """What people may do to `rnncli generate`: each gets its text or one clear error."""
 
 import os
-import pty
 import subprocess
 from pathlib import Path
 
@@ -111,6 +110,7 @@ def test_no_control_character_of_a_model_reaches_a_terminal(
 
 def on_a_terminal(arguments: list[str]) -> str:
     """All that a command writes to a terminal that it believes in."""
+    pty = pytest.importorskip("pty", reason="Windows has other terminals")
     ours, theirs = pty.openpty()
     environment = {key: value for key, value in ENVIRONMENT.items() if key != "NO_COLOR"} | {"TERM": "xterm"}
     with subprocess.Popen(

@@ -1,5 +1,6 @@
 """What only a process of its own can show: imports, signals, pipes."""
 
+import json
 import os
 import signal
 import subprocess
@@ -9,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from rnncli.model import acceleration
 from tests.cli.conftest import TINY, nothing_is_left
 from tests.processor import ON_PROCESSOR
+from tests.systems import needs_signals
 
 COMMANDS = [
     "tokenize",
@@ -76,6 +79,7 @@ def test_help_names_the_defaults_that_the_configs_hold() -> None:
         assert f"[default: ({default})]" in text or f"[default: {default}]" in text, default
 
 
+@needs_signals
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_training_is_saved_usable_and_resumable(
     rhyme: Path, number: signal.Signals, code: int
@@ -100,6 +104,7 @@ def test_a_stopped_training_is_saved_usable_and_resumable(
     assert b"finished" in run("info", "x").stdout
 
 
+@needs_signals
 @pytest.mark.parametrize("command", [("train", "-", "--name", "x"), ("tokenize", "-")], ids=" ".join)
 def test_ctrl_c_before_there_is_anything_to_save_leaves_nothing(
     rhyme: Path, command: tuple[str, ...]
@@ -118,6 +123,7 @@ def test_ctrl_c_before_there_is_anything_to_save_leaves_nothing(
     assert nothing_is_left()
 
 
+@needs_signals
 def test_ctrl_c_stops_a_text_and_not_the_conversation(rhyme: Path) -> None:
     assert run("train", rhyme, "--name", "x", *TINY).returncode == 0
     talking = subprocess.Popen(
@@ -177,3 +183,33 @@ def test_what_a_terminals_encoding_lacks_is_shown_by_its_number(own_folder: Path
     )
     assert ran.returncode == 0, ran.stderr
     assert rb"\u660e" in ran.stdout
+
+
+def test_without_numba_a_training_is_slower_and_nothing_else(rhyme: Path) -> None:
+    """As after `pip uninstall numba`, or where it has no wheels."""
+    program = (
+        "import sys\n"
+        "sys.modules |= dict.fromkeys(['numba', 'llvmlite', 'llvmlite.binding'])\n"
+        "from rnncli.__main__ import main\n"
+        "main()"
+    )
+    command = [
+        sys.executable,
+        "-c",
+        program,
+        "train",
+        str(rhyme),
+        "--time",
+        "2s",
+        "--name",
+        "x",
+        "--json",
+        "-q",
+    ]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    plan = json.loads(done.stdout)["plan"]
+    assert plan["kernels"] == "torch"
+    (reason,) = [line for line in plan["dropped"] if line.startswith("bf16 with fused kernels: ")]
+    if acceleration.missing() is None:
+        assert "llvmlite" in reason

@@ -27,7 +27,7 @@ PHASES = {
     "tokenising": ("rnncli.text.tokenizers.CharTokenizer.encode", 1),
     "planning": ("rnncli.training.plan.make_plan", 1),
     "writing the run": ("rnncli.storage.draft.Draft.describe", 1),
-    "renaming the folder": ("rnncli.atomic._sync_folder", 3),
+    "renaming the folder": ("rnncli.runtime.sync_folder", 3),
     "the first save": ("rnncli.storage.model_dir.ModelDir.save_checkpoint", 1),
     "the first step": ("rnncli.training.loop.train_step", 1),
     "a later step": ("rnncli.training.loop.train_step", 23),
@@ -36,7 +36,7 @@ PHASES = {
     "sampling": ("rnncli.cli.training_session._sample", 1),
     "logging": ("rnncli.storage.model_dir.ModelDir.append_metrics", 2),
     "a file of a save": ("rnncli.atomic.write_file", 9),
-    "the rename of a save": ("rnncli.atomic._sync_folder", 22),
+    "the rename of a save": ("rnncli.runtime.sync_folder", 22),
     "the n-gram": ("rnncli.cli.training_session.add_ngram", 1),
     "the card": ("rnncli.storage.model_dir.ModelDir.write_card", 1),
 }

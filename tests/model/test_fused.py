@@ -2,7 +2,12 @@
 
 import copy
 import gc
+import os
+import shutil
+import subprocess
+import sys
 import weakref
+from pathlib import Path
 
 import pytest
 import torch
@@ -163,3 +168,20 @@ def test_without_the_kernels_torch_does_the_work(monkeypatch: pytest.MonkeyPatch
         with fused_kernels(True):
             found, _ = layer(inputs, layer.initial_state(2))
     assert torch.equal(found, plain)
+
+
+@needs_kernels
+def test_a_broken_cache_of_machine_code_is_made_anew(own_folder: Path) -> None:
+    """In a copy of the package, whose cache the other tests do not use."""
+    package = Path(acceleration.__file__).parent.parent
+    copy = own_folder / "rnncli"
+    shutil.copytree(package, copy, ignore=shutil.ignore_patterns("*.pyc"))
+    cache = [*(copy / "model" / "__pycache__").glob("kernels.*.nb[ci]")]
+    if not cache:
+        pytest.skip("numba keeps its cache elsewhere")
+    for file in cache:
+        file.write_bytes(file.read_bytes()[:1000])
+    program = "from rnncli.model import acceleration; print(acceleration.__file__, acceleration.missing())"
+    environment = {**os.environ, "PYTHONPATH": str(own_folder)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert done.stdout.split() == [str(copy / "model" / "acceleration.py"), "None"], done.stderr

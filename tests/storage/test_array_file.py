@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import save
 
-from rnncli import atomic
+from rnncli import atomic, runtime
 from rnncli.errors import ModelError, StorageError
 from rnncli.storage.array_file import Array, check_arrays, packed, read_arrays
 
@@ -97,7 +99,7 @@ def test_a_failed_write_leaves_the_old_file(file: Path, monkeypatch: pytest.Monk
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(runtime, "sync", full)
     with pytest.raises(StorageError, match=r"weights\.safetensors: No space left"):
         atomic.write_file(file, packed(TENSORS, {"step": 8}))
     assert file.read_bytes() == before
@@ -117,3 +119,24 @@ def test_a_file_of_very_many_arrays_comes_back(own_folder: Path) -> None:
     many = {f"members.{n}.layers.0.kernel.weight_hh_l0": np.zeros(1, np.float32) for n in range(12_000)}
     (own_folder / "w").write_bytes(packed(many, FACTS))
     assert len(read_arrays(own_folder / "w")[0]) == 12_000
+
+
+def test_the_content_is_that_of_safetensors_to_the_byte(file: Path) -> None:
+    arrays = {**TENSORS, "ids": np.arange(3, dtype=np.int64), "none": np.zeros((0, 2), np.float32)}
+    content = packed(arrays, FACTS)
+    with safe_open(_written(file, content), "numpy") as opened:
+        metadata = opened.metadata()
+    assert content == save(arrays, metadata)
+
+
+@pytest.mark.parametrize("kind", ["bool", "float16", "float64", "int8", "uint16", "uint32", "uint64"])
+def test_every_type_that_is_stored_comes_back(file: Path, kind: str) -> None:
+    array = np.array([[0, 1, 1], [1, 0, 1]], dtype=kind)
+    (found,) = read_arrays(_written(file, packed({"x": array}, FACTS)))[0].values()
+    assert found.dtype == array.dtype
+    np.testing.assert_array_equal(found, array)
+
+
+def _written(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path

@@ -1,12 +1,12 @@
 """Folders that appear whole or not at all, and say which of them could not be written."""
 
-import os
 from pathlib import Path
 
 import pytest
 
-from rnncli import atomic
+from rnncli import atomic, runtime
 from rnncli.errors import CorpusError, StorageError
+from tests.systems import on_posix
 
 
 def test_a_folder_appears_only_when_it_is_whole(own_folder: Path) -> None:
@@ -56,6 +56,7 @@ def test_what_an_interrupted_write_left_is_not_part_of_the_next(own_folder: Path
     assert [path.name for path in own_folder.iterdir()] == ["whole"]
 
 
+@on_posix
 def test_every_file_and_folder_reaches_the_disk_before_the_name_appears(
     own_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,7 +69,7 @@ def test_every_file_and_folder_reaches_the_disk_before_the_name_appears(
 
     if not Path("/proc/self/fd").exists():
         pytest.skip("no /proc to name an open file by")
-    monkeypatch.setattr(os, "fsync", note)
+    monkeypatch.setattr(runtime, "sync", note)
     with atomic.new_folder(own_folder / "whole") as partial:
         (partial / "top").write_text("1")
         (partial / "a" / "b").mkdir(parents=True)
@@ -86,7 +87,7 @@ def test_a_disk_that_fails_is_an_error_that_names_the_folder(
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(runtime, "sync", full)
     with (
         pytest.raises(StorageError, match=r"cannot write .*whole: No space left"),
         atomic.new_folder(own_folder / "whole") as partial,
@@ -133,8 +134,6 @@ def test_folders_above_are_made_where_they_are_missing(own_folder: Path) -> None
 
 
 def test_a_folder_that_another_is_making_is_not_taken_from_it(own_folder: Path) -> None:
-    if os.name != "posix":
-        pytest.skip("folders are not locked here")
     with atomic.new_folder(own_folder / "whole") as partial:
         (partial / "one").write_text("1")
         with pytest.raises(StorageError, match="is being made by another process") as caught:

@@ -10,6 +10,7 @@ import pytest
 from rnncli import atomic
 from rnncli.errors import StorageError
 from rnncli.storage.lock import held
+from tests.systems import needs_fifos
 
 
 def test_a_lock_that_is_another_file_too_is_left_alone(own_folder: Path) -> None:
@@ -34,7 +35,7 @@ def test_who_ended_is_not_named_as_the_holder(own_folder: Path) -> None:
     assert atomic.holder(own_folder) == elsewhere
 
 
-@pytest.mark.parametrize("kind", ["fifo", "link", "folder"])
+@pytest.mark.parametrize("kind", [pytest.param("fifo", marks=needs_fifos), "link", "folder"])
 def test_a_lock_that_is_no_file_is_one_error(own_folder: Path, kind: str) -> None:
     lock = own_folder / "lock"
     {"fifo": lambda: os.mkfifo(lock), "link": lambda: lock.symlink_to("elsewhere"), "folder": lock.mkdir}[

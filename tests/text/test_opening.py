@@ -21,6 +21,7 @@ from rnncli.text import opening
 from rnncli.text.config import ReadConfig
 from rnncli.text.opening import Opened, opened
 from rnncli.text.reading import read
+from tests.systems import needs_fifos, needs_permissions, on_posix
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -94,6 +95,7 @@ def test_what_only_begins_like_a_packed_file_is_plain(data: bytes) -> None:
     assert content("a.gz") == data
 
 
+@on_posix
 @pytest.mark.parametrize("name", ["/dev/zero", "/dev/null"])
 def test_a_device_is_not_a_text(name: str) -> None:
     with pytest.raises(CorpusError, match=f"^{name} is a device, not a text$"), opened(name):
@@ -110,7 +112,7 @@ def test_what_cannot_be_opened_is_named(name: str) -> None:
         pass
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@needs_permissions
 def test_a_file_without_permission_is_an_error() -> None:
     Path("a.txt").touch(mode=0)
     with pytest.raises(CorpusError, match=r"^cannot read a\.txt: Permission denied$"), opened("a.txt"):
@@ -225,6 +227,7 @@ def test_a_small_text_may_shrink_as_much_as_it_likes(packing: str, monkeypatch: 
 # -- pipes
 
 
+@needs_fifos
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
 def test_a_fifo_is_read_to_its_end(pack: Callable[[bytes], bytes]) -> None:
     os.mkfifo("fifo")

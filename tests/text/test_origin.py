@@ -10,6 +10,7 @@ import pytest
 from rnncli.text.config import ReadConfig, TextConfig
 from rnncli.text.corpus import Corpus
 from rnncli.text.origin import Origin
+from tests.systems import needs_fifos
 from tests.text.conftest import surveyed
 
 
@@ -52,6 +53,7 @@ def test_a_new_file_is_named(texts: Path) -> None:
     assert origin.changed() == str(texts / "c.txt")
 
 
+@needs_fifos
 def test_a_list_is_not_read_again(texts: Path, own_folder: Path) -> None:
     """It may be a FIFO by now, which would wait; what it named is looked at all the same."""
     (own_folder / "list").write_text("texts/a.txt\n")

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from rnncli.errors import CorpusError, TokenizerError
-from rnncli.text.parallel import ordered_map, processors
+from rnncli.text.parallel import ordered_map
 from rnncli.text.tokenizers import ByteTokenizer
 
 # What other processes do is named in rnncli or in Python itself: they cannot see this file.
@@ -67,7 +67,3 @@ def test_an_early_close_ends_the_processes() -> None:
     assert len(multiprocessing.active_children()) == 2
     results.close()  # type: ignore[attr-defined]
     assert multiprocessing.active_children() == []
-
-
-def test_there_is_a_processor() -> None:
-    assert processors() >= 1

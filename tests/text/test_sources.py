@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import pytest
 
 from rnncli.errors import CorpusError
 from rnncli.text import sources
 from rnncli.text.sources import expand, readable_name
+from tests.systems import needs_fifos, needs_permissions
 
 
 def make(*names: str, content: str = "text") -> None:
@@ -50,6 +51,19 @@ def test_a_file_named_dash_that_is_not_there_is_not_stdin() -> None:
     assert expand(["./-"]) != ["-"]
 
 
+def test_names_have_forward_slashes_on_windows_too() -> None:
+    for name in (
+        r"C:\texts\novel.txt",
+        r"texts\novel.txt",
+        r".\novel.txt",
+        "C:/texts/novel.txt",
+        r"\\host\share\a",
+    ):
+        written = sources._as_file(PureWindowsPath(name))
+        assert "\\" not in written
+        assert PureWindowsPath(written) == PureWindowsPath(name)
+
+
 # -- folders
 
 
@@ -79,6 +93,7 @@ def test_a_folder_without_texts_is_an_error(inside: tuple[str, ...]) -> None:
         expand(["c"])
 
 
+@needs_fifos
 def test_what_is_no_plain_file_is_left_out_of_a_folder() -> None:
     make("c/a.txt")
     os.mkfifo("c/fifo")
@@ -112,7 +127,7 @@ def test_the_order_does_not_depend_on_how_the_disk_lists_a_folder(
     assert expand(["c"]) == ["c/a/x.txt", "c/m.txt"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@needs_permissions
 def test_a_folder_without_permission_is_an_error_and_not_an_empty_folder() -> None:
     make("c/locked/a.txt", "c/b.txt")
     Path("c/locked").chmod(0)

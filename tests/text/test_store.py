@@ -14,6 +14,7 @@ from rnncli.text.config import Level, TextConfig
 from rnncli.text.counting import count
 from rnncli.text.store import FORMAT_VERSION, TokenStore, is_store, load_tokenizer
 from rnncli.text.tokenizers import CharTokenizer, decode, fingerprint
+from tests.systems import needs_fifos
 from tests.text.conftest import store_of, surveyed
 
 RHYME = "The kitten sat beside the door,\nthe rain came down — 雨 — the rain came more;\n" * 30
@@ -244,6 +245,7 @@ def test_lines_and_streams_are_not_joined(own_folder: Path) -> None:
         TokenStore.joined(stores)
 
 
+@needs_fifos
 @pytest.mark.parametrize("name", ["store.json", "tokens.bin", "tokenizer.json", "tokenizer.model"])
 def test_a_fifo_in_a_store_keeps_nobody_waiting(wide_store: Path, name: str) -> None:
     (wide_store / name).unlink(missing_ok=True)

@@ -9,7 +9,7 @@ from rnncli.errors import ConfigError
 from rnncli.model.config import ModelConfig
 from rnncli.training.config import TrainConfig
 from rnncli.training.forecast import CorpusSize
-from rnncli.training.machine import COUNTED_PROBE_SECONDS, Machine, measure_machine
+from rnncli.training.machine import ARRANGEMENTS, COUNTED_PROBE_SECONDS, Machine, measure_machine
 from rnncli.training.plan import Plan, affordable_level, make_plan
 from rnncli.training.wishes import Wishes
 
@@ -17,6 +17,8 @@ BOOK = CorpusSize("book.txt", "utf-8", "char", 65, 1_000_000, 110_000)
 LEAFLET = CorpusSize("leaflet.txt", "utf-8", "char", 65, 20_000, 2_000)
 VERSE = CorpusSize("verse.txt", "utf-8", "char", 11_000, 3_000_000, 300_000)
 LAPTOP = Machine(30_000.0, "cpu")
+# Without the fused kernels.
+PLAIN = ARRANGEMENTS[:2]
 
 
 def planned(corpus: CorpusSize = BOOK, machine: Machine = LAPTOP, **settings: Any) -> Plan:
@@ -267,7 +269,7 @@ def test_the_fastest_precision_and_kernels_are_used(
         training = make_plan(BOOK, Wishes.of(settings), machine, measure).training
         return training.precision, training.kernels
 
-    capable = Machine(30_000.0, "cpu", fused=True)
+    capable = Machine(30_000.0, "cpu", arrangements=ARRANGEMENTS)
     assert found(capable) == found(capable, precision="auto", kernels="auto") == chosen
     assert found(capable, kernels="fused") == ("bf16", "fused")
     assert found(capable, precision="bf16", kernels="torch") == ("bf16", "torch")
@@ -330,7 +332,7 @@ def test_time_that_is_used_up_already_is_not_promised_again() -> None:
 
 @pytest.mark.parametrize("speed", [1.0, 100.0, 3_000.0])
 def test_fused_kernels_that_are_wished_for_get_a_width_that_they_can_have(speed: float) -> None:
-    capable = Machine(speed, "cpu", fused=True)
+    capable = Machine(speed, "cpu", arrangements=ARRANGEMENTS)
     assert planned(machine=capable, kernels="fused").model.hidden_size % 64 == 0
 
 
@@ -380,7 +382,10 @@ def test_with_many_symbols_a_width_is_one_that_the_fused_kernels_have() -> None:
     words = CorpusSize("words.txt", "utf-8", "word", 9_000, 1_000_000, 100_000)
     for seconds in (5.0, 8.0, 12.0, 20.0, 30.0):
         fused = make_plan(
-            words, Wishes.of({"seconds": seconds}), Machine(30_000.0, "cpu", fused=True), measure
+            words,
+            Wishes.of({"seconds": seconds}),
+            Machine(30_000.0, "cpu", arrangements=ARRANGEMENTS),
+            measure,
         )
         assert fused.model.hidden_size % 64 == 0
     plain = make_plan(words, Wishes.of({"seconds": 8.0}), Machine(30_000.0, "cpu"), measure)
@@ -424,7 +429,7 @@ def test_what_is_slower_by_far_is_only_glanced_at() -> None:
         return 30_000.0 if training.kernels == "torch" else 60_000.0
 
     wishes = Wishes.of({"hidden_size": 192})
-    machine = measure_machine(measure, wishes, "cpu", None, fused=True)
+    machine = measure_machine(measure, wishes, "cpu", None)
     assert tried == [(256, "fused")]
     tried.clear()
     assert make_plan(BOOK, wishes, machine, measure).training.kernels == "fused"
@@ -443,7 +448,7 @@ def test_what_is_fastest_for_the_reference_model_need_not_be_so_for_another() ->
         return {"torch": 100_000.0, "fused": 95_000.0}[training.kernels]
 
     wishes = Wishes.of({"hidden_size": 640})
-    machine = measure_machine(measure, wishes, "cpu", None, fused=True)
+    machine = measure_machine(measure, wishes, "cpu", None)
     assert machine.tokens_per_second == 100_000.0
     assert make_plan(BOOK, wishes, machine, measure).training.kernels == "fused"
 
@@ -465,7 +470,7 @@ def test_threads_are_halved_while_that_is_faster_by_a_tenth(
 
     def found(**settings: Any) -> tuple[TrainConfig, bool]:
         wishes = Wishes.of(settings)
-        plan = make_plan(BOOK, wishes, measure_machine(measure, wishes, "cpu", None, False, 4), measure)
+        plan = make_plan(BOOK, wishes, measure_machine(measure, wishes, "cpu", None, 4, PLAIN), measure)
         return plan.training, any("threads" in reason for reason in plan.planned.reasons)
 
     training, is_said = found(seconds=60.0)
@@ -491,7 +496,7 @@ def test_no_clock_decides_how_a_run_without_a_time_is_computed(
         return 90_000.0 if training.precision == favoured else 30_000.0
 
     wishes = Wishes.of({"hidden_size": width, **budget})
-    machine = measure_machine(measure, wishes, "cpu", None, fused=True)
+    machine = measure_machine(measure, wishes, "cpu", None)
     training = make_plan(BOOK, wishes, machine, measure).training
     assert (training.precision, training.kernels) == chosen
 

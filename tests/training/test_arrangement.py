@@ -1,0 +1,219 @@
+"""A way of computing that fails here, hangs, crawls or computes something else is dropped."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from threading import Event
+
+import pytest
+import torch
+
+from rnncli.errors import ConfigError
+from rnncli.model import acceleration
+from rnncli.model.config import ModelConfig
+from rnncli.training import arrangement
+from rnncli.training.arrangement import (
+    ArrangementCheck,
+    Batch,
+    Gradients,
+    loss_and_gradients,
+    usable_settings,
+)
+from rnncli.training.config import TrainConfig
+from rnncli.training.forecast import CorpusSize
+from rnncli.training.machine import ARRANGEMENTS, REFERENCE, Measure, measure_machine
+from rnncli.training.plan import Plan, make_plan
+from rnncli.training.probe import measure_on
+from rnncli.training.wishes import Wishes
+from tests.conftest import STRUCTURES
+
+CPU = torch.device("cpu")
+BOOK = CorpusSize("book.txt", "utf-8", "char", 65, 1_000_000, 110_000)
+BF16 = TrainConfig(steps=1, precision="bf16")
+Step = Callable[[ModelConfig, TrainConfig, torch.device, Batch], Gradients]
+
+
+@pytest.fixture(autouse=True)
+def every_processor_seems_to_have_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that these tests try the same on any machine; the faults are injected."""
+    monkeypatch.setattr(arrangement, "why_not_bf16", lambda device: None)
+    monkeypatch.setattr(arrangement, "why_not_fused", lambda device: None)
+
+
+def sound(model: ModelConfig, training: TrainConfig, device: torch.device, batch: Batch) -> Gradients:
+    """What an arrangement that works would compute."""
+    return loss_and_gradients(model, replace(training, precision="fp32", kernels="torch"), CPU, batch)
+
+
+def raising(*given: object) -> Gradients:
+    raise RuntimeError("could not create a primitive descriptor\nfor the LSTM")
+
+
+def hanging(*given: object) -> Gradients:
+    Event().wait()
+    raise AssertionError("it never ends")
+
+
+def crawling(model: ModelConfig, training: TrainConfig, device: torch.device, batch: Batch) -> Gradients:
+    time.sleep(2.0 if len(batch.inputs) > 1 else 0.0)
+    return sound(model, training, device, batch)
+
+
+def not_a_number(model: ModelConfig, training: TrainConfig, device: torch.device, batch: Batch) -> Gradients:
+    return replace(sound(model, training, device, batch), loss=float("nan"))
+
+
+def with_a_nan(model: ModelConfig, training: TrainConfig, device: torch.device, batch: Batch) -> Gradients:
+    found = sound(model, training, device, batch)
+    found.by_name["members.0.layers.0.kernel.weight_hh_l0"][3, 5] = float("nan")
+    return found
+
+
+def wrong(model: ModelConfig, training: TrainConfig, device: torch.device, batch: Batch) -> Gradients:
+    found = sound(model, training, device, batch)
+    found.by_name["members.0.layers.0.kernel.weight_hh_l0"] *= 1.5
+    return found
+
+
+def wrong_loss(model: ModelConfig, training: TrainConfig, device: torch.device, batch: Batch) -> Gradients:
+    found = sound(model, training, device, batch)
+    return replace(found, loss=1.01 * found.loss)
+
+
+FAULTS = {
+    "raises": (raising, "RuntimeError: could not create a primitive descriptor for the LSTM"),
+    "hangs": (hanging, "a small step had not ended after 0.5 s"),
+    "crawls": (crawling, "times as long as in fp32 on the CPU"),
+    "loss is NaN": (not_a_number, "its loss is nan"),
+    "gradient is NaN": (with_a_nan, "its gradient of members.0.layers.0.kernel.weight_hh_l0 is off by nan"),
+    "gradient is wrong": (wrong, "its gradient of members.0.layers.0.kernel.weight_hh_l0 is off by 0.5"),
+    "loss is wrong": (wrong_loss, "its loss is "),
+}
+
+
+def speeds(check: ArrangementCheck) -> Measure:
+    """What passes the check is said to be fast, and bf16 to be faster."""
+
+    def measure(model: ModelConfig, training: TrainConfig, seconds: float) -> float:
+        checked = measure_on(check)
+        checked(model, training, 1e-6)
+        return {"fp32": 30_000.0, "bf16": 90_000.0}[training.precision]
+
+    return measure
+
+
+def planned(check: ArrangementCheck, **settings: object) -> Plan:
+    wishes = Wishes.of({"hidden_size": 64, "num_layers": 1, **settings})
+    measure = speeds(check)
+    machine = measure_machine(measure, wishes, "cpu", None)
+    return make_plan(BOOK, wishes, machine, measure)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("budget", [{"seconds": 60.0}, {"steps": 50}], ids=str)
+def test_a_plan_goes_on_without_what_does_not_work(fault: str, budget: dict[str, object]) -> None:
+    step, reason = FAULTS[fault]
+    deadline = 0.5 if fault == "hangs" else 20.0
+    began = time.monotonic()
+    plan = planned(ArrangementCheck(CPU, step, deadline), **budget)
+    assert (plan.training.precision, plan.training.kernels) == ("fp32", "torch")
+    tried = {one for one in ARRANGEMENTS[1:] if "seconds" in budget or one.kernels == "fused"}
+    for one in tried:
+        assert any(line.startswith(f"{one}: ") and reason in line for line in plan.planned.dropped)
+    assert len(plan.planned.dropped) >= len(tried)
+    assert time.monotonic() - began < 30.0, "each is tried once, and a step that crawls is taken once"
+
+
+def test_what_works_is_taken() -> None:
+    plan = planned(ArrangementCheck(CPU, sound), seconds=60.0)
+    assert plan.training.precision == "bf16"
+    assert plan.planned.dropped == ()
+
+
+def test_what_was_asked_for_and_does_not_work_is_refused_with_the_reason() -> None:
+    with pytest.raises(ConfigError, match="precision bf16 cannot be used here: RuntimeError") as refused:
+        planned(ArrangementCheck(CPU, raising), precision="bf16", seconds=60.0)
+    assert refused.value.hint == "leave out --precision"
+    with pytest.raises(ConfigError, match="kernels fused cannot be used here: RuntimeError") as refused:
+        planned(ArrangementCheck(CPU, raising), kernels="fused", steps=5)
+    assert refused.value.hint == "leave out --kernels"
+
+
+def test_float32_itself_fails_loudly() -> None:
+    def measure(model: ModelConfig, training: TrainConfig, seconds: float) -> float:
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        measure_machine(measure, Wishes.of({"seconds": 60.0}), "cpu", None)
+
+
+def test_an_arrangement_that_fails_for_this_model_alone_is_left_for_another() -> None:
+    def for_lstm_alone(
+        model: ModelConfig, training: TrainConfig, device: torch.device, batch: Batch
+    ) -> Gradients:
+        return (sound if model.cell == "lstm" else raising)(model, training, device, batch)
+
+    plan = planned(ArrangementCheck(CPU, for_lstm_alone), cell="gru", seconds=60.0)
+    assert plan.training.precision == "fp32"
+    assert any("primitive descriptor" in line for line in plan.planned.dropped)
+
+
+def test_each_is_tried_once_for_layers_of_a_kind() -> None:
+    taken = []
+
+    def counted(model: ModelConfig, training: TrainConfig, device: torch.device, batch: Batch) -> Gradients:
+        taken.append(model)
+        return sound(model, training, device, batch)
+
+    check = ArrangementCheck(CPU, counted)
+    for hidden_size in (128, 256, 512):
+        assert check.why_not(replace(REFERENCE, hidden_size=hidden_size), BF16) is None
+    first = len(taken)
+    assert check.why_not(replace(REFERENCE, cell="gru"), BF16) is None
+    assert len(taken) == 2 * first
+
+
+def test_a_run_from_another_machine_goes_on_with_what_works_here() -> None:
+    fused = TrainConfig(steps=1, precision="bf16", kernels="fused")
+
+    def without_kernels(
+        model: ModelConfig, training: TrainConfig, device: torch.device, batch: Batch
+    ) -> Gradients:
+        return (raising if training.kernels == "fused" else sound)(model, training, device, batch)
+
+    training, dropped = usable_settings(ArrangementCheck(CPU, sound), REFERENCE, fused)
+    assert (training, dropped) == (fused, ())
+    training, dropped = usable_settings(ArrangementCheck(CPU, without_kernels), REFERENCE, fused)
+    assert (training.precision, training.kernels, len(dropped)) == ("bf16", "torch", 1)
+    training, dropped = usable_settings(ArrangementCheck(CPU, raising), REFERENCE, fused)
+    assert (training.precision, training.kernels, len(dropped)) == ("fp32", "torch", 2)
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_what_this_machine_has_passes(structure: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tolerances are wide enough for every structure that is trained."""
+    monkeypatch.setattr(arrangement, "why_not_bf16", acceleration.why_not_bf16)
+    monkeypatch.setattr(arrangement, "why_not_fused", acceleration.why_not_fused)
+    settings = {
+        "vocab_size": 300,
+        "hidden_size": 128,
+        "num_layers": 2,
+        "embedding_size": 64,
+        **STRUCTURES[structure],
+    }
+    if settings.get("tied_embeddings"):
+        settings["embedding_size"] = 128
+    model = ModelConfig(**settings)
+    check = ArrangementCheck(CPU)
+    if acceleration.why_not_bf16(CPU) is None:
+        assert check.why_not(model, BF16) is None
+    if acceleration.missing() is None:
+        assert check.why_not(model, replace(BF16, kernels="fused")) is None
+
+
+def test_bf16_is_for_processors_that_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acceleration, "_has_native_bf16", lambda: False)
+    assert acceleration.why_not_bf16(CPU) == "the processor has no native bf16"
+    assert acceleration.why_not_fused(torch.device("meta")) == "they are for CPUs"
+    monkeypatch.setattr(arrangement, "why_not_bf16", acceleration.why_not_bf16)
+    assert ArrangementCheck(CPU, sound).why_not(REFERENCE, BF16) == "the processor has no native bf16"
