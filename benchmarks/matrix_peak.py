@@ -57,7 +57,8 @@ def main() -> None:
                     f"{share:6.1%} of the peak",
                     flush=True,
                 )
-            print(f"peak: fp32 {tops['fp32'] / 1e9:,.0f}, bf16 {tops['bf16'] / 1e9:,.0f} GFLOP/s", flush=True)
+            peaks = ", ".join(f"{name} {top / 1e9:,.0f}" for name, top in tops.items())
+            print(f"peak: {peaks} GFLOP/s", flush=True)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 
 from rnncli import __version__, runtime
-from rnncli.api.device import present_devices, why_not_device
+from rnncli.api.device import unusable_devices
 from rnncli.model.acceleration import missing, why_not_bf16
 from rnncli.model.config import ModelConfig
-from rnncli.training.arrangement import ArrangementCheck
+from rnncli.training.arrangement import check_on
 from rnncli.training.config import TrainConfig
 from rnncli.training.probe import matrix_peak, tokens_per_second
 
@@ -28,12 +28,12 @@ _VARIABLES = (
 _MODEL = ModelConfig(vocab_size=65, cell="lstm", hidden_size=512, embedding_size=128, dropout=0.0)
 _CONFIG = TrainConfig(steps=1, batch_size=16, bptt=64)
 _CPU = torch.device("cpu")
-_CHECK = ArrangementCheck(_CPU)
+_CHECK = check_on(_CPU)
 _SECONDS = 1.0
 
 
 def facts() -> dict[str, Any]:
-    """Versions, system and devices; nothing is measured, and no path is named."""
+    """Versions, system, devices, and what fails in a small step; no path is named."""
     return {
         "rnncli": __version__,
         "python": f"{platform.python_implementation()} {platform.python_version()}",
@@ -70,8 +70,7 @@ def speeds() -> dict[str, dict[str, float]]:
 def _dropped() -> list[str]:
     """What cannot be used to train on the CPU, and why; and the GPUs that cannot."""
     _, dropped = _CHECK.survey(_MODEL, _CONFIG)
-    gpus = ((name, why_not_device(name)) for name in present_devices() if name != "cpu")
-    return [*map(str, dropped), *(f"{name}: {reason}" for name, reason in gpus if reason is not None)]
+    return [*map(str, dropped), *unusable_devices()]
 
 
 def _devices() -> list[str]:

@@ -8,7 +8,7 @@ import torch
 
 from rnncli import runtime
 from rnncli.errors import ConfigError
-from rnncli.training.arrangement import ArrangementCheck
+from rnncli.training.arrangement import check_on
 from rnncli.training.config import TrainConfig
 from rnncli.training.machine import REFERENCE
 
@@ -27,6 +27,8 @@ def pick_device(name: str) -> torch.device:
     present = present_devices()
     if name == "auto":
         reason = why_not_device("cuda") if "cuda" in present else ""
+        if reason and "WORLD_SIZE" in os.environ:  # all processes of torchrun have to use the same
+            raise ConfigError(f"cuda cannot be used here: {reason}", hint="use --device cpu")
         if reason:
             _LOG.warning("the GPU is not used: %s", reason)
         name = "cuda" if reason is None else "cpu"
@@ -58,9 +60,15 @@ def present_devices() -> list[str]:
 def why_not_device(name: str) -> str | None:
     """Return why a GPU that is there cannot be used, as a clause; None where a step is as on the CPU."""
     try:
-        return ArrangementCheck(_device(name)).why_not(REFERENCE, TrainConfig(steps=1))
+        return check_on(_device(name)).why_not(REFERENCE, TrainConfig(steps=1))
     except Exception as error:  # its driver has errors of its own
         return str(error)
+
+
+def unusable_devices() -> list[str]:
+    """The GPUs that are there and cannot be used, with the reasons."""
+    reasons = ((name, why_not_device(name)) for name in present_devices() if name != "cpu")
+    return [f"{name}: {reason}" for name, reason in reasons if reason is not None]
 
 
 def memory_bytes(device: torch.device) -> int | None:

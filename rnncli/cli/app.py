@@ -121,10 +121,14 @@ def main() -> None:
     runtime.set_up_streams()
     terminal.show_log()
     try:
-        with runtime.quiet_broken_pipe():
-            app(prog_name="rnncli")  # also as python -m rnncli
-    except RnncliError as error:
-        if os.environ.get("RNNCLI_DEBUG") == "1":
-            raise
-        terminal.error(str(error), error.hint)
-        sys.exit(1)
+        try:
+            with runtime.quiet_broken_pipe():
+                app(prog_name="rnncli")  # also as python -m rnncli
+        except RnncliError as error:
+            if os.environ.get("RNNCLI_DEBUG") == "1":
+                raise
+            terminal.error(str(error), error.hint)
+            sys.exit(1)
+    except SystemExit as leaving:
+        runtime.leave(leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None))
+        raise

@@ -58,7 +58,9 @@ def _silence_log(quiet: bool) -> bool:
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", callback=_silence_log, help="Results and errors only.")]
 Verbose = Annotated[
     bool,
-    typer.Option("--verbose", "-v", help="Show ways of computing that this machine cannot use, too."),
+    typer.Option(
+        "--verbose", "-v", help="Also show the precisions, kernels and GPUs that this machine cannot use."
+    ),
 ]
 Device = Annotated[
     str,

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from rnncli import runtime
-from rnncli.api.device import memory_bytes
+from rnncli.api.device import memory_bytes, present_devices, why_not_device
 from rnncli.cli import corpora
 from rnncli.cli.fine_tuning import Ancestor
 from rnncli.cli.training_session import Session, windows_of
@@ -30,7 +30,7 @@ from rnncli.text import report, spelling
 from rnncli.text.store import TokenStore
 from rnncli.text.tokenizers import WordTokenizer
 from rnncli.training import forecast, machine, plan
-from rnncli.training.arrangement import ArrangementCheck
+from rnncli.training.arrangement import check_on
 from rnncli.training.forecast import CorpusSize
 from rnncli.training.probe import measure_on
 from rnncli.training.step import Run
@@ -79,7 +79,7 @@ def _begin(
 
         The run's own store, which is memory-mapped, is closed again with the end of this function.
         """
-        measure = measure_on(ArrangementCheck(device))
+        measure = measure_on(check_on(device))
 
         def this_machine() -> machine.Machine:
             threads = torch.get_num_threads() if device.type == "cpu" else 1
@@ -126,7 +126,10 @@ def _begin(
             run, chosen, paths = fill(draft)
     lock.reopen(draft.model_dir.path)
     store = TokenStore.joined([TokenStore.open(path) for path in paths or [draft.model_dir.path / CORPUS]])
-    settings = chosen.training, chosen.planned, chosen.validation_seconds, chosen.ngram_seconds
+    planned = chosen.planned
+    if source.settings.get("device") == "auto" and device.type == "cpu" and "cuda" in present_devices():
+        planned = replace(planned, dropped=(f"cuda: {why_not_device('cuda')}", *planned.dropped))
+    settings = chosen.training, planned, chosen.validation_seconds, chosen.ngram_seconds
     return Session(draft.model_dir, run, store, *settings, began, saved=True)
 
 

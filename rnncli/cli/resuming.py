@@ -18,7 +18,7 @@ from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.runs import load_run
 from rnncli.text.store import TokenStore
 from rnncli.training import forecast, machine
-from rnncli.training.arrangement import ArrangementCheck, usable_settings
+from rnncli.training.arrangement import check_on, usable_settings
 from rnncli.training.config import TrainConfig
 from rnncli.training.forecast import CorpusSize
 from rnncli.training.loop import resume_with
@@ -62,10 +62,8 @@ def _resume(
         )
     folder.forget_after(run.step)
     note(f"{folder.path} goes on from step {run.step:,} after {run.seconds:.0f} s")
-    changed, check = training != record.training, ArrangementCheck(device)
+    changed, check = training != record.training, check_on(device)
     training, dropped = usable_settings(check, record.model, training)
-    if training.threads is not None and training.threads > torch.get_num_threads():
-        training = replace(training, threads=None)  # the run comes from a machine with more processors
     reasons = [f"{training.precision} with {training.kernels} kernels, not {gone}" for gone in dropped]
     size = CorpusSize.of(store)
     measure = machine.for_lines(measure_on(check), size)

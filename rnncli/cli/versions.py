@@ -9,11 +9,11 @@ def torch_line() -> str:
     try:
         import torch
 
-        from rnncli.api.device import pick_device
+        from rnncli.api.device import present_devices
         from rnncli.model.acceleration import missing
     except (ImportError, OSError) as error:
         return f"{python}, no torch: {error}"
-    device = pick_device("auto").type
+    device = "cuda" if "cuda" in present_devices() else "cpu"
     kernels = ", fused kernels" if device == "cpu" and missing() is None else ""
     threads = f" with {torch.get_num_threads()} threads" if device == "cpu" else ""
     return f"{python}, torch {torch.__version__}, {device}{threads}{kernels}"

@@ -5,9 +5,8 @@ processor, the driver or the build of torch. So each is tried on a tiny network 
 float32 with torch's own layers on the CPU.
 """
 
-import contextvars
+import functools
 import math
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rnncli import runtime
 from rnncli.errors import ConfigError
 from rnncli.model.acceleration import why_not_bf16, why_not_fused
 from rnncli.model.config import BLOCK, ModelConfig
@@ -97,9 +97,12 @@ class ArrangementCheck:
         )
         if (training.kernels, training.precision, self.device.type) == ("torch", "fp32", "cpu"):
             return None  # all others are compared with it
+        reason = why_not_settings(self.device, training)
+        if reason is not None:
+            return reason
         key = _tiny(model), training
         if key not in self._found:
-            self._found[key] = why_not_settings(self.device, training) or self._try(*key)
+            self._found[key] = self._try(*key)
         return self._found[key]
 
     def survey(self, model: ModelConfig, training: TrainConfig) -> tuple[list[Arrangement], list[Dropped]]:
@@ -110,27 +113,24 @@ class ArrangementCheck:
 
     def _try(self, model: ModelConfig, training: TrainConfig) -> str | None:
         """Take the steps in a thread of their own: one that hangs is left behind."""
-        answers: list[str | None] = []
-
-        def answer() -> None:
-            try:
-                answers.append(self._compare(model, training))
-            except Exception as error:  # libraries have theirs of many kinds
-                answers.append(describe_error(error))
-
-        context = contextvars.copy_context()
-        thread = threading.Thread(target=context.run, args=(answer,), daemon=True)
-        thread.start()
-        thread.join(self._deadline)
-        return answers[0] if answers else f"a small step had not ended after {self._deadline:g} s"
-
-    def _compare(self, model: ModelConfig, training: TrainConfig) -> str | None:
-        batch, cpu = _batch(model), torch.device("cpu")
-        plain = FLOAT32.applied(training)
+        batch, cpu, plain = _batch(model), torch.device("cpu"), FLOAT32.applied(training)
         loss_and_gradients(model, plain, cpu, batch)
         began = time.perf_counter()
         expected = loss_and_gradients(model, plain, cpu, batch)
         usual = time.perf_counter() - began
+        try:
+            return runtime.within(
+                self._deadline, lambda: self._compare(model, training, batch, expected, usual)
+            )
+        except TimeoutError:
+            return f"a small step had not ended after {self._deadline:g} s"
+        except Exception as error:  # libraries have theirs of many kinds
+            return describe_error(error)
+
+    def _compare(
+        self, model: ModelConfig, training: TrainConfig, batch: Batch, expected: Gradients, usual: float
+    ) -> str | None:
+        """What is wrong beside the step `expected`, which takes `usual` seconds; None where nothing is."""
         # Loads what the first step needs, on so little that it ends soon.
         self._take_step(model, training, self.device, Batch(*(ids[:1, :2] for ids in batch)))
         for _ in range(2):
@@ -142,6 +142,12 @@ class ArrangementCheck:
             if taken >= _LEAST_SLOW_SECONDS:
                 break
         return f"a step takes {taken / usual:,.0f} times as long as in fp32 on the CPU"
+
+
+@functools.cache
+def check_on(device: torch.device) -> ArrangementCheck:
+    """Return the check of a device: what this process has tried there is not tried again."""
+    return ArrangementCheck(device)
 
 
 def why_not_settings(device: torch.device, training: TrainConfig) -> str | None:

@@ -138,8 +138,8 @@ def choose_arrangement(
 
     bf16 has to be faster than fp32 by a tenth. A run without a time is measured only to foresee it: it
     has the fused kernels where they can be used and else fp32, so that on processors of a kind the same
-    settings give the same weights whatever a clock says. Raises ConfigError where nothing that was asked
-    for can be used.
+    settings give the same weights whatever a clock says, unless it is a hundredfold slower (arrangement.py).
+    Raises ConfigError where nothing that was asked for can be used.
     """
     in_blocks = model.hidden_size % BLOCK == 0
     wished = [
@@ -151,7 +151,7 @@ def choose_arrangement(
     ]
     dropped: tuple[Dropped, ...] = ()
     for some in _in_order(wished, wishes, machine, in_blocks):
-        speeds, failed = _speeds(model, training, wishes, some, measure)
+        speeds, failed = _speeds(model, training, wishes, some, machine, measure)
         dropped += failed
         if speeds:
             best = max(speeds, key=lambda one: speeds[one])
@@ -186,7 +186,12 @@ def _in_order(
 
 
 def _speeds(
-    model: ModelConfig, training: TrainConfig, wishes: Wishes, some: list[Arrangement], measure: Measure
+    model: ModelConfig,
+    training: TrainConfig,
+    wishes: Wishes,
+    some: list[Arrangement],
+    machine: Machine,
+    measure: Measure,
 ) -> tuple[dict[Arrangement, float], tuple[Dropped, ...]]:
     """Tokens per second of those that are not far slower than another, and those that do not work."""
     dropped: list[Dropped] = []
@@ -197,20 +202,28 @@ def _speeds(
             try:
                 speeds[one] = measure(model, one.applied(training), seconds)
             except Exception as error:  # of any library: nothing that it raises may end a plan
-                if one == FLOAT32:
+                if one == FLOAT32 and machine.device == "cpu":
                     raise
                 dropped.append(Dropped(one, describe_error(error)))
         return speeds
 
+    glances: dict[Arrangement, float] = {}
     if len(some) > 1:
         glances = measured(some, min(COUNTED_PROBE_SECONDS, _probe_seconds(wishes)))
         near = _GLANCED_SHARE * max(glances.values(), default=0.0)
         some = [one for one, speed in glances.items() if speed >= near]
-    return measured(some, _probe_seconds(wishes) / max(len(some), 1)), tuple(dropped)
+    speeds = measured(some, _probe_seconds(wishes) / max(len(some), 1))
+    if not speeds:  # what was near fails in a longer measurement: what was slower is left
+        gone = {one.arrangement for one in dropped}
+        speeds = {one: speed for one, speed in glances.items() if one not in gone}
+    return speeds, tuple(dropped)
 
 
 def _nothing_works(wishes: Wishes, machine: Machine, in_blocks: bool) -> ConfigError:
     wished = {name: value for name, value in wishes.training.items() if name in ("precision", "kernels")}
+    if not wished:  # a GPU: on a CPU fp32 is left, and raises what it raises
+        why = "; ".join(map(str, machine.dropped))
+        return ConfigError(f"{machine.device} cannot train this model: {why}", hint="use --device cpu")
     if wished.get("kernels") == "fused":
         wished.pop("precision", None)  # the only one they have
     hint = "leave out " + " and ".join(f"--{name}" for name in wished)

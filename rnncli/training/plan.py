@@ -205,7 +205,7 @@ def _most_members(model: ModelConfig, training: TrainConfig, machine: Machine) -
 def _check_memory(model: ModelConfig, needed_bytes: int, machine: Machine) -> None:
     if machine.memory_bytes is not None and needed_bytes > machine.memory_bytes:
         raise ConfigError(
-            f"{model.architecture} needs about {needed_bytes / 1e9:,.0f} GB to train; "
-            f"{machine.device} has {machine.memory_bytes / 1e9:,.0f} GB",
+            f"{model.architecture} needs about {needed_bytes / 1e6:,.0f} MB of memory to train; "
+            f"{machine.memory_bytes / 1e6:,.0f} MB can be used on {machine.device}",
             hint="use a smaller --hidden-size, --num-layers, --batch-size or --vocab-size",
         )

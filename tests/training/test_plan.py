@@ -204,7 +204,7 @@ def test_validations_cost_a_small_share_of_the_time() -> None:
 
 
 def test_more_memory_than_the_machine_has_is_refused_before_anything_is_built() -> None:
-    with pytest.raises(ConfigError, match="GB to train"):
+    with pytest.raises(ConfigError, match="MB of memory to train"):
         planned(machine=Machine(30_000.0, "cpu", 8 * 10**9), hidden_size=16_384, num_layers=64)
 
 
