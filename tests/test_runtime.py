@@ -4,6 +4,7 @@ import os
 import shlex
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,36 @@ def test_a_command_can_be_typed_again() -> None:
     assert line == 'rnncli train "my text.txt"' if runtime.SYSTEM == "windows" else shlex.split(line) == words
 
 
-def test_freed_memory_is_kept_more_than_once() -> None:
-    runtime.keep_freed_memory()
-    runtime.keep_freed_memory()
+@pytest.mark.skipif(runtime.SYSTEM != "linux", reason="only glibc keeps freed memory")
+def test_freed_memory_is_kept_for_the_next_use_and_given_back_when_asked() -> None:
+    program = """
+import numpy
+from rnncli import runtime
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+runtime.keep_freed_memory()
+before = resident()
+kept = [numpy.ones(12_500_000) for _ in range(2)]
+kept[:] = []
+with_kept = resident()
+runtime.return_freed_memory()
+print(with_kept - before, resident() - before)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
+    kept, returned = map(int, done.stdout.split())
+    assert kept > 150_000_000
+    assert returned < 20_000_000
+
+
+def test_work_has_its_result_its_error_or_a_limit() -> None:
+    def fail() -> None:
+        raise LookupError("no such thing")
+
+    assert runtime.within(10.0, lambda: 7) == 7
+    with pytest.raises(LookupError, match="no such thing"):
+        runtime.within(10.0, fail)
+    released = threading.Event()
+    with pytest.raises(TimeoutError):
+        runtime.within(0.2, released.wait)
+    released.set()
+    runtime.let_threads_end()

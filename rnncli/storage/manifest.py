@@ -132,7 +132,7 @@ class Manifest:
 
 
 def _leads_out(name: str) -> bool:
-    """Whether a name in a manifest, which may be untrusted, is no file in its folder on some system."""
+    """Whether a name in a manifest, which may be untrusted, leads out of its folder on some system."""
     path = PureWindowsPath(name)  # takes both kinds of slashes
     return bool(path.anchor) or ".." in path.parts or "\0" in name
 

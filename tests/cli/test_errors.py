@@ -1,9 +1,11 @@
 """Wrong files, wrong values, wrong usage: one line what, one line what next, nothing lost."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from rnncli.model import acceleration
 from tests.cli.conftest import TINY, Command, nothing_is_left
 
 
@@ -44,6 +46,28 @@ def test_a_text_without_anything_to_score_is_an_error(rnncli: Command, rhyme: Pa
     ran = rnncli("eval", "blank.txt")
     assert ran.code == 1
     assert "blank.txt has nothing to score" in ran.err
+
+
+def test_a_run_that_would_fill_the_disk_is_refused_before_it_starts(
+    rnncli: Command, rhyme: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(2**30, 2**30, 0))
+    ran = rnncli("train", rhyme, *TINY)
+    assert ran.code == 1
+    assert "MB of disk; 0 MB are free" in ran.err
+    assert nothing_is_left()
+
+
+def test_what_this_machine_cannot_use_is_shown_with_v_alone_and_logged_always(
+    rnncli: Command, rhyme: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acceleration, "missing", lambda: "this is another processor")
+    for name, verbose in (("quiet", ()), ("verbose", ("-v",))):
+        ran = rnncli("train", rhyme, "--name", name, *TINY, "--hidden-size", "64", *verbose)
+        assert ran.code == 0, ran.err
+        reason = "bf16 with fused kernels: this is another processor"
+        assert (f"not used={reason}" in ran.err) == bool(verbose)
+        assert f"not used: {reason}" in Path("models", name, "metrics.jsonl").read_text()
 
 
 def test_utf_16_without_a_mark_is_recognised(rnncli: Command) -> None:
