@@ -40,6 +40,7 @@ from rnncli.text.shards import Shards
 from rnncli.text.tokenizers import Ids
 
 LANES = 64
+# Steps at a time: a longer window takes more memory, which is the peak of a training, and is no faster.
 WINDOW = 64
 # Bounds the memory that a long text takes: ids, nats and their lanes.
 BLOCK_TOKENS = 2**21

@@ -16,12 +16,13 @@ from rnncli.training.config import TrainConfig
 # Scoring needs no gradients; measured 2.4 times as fast as training with 66 symbols, 1.9 with 9,590.
 _SCORING_SPEEDUP = 2.0
 # Python, torch, its libraries and what they set aside, measured at the end of small runs.
-_BASE_MEMORY_BYTES = 550_000_000
+_BASE_MEMORY_BYTES = 490_000_000
 # Of an n-gram, for every token and order: measured with characters and orders 5 to 8 at 0.2.
 _NGRAM_SECONDS = 3e-7
-# Weights, gradients, two moments, the best; and what gradients are added up from. In the processor's
-# memory also a checkpoint's three, twice. Measured with a tied matrix of 200,000 symbols.
-_TRAINING_COPIES, _SAVING_COPIES = 8, 6
+# Weights, gradients, two moments, the best; and what gradients are added up from. In the memory of the CPU
+# also the bytes of a checkpoint, which has three, and of the best weights. `python -m benchmarks.memory` has
+# measured peaks beside what this foresees.
+_TRAINING_COPIES, _SAVING_COPIES = 8, 4
 # On disk: two checkpoints and one that is being written, each of weights and two moments; and the best
 # weights, twice while they are replaced.
 _COPIES_ON_DISK = 3 * 3 + 2
