@@ -15,6 +15,8 @@ from rnncli.training.step import Run, threads_of, train_step
 # The first steps allocate, let libraries prepare their kernels and wake the processor up; of long ones
 # the first alone does.
 _WARM_UP_SHARE = 0.5
+# A step that takes as many times the seconds to spend is not taken again.
+_TOO_LONG = 4.0
 # A machine so slow that one step takes longer than this is measured with shorter windows.
 _LONGEST_STEP_SECONDS, _SHORTER = 10.0, 16
 # The best of these is the peak: what is fastest depends on the caches. The smaller ones are for machines on
@@ -79,5 +81,5 @@ def tokens_per_second(model: ModelConfig, config: TrainConfig, device: torch.dev
         slow = speed(short, 0.0)
         if tokens / slow > _LONGEST_STEP_SECONDS and short < config.bptt:
             return slow
-        speed(config.bptt, _WARM_UP_SHARE * seconds)
-        return speed(config.bptt, seconds)
+        warm = speed(config.bptt, _WARM_UP_SHARE * seconds)
+        return warm if tokens / warm > _TOO_LONG * seconds else speed(config.bptt, seconds)

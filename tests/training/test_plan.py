@@ -209,9 +209,9 @@ def test_more_memory_than_the_machine_has_is_refused_before_anything_is_built() 
 
 
 def test_no_width_is_taken_that_memory_does_not_hold() -> None:
-    ample, small = (planned(machine=Machine(1e6, "cpu", memory)) for memory in (64 * 10**9, 75 * 10**7))
+    ample, small = (planned(machine=Machine(1e6, "cpu", memory)) for memory in (64 * 10**9, 8 * 10**8))
     assert small.model.hidden_size < ample.model.hidden_size
-    assert small.planned.memory_bytes < 75 * 10**7
+    assert small.planned.memory_bytes < 8 * 10**8
     assert any("would not fit into the memory" in reason for reason in small.planned.reasons)
 
 
