@@ -76,10 +76,17 @@ def _dropped() -> list[str]:
 def _devices() -> list[str]:
     found = ["cpu"]
     if torch.cuda.is_available():
-        found += [f"cuda:{n} {torch.cuda.get_device_name(n)}" for n in range(torch.cuda.device_count())]
+        found += _gpus()
     if torch.backends.mps.is_available():
         found.append("mps")
     return found
+
+
+def _gpus() -> list[str]:
+    try:
+        return [f"cuda:{n} {torch.cuda.get_device_name(n)}" for n in range(torch.cuda.device_count())]
+    except Exception:  # of a driver that does not work, which is said where its GPUs are not used
+        return ["cuda"]
 
 
 def _packages() -> dict[str, str | None]:

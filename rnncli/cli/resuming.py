@@ -64,7 +64,8 @@ def _resume(
     note(f"{folder.path} goes on from step {run.step:,} after {run.seconds:.0f} s")
     changed, check = training != record.training, check_on(device)
     training, dropped = usable_settings(check, record.model, training)
-    reasons = [f"{training.precision} with {training.kernels} kernels, not {gone}" for gone in dropped]
+    now = f"{training.precision} with {training.kernels} kernels from now on"
+    reasons = [f"{now}, not {gone}" for gone in dropped]
     size = CorpusSize.of(store)
     measure = machine.for_lines(measure_on(check), size)
     speed = measure(record.model, training, machine.COUNTED_PROBE_SECONDS)

@@ -7,6 +7,7 @@ from time import monotonic
 
 import torch
 
+from rnncli import runtime
 from rnncli.api.beside import add_ngram
 from rnncli.cli import writing
 from rnncli.cli.stopping import noted_requests
@@ -77,8 +78,12 @@ def carry_out(session: Session, view: View, ranks: Ranks = ALONE, tensorboard: b
     windows = windows_of(store, run.model.config, training)
 
     def validate(model: LanguageModel) -> Score:
+        # What steps have used would not fit a validation, nor that a save: their memory must not add up.
+        runtime.return_freed_memory()
         with precision_context(training, model.device):
-            return estimate(model, store.valid, training.validation_tokens, store.measure)
+            score = estimate(model, store.valid, training.validation_tokens, store.measure)
+        runtime.return_freed_memory()
+        return score
 
     view.show(session.planned)
     logged, kept, best_unsaved = run.seconds, False, False

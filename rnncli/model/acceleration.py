@@ -17,6 +17,8 @@ from rnncli import runtime
 from rnncli.model.config import BLOCK, NONLINEAR_CELLS, ModelConfig
 
 _FUSED = "rnncli.model.fused"
+# Values of ONEDNN_MAX_CPU_ISA that allow bf16: its own and those of later processors.
+_WITH_BF16 = ("all", "default", "avx512_core_bf16", "avx512_core_fp16", "avx512_core_amx", "avx10")
 _wanted: ContextVar[bool] = ContextVar("fused_kernels", default=False)
 
 
@@ -39,9 +41,18 @@ def why_not_bf16(device: torch.device) -> str | None:
         return (
             None if torch.cuda.is_bf16_supported(including_emulation=False) else "the GPU has no native bf16"
         )
-    if device.type != "cpu" or _has_native_bf16():
+    if device.type != "cpu":
         return None
-    return "the processor has no native bf16"
+    return _forbidden() if _has_native_bf16() else "the processor has no native bf16"
+
+
+def _forbidden() -> str | None:
+    """Which variable keeps oneDNN from bf16: its micro-kernel, used all the same, would end the process."""
+    for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"):
+        allowed = os.environ.get(name, "").lower()
+        if allowed and not allowed.startswith(_WITH_BF16):
+            return f"{name} forbids bf16"
+    return None
 
 
 @functools.cache
@@ -70,11 +81,8 @@ def missing() -> str | None:
         return "the processor has no native bf16"
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return "this torch has no oneDNN"
-    # Its micro-kernel would end the process, not raise, where a person forbids what it is made of.
-    for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"):
-        allowed = os.environ.get(name) or "all"
-        if not allowed.lower().startswith(("all", "default", "avx512", "avx10")):
-            return f"{name} forbids AVX-512"
+    if (forbidden := _forbidden()) is not None:
+        return forbidden
     try:
         _load()
     except Exception as error:  # numba and LLVM have theirs of many kinds; torch computes instead
@@ -107,7 +115,8 @@ def _load() -> ModuleType:
     except ImportError:  # there is no numba
         raise
     except Exception:
-        broken = list((Path(__file__).parent / "__pycache__").glob("kernels.*.nb[ci]"))
+        cache = os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).parent / "__pycache__"
+        broken = list(Path(cache).rglob("kernels.*.nb[ci]"))
         if not broken:
             raise
         for file in broken:

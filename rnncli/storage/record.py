@@ -80,7 +80,7 @@ def checked_name(name: str) -> str:
         )
     if _RESERVED.match(name) or name.endswith("."):
         raise ConfigError(
-            f"{name!r} cannot be the name of a model: Windows has no such folder",
+            f"{name!r} cannot be the name of a model: Windows reserves it",
             hint=f"choose another name, for example {_unreserved(name)}",
         )
     return name

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from rnncli.errors import ConfigError
+from rnncli.errors import ConfigError, TrainingError
 from rnncli.model.config import BLOCK, ModelConfig
 from rnncli.text.lines import LENGTH_STEP
 from rnncli.training.config import Kernels, Precision, TrainConfig
@@ -203,7 +203,12 @@ def _speeds(
                 speeds[one] = measure(model, one.applied(training), seconds)
             except Exception as error:  # of any library: nothing that it raises may end a plan
                 if one == FLOAT32 and machine.device == "cpu":
-                    raise
+                    if not isinstance(error, RuntimeError):
+                        raise
+                    raise TrainingError(  # oneDNN so reports that it got no memory
+                        f"this computer cannot take a training step: {describe_error(error)}",
+                        hint="free some memory, or use a smaller --hidden-size or --batch-size",
+                    ) from error
                 dropped.append(Dropped(one, describe_error(error)))
         return speeds
 
@@ -228,7 +233,10 @@ def _nothing_works(wishes: Wishes, machine: Machine, in_blocks: bool) -> ConfigE
         wished.pop("precision", None)  # the only one they have
     hint = "leave out " + " and ".join(f"--{name}" for name in wished)
     if wished.get("kernels") == "fused" and machine.fused and not in_blocks:
-        return ConfigError(f"fused kernels need a hidden size that is a multiple of {BLOCK}", hint=hint)
+        return ConfigError(
+            f"fused kernels need a hidden size that is a multiple of {BLOCK}",
+            hint=f"use --hidden-size {BLOCK} or a multiple of it, or {hint}",
+        )
     asked = ", ".join(f"{name} {value}" for name, value in wished.items())
     reasons = [one.reason for one in machine.dropped if wished.items() <= one.arrangement._asdict().items()]
     return ConfigError(f"{asked} cannot be used here: {'; '.join(reasons)}", hint=hint)

@@ -151,7 +151,8 @@ def test_a_run_with_kernels_that_are_gone_says_so_and_goes_on(
     monkeypatch.setattr(acceleration, "missing", lambda: "this is another processor")
     more = rnncli("train", "--resume", "x", "--steps", "+2")
     assert more.code == 0, more.err
-    assert "bf16 with torch kernels, not bf16 with fused kernels: this is another processor" in words(
-        more.err
+    assert (
+        "bf16 with torch kernels from now on, not bf16 with fused kernels: this is another processor"
+        in words(more.err)
     )
     assert "torch kernels" in words(rnncli("info", "x").out)

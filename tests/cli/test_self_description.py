@@ -4,8 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
 from rnncli import __version__
+from rnncli.api import device
 from tests.cli.conftest import TINY, Command, words
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -101,3 +103,14 @@ def test_so_are_those_of_the_other_commands(rnncli: Command, rhyme: Path) -> Non
         (row,) = re.findall(rf"^\| `{name}` \| (.*) \|$", page, re.MULTILINE)
         said = rnncli(name, *arguments, "--json").json
         assert sorted(re.findall(r"`(\w+)`", row)) == sorted(said), name
+
+
+def test_doctor_names_a_gpu_whose_driver_fails(rnncli: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(device, "why_not_device", lambda name: "no driver")
+    found = rnncli("doctor", "--no-measure", "--json").json
+    assert found["devices"] == ["cpu", "cuda"]
+    assert "cuda: no driver" in found["dropped"]

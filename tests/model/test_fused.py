@@ -140,12 +140,15 @@ def test_the_kernels_are_used_only_where_all_agrees(monkeypatch: pytest.MonkeyPa
 
 @needs_kernels
 @pytest.mark.parametrize("name", ["ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"])
-@pytest.mark.parametrize(("allowed", "usable"), [("avx2", False), ("AVX512_CORE", True), ("", True)])
+@pytest.mark.parametrize(
+    ("allowed", "usable"),
+    [("avx2", False), ("AVX512_CORE", False), ("AVX512_CORE_BF16", True), ("ALL", True), ("", True)],
+)
 def test_what_onednn_may_not_do_is_not_asked_of_it(
     monkeypatch: pytest.MonkeyPatch, name: str, allowed: str, usable: bool
 ) -> None:
     monkeypatch.setenv(name, allowed)
-    assert acceleration.missing.__wrapped__() == (None if usable else f"{name} forbids AVX-512")
+    assert acceleration.missing.__wrapped__() == (None if usable else f"{name} forbids bf16")
 
 
 def test_whatever_keeps_the_kernels_from_being_compiled_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from rnncli import runtime
-from rnncli.errors import ConfigError
+from rnncli.errors import ConfigError, TrainingError
 from rnncli.model import acceleration
 from rnncli.model.config import ModelConfig
 from rnncli.training import arrangement
@@ -231,6 +231,14 @@ main()
         assert b"not used=bf16 with fused kernels: a small step had not ended after 0.3 s" in done.stderr
         log = (own_folder / "models" / "x" / "metrics.jsonl").read_text()
         assert "not used: bf16 with fused kernels: a small step had not ended" in log
+
+
+def test_float32_that_gets_no_memory_is_an_error_with_a_hint() -> None:
+    def measure(model: ModelConfig, training: TrainConfig, seconds: float) -> float:
+        raise RuntimeError("could not create a primitive")
+
+    with pytest.raises(TrainingError, match="cannot take a training step: RuntimeError: could not create"):
+        measure_machine(measure, Wishes.of({"seconds": 60.0}), "cpu", None)
 
 
 def test_float32_itself_fails_loudly() -> None:
