@@ -1,41 +1,46 @@
-# make demo: train on a real text for about a minute, evaluate, write.   make test: every check.
-# make docs: docs/reference.md and docs/rnncli.1, from the program itself.
-# make test-processors: the main commands on emulated processors (x86-64 without AVX-512, ARM), where qemu-user is.
-# make faults: the long campaigns of tests/faults, which make test runs in a short form.
+# The targets use the virtual environment .venv and create it if it is missing.
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO_TEXT := data/python-manual.txt
 DEMO := $(BIN)/rnncli
+PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 
-.PHONY: demo test test-processors faults docs bench clean
+.PHONY: help demo lint test test-all test-processors faults docs bench clean
 .DELETE_ON_ERROR:
 
-demo: .venv/installed $(DEMO_TEXT)
+help: ## List the targets (the default).
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: .venv/installed $(DEMO_TEXT) ## Train on a text for one minute, evaluate and generate.
 	rm -rf models/demo
 	$(DEMO) train $(DEMO_TEXT) --time 60s --name demo
 	$(DEMO) eval --model demo
 	$(DEMO) generate --model demo --prompt "The " --length 400 --seed 1
 
-test: .venv/installed-dev
+lint: .venv/installed-dev ## Run ruff (lint and format) and mypy.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 --dist worksteal --ignore=tests/processors
 
-test-processors: .venv/installed-dev
-	$(BIN)/pytest -n 2 --dist worksteal -rs tests/processors
+test: lint ## Run the linters and the fast tests.
+	$(PYTEST) --ignore=tests/processors -m "not slow"
 
-docs: .venv/installed
-	$(DEMO) manual --format markdown > docs/reference.new && mv docs/reference.new docs/reference.md
-	$(DEMO) manual > docs/rnncli.new && mv docs/rnncli.new docs/rnncli.1
+test-all: lint ## Run the linters and all tests, with line coverage.
+	$(PYTEST) --ignore=tests/processors --cov=rnncli --cov-report=term-missing:skip-covered
 
-# In environments of their own under .bench/, in about an hour: make bench TEXT=novel.txt
-bench: .venv/installed-dev
+test-processors: .venv/installed-dev ## Run the main commands on emulated processors (needs qemu-user).
+	$(PYTEST) -rs tests/processors
+
+docs: .venv/installed ## Write docs/reference.md from the program's own help.
+	$(DEMO) manual > docs/reference.new && mv docs/reference.new docs/reference.md
+
+# Each tool gets an environment of its own under .bench/.
+bench: .venv/installed-dev ## Compare rnncli with other tools (an hour; TEXT=novel.txt).
 	$(BIN)/python -m benchmarks $(TEXT)
 	$(BIN)/python -m benchmarks.growth $(TEXT)
 	$(BIN)/python -m benchmarks.tables
 
-faults: .venv/installed-dev
+faults: .venv/installed-dev ## Run the fault-injection tests in their long form (an hour).
 	RNNCLI_FAULTS=long $(BIN)/pytest tests/faults
 
 .venv/bin/python:
@@ -53,5 +58,5 @@ faults: .venv/installed-dev
 $(DEMO_TEXT): data/python_manual.py
 	$(PYTHON) data/python_manual.py > $@
 
-clean:
-	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache models/demo
+clean: ## Delete the virtual environment, the caches and the demo model.
+	rm -rf .venv .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache models/demo

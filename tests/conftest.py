@@ -17,8 +17,6 @@ from rnncli.runtime import SYSTEM
 from rnncli.storage.manifest import Manifest
 from rnncli.text.counting import TextCounts
 from rnncli.text.part import Part
-from rnncli.text.spelling import vocabulary
-from rnncli.text.tokenizers import END_OF_LINE, UNKNOWN, WordTokenizer
 from tests.processor import ON_PROCESSOR
 
 if SYSTEM == "windows":
@@ -65,16 +63,7 @@ def tiny_model(**settings: object) -> LanguageModel:
     """A model of a few hundred weights, the same at every call."""
     chosen = {"vocab_size": 11, "hidden_size": 8, "embedding_size": 5, "num_layers": 2, "dropout": 0.0}
     config = ModelConfig(**{**chosen, **settings})  # type: ignore[arg-type]
-    model = LanguageModel.initialized(config, torch.Generator().manual_seed(7))
-    if config.character_cnn:
-        model.spell(torch.from_numpy(spellings_of(config.vocab_size + 1)))
-    return model
-
-
-def spellings_of(number: int) -> npt.NDArray[np.uint8]:
-    """Of so many words (N, L), each another."""
-    words = ["abcdefghijklmnopqrstuvwxyz"[: length + 1][::-1] for length in range(number - 3)]
-    return vocabulary(WordTokenizer([UNKNOWN, END_OF_LINE, *words]))
+    return LanguageModel.initialized(config, torch.Generator().manual_seed(7))
 
 
 # Every kind of cell, and all that may stand beside one.
@@ -90,7 +79,6 @@ STRUCTURES: dict[str, dict[str, Any]] = {
     "convolution": {"cell": "mingru", "convolution": 4},
     "attention": {"cell": "gru", "attention": 6},
     "mogrifier": {"cell": "lstm", "mogrifier": 3},
-    "letters": {"cell": "gru", "character_cnn": True, "embedding_size": 24},
     "everything": {
         **{"cell": "lstm,rglru", "convolution": 3, "attention": 5, "mogrifier": 2, "members": 2},
     },

@@ -1,6 +1,6 @@
 """The n-gram beside a model's network: fitted to its text, weighed on its held-out part, kept."""
 
-from collections.abc import Callable
+import logging
 from pathlib import Path
 from time import monotonic
 
@@ -12,14 +12,13 @@ from rnncli.storage.arpa import read_arpa
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.ngram_file import refuse_unreadable
 
+_log = logging.getLogger(__name__)
 # Of single characters more are needed to know what comes than of words.
 _ORDERS = {"char": 7, "byte": 7}
 _ORDER = 5
 
 
-def add_ngram(
-    folder: ModelDir, network: LanguageModel, order: int | None, note: Callable[[str], None]
-) -> None:
+def add_ngram(folder: ModelDir, network: LanguageModel, order: int | None) -> None:
     """Fit an n-gram to the text that the network was trained on, and keep it beside the network.
 
     Raises CorpusError where the text is gone or has no held-out part, ConfigError for an order out of bounds.
@@ -29,17 +28,24 @@ def add_ngram(
     chosen = _ORDERS.get(record.level, _ORDER) if order is None else order
     ngram = fit_ngram(train, chosen, record.model.vocab_size)
     _keep(folder, network, ngram)
-    note(
-        f"{ngram.order}-gram of {ngram.entries:,} entries beside the network, in {monotonic() - began:.1f} s"
+    seconds = monotonic() - began
+    _log.info(
+        "%d-gram of %s entries beside the network, in %.1f s", ngram.order, f"{ngram.entries:,}", seconds
     )
 
 
-def import_arpa(folder: ModelDir, network: LanguageModel, path: Path, note: Callable[[str], None]) -> None:
+def import_arpa(folder: ModelDir, network: LanguageModel, path: Path) -> None:
     """Keep an n-gram from a file beside the network; raises ModelError where it is not in ARPA format."""
     ngram, left_out = read_arpa(path, folder.tokenizer())
     refuse_unreadable(ngram)
     _keep(folder, network, ngram)
-    note(f"{ngram.order}-gram of {ngram.entries:,} entries from {path}; {left_out:,} others are left out")
+    _log.info(
+        "%d-gram of %s entries from %s; %s others are left out",
+        ngram.order,
+        f"{ngram.entries:,}",
+        path,
+        f"{left_out:,}",
+    )
 
 
 def _keep(folder: ModelDir, network: LanguageModel, ngram: Ngram) -> None:

@@ -1,6 +1,6 @@
 """`rnncli eval TEXT -m A -m B`: several models on one text, whatever their tokenizers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -27,7 +27,6 @@ def evaluated(
     given: Sequence[str],
     config: ReadConfig,
     asked: Asked,
-    note: Callable[[str], None],
 ) -> tuple[str, Evaluation]:
     """A column a model, and the best against each of the others, in nats per character.
 
@@ -39,7 +38,7 @@ def evaluated(
             hint="name a text, and leave out --by, --streams, --adapt and --cache",
         )
     text = read(given, config)
-    evaluation = side_by_side(folders, device, text, asked.reset, note)
+    evaluation = side_by_side(folders, device, text, asked.reset)
     return text.name, replace(evaluation, unseen_types=asked.unseen_types)
 
 
@@ -48,7 +47,6 @@ def side_by_side(
     device: torch.device,
     text: Text,
     reset: Reset | None,
-    note: Callable[[str], None],
 ) -> Evaluation:
     """A column a model, and the best against each of the others, in nats per character.
 
@@ -61,7 +59,7 @@ def side_by_side(
     characters = np.diff(np.append(starts[chosen], len(text.content)))
     columns, blocks = [], []
     for folder in folders:
-        part, beside, network = as_part(folder, text, reset, note), folder.ngram(), load_model(folder, device)
+        part, beside, network = as_part(folder, text, reset), folder.ngram(), load_model(folder, device)
         own = line_starts(part.ids[0 : part.tokens], part.line_end)
         if len(own) != len(starts):
             raise CorpusError(

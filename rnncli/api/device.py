@@ -12,7 +12,7 @@ from rnncli.training.arrangement import check_on
 from rnncli.training.config import TrainConfig
 from rnncli.training.machine import REFERENCE
 
-_LOG = logging.getLogger("rnncli")
+_log = logging.getLogger(__name__)
 # Of a CPU's memory, what a training may use: the system and other programs need the rest.
 _USABLE_MEMORY = 0.75
 
@@ -30,7 +30,7 @@ def pick_device(name: str) -> torch.device:
         if reason and "WORLD_SIZE" in os.environ:  # all processes of torchrun have to use the same
             raise ConfigError(f"cuda cannot be used here: {reason}", hint="use --device cpu")
         if reason:
-            _LOG.warning("the GPU is not used: %s", reason)
+            _log.warning("the GPU is not used: %s", reason)
         name = "cuda" if reason is None else "cpu"
     elif name not in present:
         raise ConfigError(f"device is {name!r}", hint=f"here it is auto or one of {', '.join(present)}")
@@ -39,7 +39,7 @@ def pick_device(name: str) -> torch.device:
         if reason is not None:
             raise ConfigError(f"{name} cannot be used here: {reason}", hint="use --device cpu")
     if name == "mps":
-        _LOG.warning("mps is experimental: PyTorch has had wrong gradients and memory leaks there")
+        _log.warning("mps is experimental: PyTorch has had wrong gradients and memory leaks there")
     if name == "cpu":
         torch.set_flush_denormal(True)  # decaying states pass through denormals, which are twentyfold slower
         runtime.keep_freed_memory()

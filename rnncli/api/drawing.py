@@ -1,5 +1,6 @@
 """Texts that a model draws, kept or passed over, and the most probable ones."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -20,6 +21,7 @@ from rnncli.text.guessing import spaces_are_scarce
 from rnncli.text.known_lines import KnownLines
 from rnncli.text.tokenizers import LoneBytes, Tokenizer, decode, line_end
 
+_log = logging.getLogger(__name__)
 # So many texts are written together, and no more than have so many logits.
 _MOST_LANES, _MOST_LOGITS = 256, 2**22
 # After so many texts for each that is wanted, no more are expected to be unique or novel.
@@ -49,7 +51,7 @@ class Wanted:
             raise ConfigError(f"number is {self.texts}", hint="it is a number of texts, 1 or more")
         if self.pattern is not None and (self.limits.lines or self.limits.stops):
             raise ConfigError(
-                "--match and --template say where a text ends", hint="leave out --lines and --stop"
+                "--match cannot be combined with --lines or --stop", hint="leave out --lines and --stop"
             )
         if self.novel and self.limits.stops:
             raise ConfigError("what a stop ends is no line, of which --novel speaks", hint="leave out --stop")
@@ -73,13 +75,12 @@ def stream(
     prompt: str,
     wanted: Wanted,
     seed: int,
-    note: Callable[[str], None],
 ) -> Iterator[str]:
     """What follows the prompt in the first text, as it comes into being.
 
     That of a model of lines ends with its line; raises ConfigError where another end is asked for.
     """
-    start = _Start.of(folder, prompt, wanted, note)
+    start = _Start.of(folder, prompt, wanted)
     return start.after_prompt(stream_text(start.writers(predictor, seed)(range(1)), start.new_text()))
 
 
@@ -89,14 +90,13 @@ def draw(
     prompt: str,
     wanted: Wanted,
     seed: int,
-    note: Callable[[str], None],
 ) -> Iterator[Written]:
     """As many texts as are wanted, each as soon as it and those before it have ended.
 
-    Says where fewer are found. Those of a model of lines end with their line; raises ConfigError where
-    other ends are asked for.
+    Logs a warning if fewer are found. Those of a model of lines end with their line; raises ConfigError
+    where other ends are asked for.
     """
-    start = _Start.of(folder, prompt, wanted, note)
+    start = _Start.of(folder, prompt, wanted)
     writer, tokenizer = start.writers(predictor, seed), start.tokenizer
     at_once = max(1, min(_MOST_LANES, wanted.texts, _MOST_LOGITS // tokenizer.vocab_size))
     most = wanted.texts * (_MOST_TRIES if wanted.unique or wanted.novel else 1)
@@ -112,25 +112,23 @@ def draw(
         kept += 1
         yield text
     if kept < wanted.texts:
-        note(f"{kept:,} of {wanted.texts:,} texts were found among {most:,}")
+        _log.warning("%s of %s texts were found among %s", f"{kept:,}", f"{wanted.texts:,}", f"{most:,}")
 
 
 def enumerated(
-    folder: ModelDir, predictor: Predictor, prompt: str, length: int, note: Callable[[str], None]
+    folder: ModelDir, predictor: Predictor, prompt: str, length: int
 ) -> tuple[str, Iterator[Written]]:
     """The prompt as it is read, and the most probable lines that begin with it, in their order."""
-    tokenizer, read = folder.tokenizer(), begun(folder, prompt, note)
-    begin = read.read(predictor, tokenizer)
+    tokenizer, read = folder.tokenizer(), begun(folder, prompt)
+    begin = read.read(predictor)
     return read.text, most_probable_texts(predictor, begin, tokenizer, read.ids, "line", length)
 
 
-def best(
-    folder: ModelDir, predictor: Predictor, prompt: str, width: int, length: int, note: Callable[[str], None]
-) -> tuple[str, Written]:
+def best(folder: ModelDir, predictor: Predictor, prompt: str, width: int, length: int) -> tuple[str, Written]:
     """The prompt as it is read, and what beam search finds: so many tokens, or a line of a model of lines."""
-    tokenizer, read = folder.tokenizer(), begun(folder, prompt, note)
+    tokenizer, read = folder.tokenizer(), begun(folder, prompt)
     ends = _ends(tokenizer, folder.record().unit)
-    begin = read.read(predictor, tokenizer)
+    begin = read.read(predictor)
     tokens, nats = beam_search(predictor, begin, width, length, ends, forbidden(tokenizer))
     decoder = tokenizer.decoder(read.ids.tolist())
     text = "".join(decoder.push(token) for token in tokens) + decoder.finish()
@@ -180,10 +178,10 @@ class _Start:
     blank_is_there: bool
 
     @classmethod
-    def of(cls, folder: ModelDir, given: str, wanted: Wanted, note: Callable[[str], None]) -> "_Start":
+    def of(cls, folder: ModelDir, given: str, wanted: Wanted) -> "_Start":
         tokenizer, unit = folder.tokenizer(), folder.record().unit
         limits = limits_of(tokenizer, unit == "line", wanted)
-        prompt = begun(folder, given, note)
+        prompt = begun(folder, given)
         if wanted.pattern is not None:
             never, ids = _ends(tokenizer, unit), prompt.ids
             begins = given != prompt.text or not len(ids) or int(ids[-1]) == line_end(tokenizer)
@@ -198,7 +196,7 @@ class _Start:
 
     def writers(self, predictor: Predictor, seed: int) -> Callable[[range], Writer]:
         """What draws the texts of any lanes, once the prompt is read."""
-        begin, never = self.prompt.read(predictor, self.tokenizer), forbidden(self.tokenizer)
+        begin, never = self.prompt.read(predictor), forbidden(self.tokenizer)
         ids, sampling, match = self.prompt.ids, self.wanted.sampling, self.limits.match
         return lambda lanes: Writer(predictor, begin, ids, sampling, seed, lanes, never, match)
 

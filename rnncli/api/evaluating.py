@@ -1,6 +1,7 @@
 """All that can be asked about a text under one model."""
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
 
@@ -23,6 +24,7 @@ from rnncli.text.config import ReadConfig, Reset
 from rnncli.text.lines import line_starts
 from rnncli.text.part import Part
 
+_log = logging.getLogger(__name__)
 _Beside = tuple[Ngram, Mixture | None] | None
 
 
@@ -62,16 +64,15 @@ def evaluated(
     given: Sequence[str],
     config: ReadConfig,
     asked: Asked,
-    note: Callable[[str], None],
 ) -> tuple[str, Evaluation]:
     """The name of what one model scored, and all that was asked about it."""
     (folder,) = folders
     network = load_model(folder, device)
     if given:
-        name, part = read_part(folder, given, config, asked.reset, note)
+        name, part = read_part(folder, given, config, asked.reset)
     else:
         name, part = own_part(folder, asked.part, asked.reset)
-    return name, evaluated_part(folder, network, part, asked, note, own=not given)
+    return name, evaluated_part(folder, network, part, asked, own=not given)
 
 
 def evaluated_part(
@@ -79,7 +80,6 @@ def evaluated_part(
     network: LanguageModel,
     part: Part,
     asked: Asked,
-    note: Callable[[str], None],
     own: bool,
 ) -> Evaluation:
     """All that was asked about a part; `own` says that it is one of the text that the model comes from.
@@ -101,7 +101,7 @@ def evaluated_part(
         )
     beside = beside_network(folder, weighed_on_it)
     if beside is None:
-        note(f"does it beat an n-gram? rnncli ngram {folder.path.name} puts one beside it")
+        _log.info("does it beat an n-gram? rnncli ngram %s puts one beside it", folder.path.name)
     return replace(
         scored_part(network, part, beside, asked.streams),
         unseen_types=asked.unseen_types,

@@ -1,6 +1,5 @@
 """A trained model for Python: what it scores, writes and says of texts."""
 
-import logging
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
@@ -20,11 +19,9 @@ from rnncli.storage.runs import load_model
 from rnncli.text.config import Reset
 from rnncli.text.reading import Text
 
-_say = logging.getLogger("rnncli").info
-
 
 class Model:
-    """A model folder, read when it is needed; what it says on the way is logged under the name `rnncli`.
+    """A model folder, read when it is needed; remarks are logged under the name `rnncli`.
 
     Every method raises RnncliError, or one of its kinds, for what was foreseen.
     """
@@ -76,7 +73,7 @@ class Model:
         limits = Limits(length, lines, tuple(stop))
         wanted = Wanted(sampling or SamplingConfig(), limits, number, unique, novel, match)
         _check_seed(seed)
-        return drawing.draw(self._folder, self._predictor, prompt, wanted, seed, _say)
+        return drawing.draw(self._folder, self._predictor, prompt, wanted, seed)
 
     def stream(
         self, prompt: str = "", *, length: int = 500, sampling: SamplingConfig | None = None, seed: int = 1
@@ -84,7 +81,7 @@ class Model:
         """The first of those texts in pieces, each as soon as it is written."""
         wanted = Wanted(sampling or SamplingConfig(), Limits(length))
         _check_seed(seed)
-        return drawing.stream(self._folder, self._predictor, prompt, wanted, seed, _say)
+        return drawing.stream(self._folder, self._predictor, prompt, wanted, seed)
 
     def evaluate(
         self,
@@ -105,8 +102,8 @@ class Model:
         if text is None:
             _, scored = parts.own_part(self._folder, part, reset)
         else:
-            scored = parts.as_part(self._folder, Text((text,), "the text", "str"), reset, _say)
-        return evaluating.evaluated_part(self._folder, self._network, scored, asked, _say, own=text is None)
+            scored = parts.as_part(self._folder, Text((text,), "the text", "str"), reset)
+        return evaluating.evaluated_part(self._folder, self._network, scored, asked, own=text is None)
 
     @cached_property
     def _network(self) -> LanguageModel:

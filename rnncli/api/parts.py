@@ -1,6 +1,7 @@
 """What is scored: a text that was named, or a part of the model's own, cut as the model cuts."""
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,11 +14,11 @@ from rnncli.text.counting import count
 from rnncli.text.lines import line_starts
 from rnncli.text.part import Part
 from rnncli.text.reading import Text
-from rnncli.text.segments import encode_segments, segments
-from rnncli.text.spelling import by_letters
+from rnncli.text.segments import encode_segments
 from rnncli.text.tokenizers import Tokenizer, decode, line_end
 from rnncli.text.unseen import describe_unseen
 
+_log = logging.getLogger(__name__)
 # Of the text that a model comes from: those that it has not learned from.
 OWN_PARTS = {"valid": "held-out part", "test": "test part"}
 
@@ -27,24 +28,22 @@ def read_part(
     given: Sequence[str],
     config: ReadConfig,
     reset: Reset | None,
-    note: Callable[[str], None],
 ) -> tuple[str, Part]:
-    """A text as a part, cut as the model cuts; its unknown symbols are named. Raises CorpusError.
+    """A text as a part, cut as the model cuts; its unknown symbols are logged. Raises CorpusError.
 
     Where memory is emptied `reset` says, or the model's own unit.
     """
     text = reading.read(given, config)
-    note(f"{text.name} read as {text.encoding}")
-    return text.name, as_part(folder, text, reset, note)
+    _log.info("%s read as %s", text.name, text.encoding)
+    return text.name, as_part(folder, text, reset)
 
 
-def as_part(folder: ModelDir, text: Text, reset: Reset | None, note: Callable[[str], None]) -> Part:
+def as_part(folder: ModelDir, text: Text, reset: Reset | None) -> Part:
     """The same for a text that was read before."""
-    tokenizer, letters = folder.tokenizer(), folder.record().model.character_cnn
+    tokenizer = folder.tokenizer()
     unseen = describe_unseen(tokenizer, text.content)
     if unseen:
-        how = "read by their letters and scored as <unk>" if letters else "scored as <unk>"
-        note(f"{text.name} has symbols that the model does not know, {how}: {unseen}")
+        _log.warning("%s has symbols that the model does not know, scored as <unk>: %s", text.name, unseen)
     reset = reset or _own_reset(folder)
     ids, starts = encode_segments(tokenizer, text.documents, reset)
     if not len(ids):
@@ -57,7 +56,6 @@ def as_part(folder: ModelDir, text: Text, reset: Reset | None, note: Callable[[s
         line_starts=starts,
         unknown_id=unknown,
         line_end=line_end(tokenizer),
-        spelled=by_letters(tokenizer, segments(text.documents, reset)) if letters else None,
     )
 
 

@@ -1,7 +1,6 @@
 """A prompt as a model goes on from it: what is read of it, and what is not."""
 
-from collections.abc import Callable
-from dataclasses import replace
+import logging
 from typing import NamedTuple
 
 from rnncli.errors import GenerationError
@@ -11,6 +10,7 @@ from rnncli.text.config import Unit
 from rnncli.text.tokenizers import Ids, Tokenizer
 from rnncli.text.unseen import describe_unseen
 
+_log = logging.getLogger(__name__)
 # Of a prompt. What is further back has faded from the memory, and reading it all could take minutes.
 _MOST_READ = 10_000
 
@@ -21,31 +21,29 @@ class Prompt(NamedTuple):
     text: str
     ids: Ids
 
-    def read(self, predictor: Predictor, tokenizer: Tokenizer) -> Place:
+    def read(self, predictor: Predictor) -> Place:
         """Where the other begins."""
-        spelled = predictor.spelled(tokenizer, self.text)
-        if spelled is not None:
-            spelled = replace(spelled, read=spelled.read[-len(self.ids) :])
-        return predictor.begin(self.ids, spelled)
+        return predictor.begin(self.ids)
 
 
-def begun(folder: ModelDir, prompt: str, note: Callable[[str], None]) -> Prompt:
-    """The prompt as the model goes on from it; says what is not read of it."""
+def begun(folder: ModelDir, prompt: str) -> Prompt:
+    """The prompt as the model goes on from it; logs what is not read of it."""
     tokenizer, record = folder.tokenizer(), folder.record()
-    name_unseen(tokenizer, prompt, record.model.character_cnn, note)
+    name_unseen(tokenizer, prompt)
     prompt = without_blank(tokenizer, prompt)
     ids = context(tokenizer, record.unit, prompt)
     if len(ids) > _MOST_READ:
-        note(f"of the {len(ids):,} tokens of the prompt the last {_MOST_READ:,} are read")
+        _log.warning(
+            "of the %s tokens of the prompt the last %s are read", f"{len(ids):,}", f"{_MOST_READ:,}"
+        )
     return Prompt(prompt, ids[-_MOST_READ:])
 
 
-def name_unseen(tokenizer: Tokenizer, prompt: str, letters: bool, note: Callable[[str], None]) -> None:
-    """`letters` says that the model reads words by these."""
+def name_unseen(tokenizer: Tokenizer, prompt: str) -> None:
+    """Log the symbols of a prompt that the tokenizer lacks."""
     unseen = describe_unseen(tokenizer, prompt)
     if unseen:
-        how = "by their letters" if letters else "as <unk>"
-        note(f"the prompt has symbols that the model has never seen, read {how}: {unseen}")
+        _log.warning("the prompt has symbols that the model has never seen, read as <unk>: %s", unseen)
 
 
 def without_blank(tokenizer: Tokenizer, prompt: str) -> str:

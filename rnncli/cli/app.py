@@ -89,7 +89,8 @@ for command in (
     doctor.doctor,
     manual.manual,
 ):
-    app.command(cls=_Command)(command)
+    # Typer would cut the first line of the help at 45 characters in the manual and in completions.
+    app.command(cls=_Command, short_help=(command.__doc__ or "").partition("\n")[0])(command)
 
 
 def _print_version(wanted: bool) -> None:

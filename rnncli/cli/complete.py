@@ -1,11 +1,14 @@
 """`rnncli complete`: what is likely to follow a text, with probabilities."""
 
+import logging
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from rnncli.cli import options
+
+_log = logging.getLogger(__name__)
 
 
 class CompletedUnit(StrEnum):
@@ -53,16 +56,16 @@ def complete(
     from rnncli.storage.model_dir import ModelDir
 
     folder = ModelDir.find(model)
-    note, tokenizer = terminal.notes(quiet), folder.tokenizer()
-    note(f"model {folder.path}")
+    tokenizer = folder.tokenizer()
+    _log.info("model %s", folder.path)
     shown = drawing.usual_unit(folder, tokenizer) if unit is None else unit.value
     if length is not None and (shown == "token" or (shown, tokenizer.level) == ("word", "word")):
         raise ConfigError("a token has no length", hint="leave out --length, or use --unit line")
     # A line that is piped in has an end which nobody means.
     begin = writing.read_prompt(prompt).removesuffix("\n")
-    read = begun(folder, begin, note)
+    read = begun(folder, begin)
     predictor = drawing.predictor(folder, device)
-    place, most = read.read(predictor, tokenizer), length or 200
+    place, most = read.read(predictor), length or 200
     found = list(islice(most_probable_texts(predictor, place, tokenizer, read.ids, shown, most), number))
     if json:
         terminal.print_json(

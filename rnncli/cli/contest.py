@@ -17,7 +17,7 @@ from rnncli import runtime
 from rnncli.cli import corpora, plotting, preparing, training_session
 from rnncli.cli.training_session import Session
 from rnncli.console.contest_view import Row
-from rnncli.console.training_view import SilentView, View
+from rnncli.console.training_view import SilentView, View, log_shown_in
 from rnncli.errors import ConfigError, RnncliError, TrainingError
 from rnncli.model.stepper import Stepper
 from rnncli.pictures import Line, LineChart
@@ -96,7 +96,7 @@ class Contest:
             for level in _levels(surveyed, settings):
                 stores[level] = Path(scratch, f"{level}.tok")
                 stores[level].mkdir()
-                surveyed.build(surveyed.config(level), stores[level], lambda says: view.show(Noted(says)))
+                surveyed.build(surveyed.config(level), stores[level])
             yield cls(tuple(texts), settings, chosen, device, view, stores)
 
     def search(self, seconds: float) -> None:
@@ -141,11 +141,14 @@ class Contest:
         """As a model that is thrown away; validated as often, on the same tokens, as every other."""
         wishes = {"seed": self.settings["seed"], **_wishes(candidate, seconds), "members": 1, **_WATCHED}
         source, name = preparing.Source((str(self.stores[candidate.level]),), wishes), f"{self.name}-trial"
-        folder, nothing = None, Outcome(math.inf, seconds)
+        folder, nothing, silent = None, Outcome(math.inf, seconds), SilentView()
         try:
-            with preparing.begun(source, free_name(name), self.device, SilentView(), monotonic()) as session:
+            with (
+                log_shown_in(silent),
+                preparing.begun(source, free_name(name), self.device, silent, monotonic()) as session,
+            ):
                 folder = session.folder
-                outcome = training_session.carry_out(session, SilentView())
+                outcome = training_session.carry_out(session, silent)
             self.signal = outcome.heard
             if outcome.score is None or outcome.signal:
                 return nothing

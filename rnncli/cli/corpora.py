@@ -1,7 +1,8 @@
 """The texts a person names, as token stores: what tokenize and train share."""
 
+import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +17,7 @@ from rnncli.text.sources import LIST_MARK, STDIN
 from rnncli.text.store import TokenStore, is_store, load_tokenizer
 from rnncli.text.tokenizers import Tokenizer
 
+_log = logging.getLogger(__name__)
 _OF_A_NEW_TOKENIZER = ("level", "vocab_size", "subword_kind", "pattern")
 # Settings of a text that a token store has settled already.
 SETTLED_BY_A_STORE = (
@@ -57,22 +59,17 @@ class Texts:
         """The settings, with `level` or the natural one where none was given."""
         return text_config(level or self.natural, self.settings)
 
-    def build(
-        self,
-        config: TextConfig,
-        folder: Path,
-        note: Callable[[str], None],
-        earlier: Tokenizer | None = None,
-    ) -> TokenStore:
-        """A store in the empty `folder`; says so where the level does not suit the text.
+    def build(self, config: TextConfig, folder: Path, earlier: Tokenizer | None = None) -> TokenStore:
+        """A store in the empty `folder`; logs a warning if the level does not suit the text.
 
         A new tokenizer keeps the symbols of `earlier`.
         """
         plain_words = config.level == "word" and config.pattern is None
         if plain_words and spaces_are_scarce(self.corpus.sample(GLIMPSE_CHARACTERS)):
-            note(
-                f"{self.corpus.name} has hardly any spaces, so that words between spaces are whole phrases; "
-                "--level subword or --level char suits it better"
+            _log.warning(
+                "%s has hardly any spaces, so that words between spaces are whole phrases; "
+                "--level subword or --level char suits it better",
+                self.corpus.name,
             )
         return build(
             self.corpus,
@@ -122,18 +119,19 @@ def stores_at(paths: Sequence[str]) -> list[Path]:
     return stores
 
 
-def open_stores(paths: Sequence[Path], note: Callable[[str], None]) -> TokenStore:
-    """Token stores as one; says so where a text is no longer the one that was tokenized."""
+def open_stores(paths: Sequence[Path]) -> TokenStore:
+    """Token stores as one; logs a warning if a text is no longer the one that was tokenized."""
     stores = [TokenStore.open(path) for path in paths]
     for path, store in zip(paths, stores, strict=True):
-        note_changes(store, str(path), note)
+        warn_of_changes(store, str(path))
     return TokenStore.joined(stores)
 
 
-def note_changes(store: TokenStore, where: str, note: Callable[[str], None]) -> None:
+def warn_of_changes(store: TokenStore, where: str) -> None:
+    """Log a warning if the text of a store is no longer the one that was tokenized."""
     changed = store.origin.changed()
     if changed is not None:
-        note(f"{changed} is not what it was when {where} was made; the text of then is used")
+        _log.warning("%s is not what it was when %s was made; the text of then is used", changed, where)
 
 
 def title(given: Sequence[str]) -> str:

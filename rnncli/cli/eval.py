@@ -1,5 +1,6 @@
 """`rnncli eval`: perplexity, bits per character and byte."""
 
+import logging
 from enum import StrEnum
 from typing import Annotated
 
@@ -9,6 +10,7 @@ from rnncli.cli import options
 from rnncli.inference.config import Adaptation, By, Cache
 from rnncli.text.config import Reset
 
+_log = logging.getLogger(__name__)
 _ADAPTIVE = "Adaptive: figures of a model that learns from the text, shown apart"
 
 
@@ -149,13 +151,13 @@ def eval(
     if text and source is not None and source.name == "COMMANDLINE":
         raise typer.BadParameter("is of the model's own text, and another is named", param_hint="--part")
     asked = evaluating.Asked(part.value, reset, by, streams, unseen_types, learning, recalling, tune)
-    note, reading = terminal.notes(quiet), corpora.read_config(context.params)
+    reading = corpora.read_config(context.params)
     folders = [ModelDir.find(name) for name in options.models_or_usual(model)]
     for folder in folders:
-        note(f"model {folder.path}")
+        _log.info("model %s", folder.path)
     of_one = len(folders) == 1
     evaluated = evaluating.evaluated if of_one else comparing.evaluated
-    name, evaluation = evaluated(folders, pick_device(device), text or [], reading, asked, note)
+    name, evaluation = evaluated(folders, pick_device(device), text or [], reading, asked)
     if json:
         one = {"model": folders[0].path.name} if of_one else {}
         terminal.print_json({**one, "text": name, **evaluation.record()})

@@ -1,5 +1,6 @@
 """`rnncli train --from NAME`: what a run takes over from the model that it begins with."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from rnncli.training.recipes import fine_tuning_rate
 from rnncli.training.step import Best
 from rnncli.training.transfer import transferred
 
+_log = logging.getLogger(__name__)
 # The rest of its shape comes with its weights.
 _FREE = {"vocab_size", "dropout"}
 _OF_A_TOKENIZER = ("level", "vocab_size", "subword_kind", "pattern", "tokenizer")
@@ -67,12 +69,16 @@ class Ancestor:
         """Whether new text may bring new symbols; bytes and pieces are enough for any."""
         return self.tokenizer.level in ("char", "word")
 
-    def weights(self, tokenizer: Tokenizer, model: ModelConfig, seed: int) -> tuple[dict[str, Tensor], str]:
-        """Weights for a model with the symbols of `tokenizer`, and a sentence on how many are known."""
+    def weights(self, tokenizer: Tokenizer, model: ModelConfig, seed: int) -> dict[str, Tensor]:
+        """Weights for a model with the symbols of `tokenizer`; logs how many of them are known."""
         matches = matched(tokenizer, self.tokenizer)
         new = int((matches == NEW).sum())
-        says = (
-            f"begins with {self.record.name}, step {self.best.step:,}: {len(matches) - new:,} of its "
-            f"{self.tokenizer.vocab_size:,} symbols are here, {new:,} are new"
+        _log.info(
+            "begins with %s, step %s: %s of its %s symbols are here, %s are new",
+            self.record.name,
+            f"{self.best.step:,}",
+            f"{len(matches) - new:,}",
+            f"{self.tokenizer.vocab_size:,}",
+            f"{new:,}",
         )
-        return transferred(self.best.weights, matches, model, seed), says
+        return transferred(self.best.weights, matches, model, seed)

@@ -1,5 +1,6 @@
 """`rnncli generate`: text from a model, streamed."""
 
+import logging
 from enum import StrEnum
 from typing import Annotated
 
@@ -8,6 +9,7 @@ import typer
 from rnncli.cli import options
 from rnncli.inference.config import SamplingConfig
 
+_log = logging.getLogger(__name__)
 _DRAWING, _ENDING = "How tokens are drawn", "Where a text ends"
 
 
@@ -55,14 +57,6 @@ def generate(
         typer.Option(
             metavar="REGEX",
             help="What is written after the prompt matches it as a whole.",
-            rich_help_panel=_ENDING,
-        ),
-    ] = None,
-    template: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TEMPLATE",
-            help='As --match: "Dear {}, I am {\\d+}." is filled in.',
             rich_help_panel=_ENDING,
         ),
     ] = None,
@@ -123,21 +117,16 @@ def generate(
     from rnncli.api.drawing import Wanted, limits_of, predictor
     from rnncli.cli import generating, writing
     from rnncli.cli.interactive import converse
-    from rnncli.console import terminal
     from rnncli.errors import ConfigError
     from rnncli.inference.conversation import Conversation
     from rnncli.inference.texts import Limits
     from rnncli.storage.model_dir import ModelDir
-    from rnncli.text.regex import template_pattern
 
     sampling = SamplingConfig(
         temperature, top_k, top_p, min_p, typical_p, repetition_penalty, no_repeat_ngram
     )
     limits = Limits(length, lines, tuple(stop or ()))
-    if match is not None and template is not None:
-        raise ConfigError("a --template is a --match already", hint="give one of them")
-    pattern = match if template is None else template_pattern(template)
-    wanted, as_json = Wanted(sampling, limits, number, unique, novel, pattern, raw), format == "jsonl"
+    wanted, as_json = Wanted(sampling, limits, number, unique, novel, match, raw), format == "jsonl"
     searched = enumerate is not None or beam is not None
     if searched and (
         wanted != Wanted(SamplingConfig(), Limits(length)) or seed is not None or (enumerate and beam)
@@ -152,18 +141,17 @@ def generate(
             hint="beside it are --length, --lines, --stop and how tokens are drawn; say the prompt there",
         )
     generating.check_raw(wanted, as_json)
-    note = terminal.notes(quiet)
     folder = ModelDir.find(model)
     seed = writing.fresh_seed() if seed is None else seed
-    note(f"model {folder.path}" + ("" if searched else f", seed {seed}"))
+    _log.info("model %s%s", folder.path, "" if searched else f", seed {seed}")
     begin, ready = writing.read_prompt(prompt), predictor(folder, device)
     if interactive:
         tokenizer, by_line = folder.tokenizer(), folder.record().unit == "line"
-        limits, letters = limits_of(tokenizer, by_line, wanted), folder.record().model.character_cnn
-        converse(Conversation(ready, tokenizer, by_line, sampling, limits, seed), tokenizer, letters, note)
+        limits = limits_of(tokenizer, by_line, wanted)
+        converse(Conversation(ready, tokenizer, by_line, sampling, limits, seed), tokenizer)
     elif enumerate:
-        generating.enumerate_lines(folder, ready, begin, enumerate, length, as_json, note)
+        generating.enumerate_lines(folder, ready, begin, enumerate, length, as_json)
     elif beam:
-        generating.write_best(folder, ready, begin, beam, length, as_json, note)
+        generating.write_best(folder, ready, begin, beam, length, as_json)
     else:
-        generating.draw_texts(folder, ready, begin, wanted, seed, as_json, note)
+        generating.draw_texts(folder, ready, begin, wanted, seed, as_json)

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
 from itertools import islice
 
@@ -35,13 +34,12 @@ def draw_texts(
     wanted: Wanted,
     seed: int,
     as_json: bool,
-    note: Callable[[str], None],
 ) -> None:
     """Write texts that begin with the prompt: one as it comes into being, several as they end."""
     if wanted.texts == 1 and not (as_json or wanted.unique or wanted.novel):
-        writing.stream(prompt, drawing.stream(folder, predictor, prompt, wanted, seed, note))
+        writing.stream(prompt, drawing.stream(folder, predictor, prompt, wanted, seed))
         return
-    for text in drawing.draw(folder, predictor, prompt, wanted, seed, note):
+    for text in drawing.draw(folder, predictor, prompt, wanted, seed):
         write(_json(text, prompt, seed=seed) if as_json else _whole(prompt, text))
 
 
@@ -52,10 +50,9 @@ def enumerate_lines(
     number: int,
     length: int,
     as_json: bool,
-    note: Callable[[str], None],
 ) -> None:
     """Write the most probable lines that begin with the prompt, in their order."""
-    prompt, lines = drawing.enumerated(folder, predictor, prompt, length, note)
+    prompt, lines = drawing.enumerated(folder, predictor, prompt, length)
     for line in islice(lines, number):
         write(_json(line, prompt) if as_json else prompt + line.text + "\n")
 
@@ -67,10 +64,9 @@ def write_best(
     width: int,
     length: int,
     as_json: bool,
-    note: Callable[[str], None],
 ) -> None:
     """Write the text that beam search finds."""
-    prompt, best = drawing.best(folder, predictor, prompt, width, length, note)
+    prompt, best = drawing.best(folder, predictor, prompt, width, length)
     write(_json(best, prompt) if as_json else _whole(prompt, best))
 
 

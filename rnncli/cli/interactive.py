@@ -1,8 +1,8 @@
 """`rnncli generate --interactive`: a person and a model write in turns."""
 
+import logging
 import signal
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from types import FrameType
@@ -15,6 +15,7 @@ from rnncli.errors import ConfigError, GenerationError, RnncliError
 from rnncli.inference.conversation import Conversation
 from rnncli.text.tokenizers import Tokenizer
 
+_log = logging.getLogger(__name__)
 _HELP = """what you write goes before what the model writes; nothing lets it go on. Besides:
 /again       another text instead of the last
 /temp 0.7    the temperature from now on; also /length 200, /seed 1
@@ -22,26 +23,21 @@ _HELP = """what you write goes before what the model writes; nothing lets it go 
 /help  /quit (or {end}); Ctrl-C stops a text"""
 
 
-def converse(
-    conversation: Conversation, tokenizer: Tokenizer, letters: bool, note: Callable[[str], None]
-) -> None:
-    """Read lines from stdin and answer each, to the end of the input or /quit; raises GenerationError.
-
-    `letters` says that the model reads words by these.
-    """
+def converse(conversation: Conversation, tokenizer: Tokenizer) -> None:
+    """Read lines from stdin and answer each, to the end of the input or /quit; raises GenerationError."""
     if sys.stdin is None:
         raise GenerationError("stdin is closed", hint="say something through it")
     if sys.stdin.isatty():
         with suppress(ImportError):  # lines are edited and remembered where there is readline
             import readline  # noqa: F401
-        _help(note)
+        _help()
     while (line := _line()) is not None:
         command, _, value = line[1:].partition(" ") if line.startswith("/") else ("", "", "")
         if command == "quit":
             return
         try:
             if not command:
-                name_unseen(tokenizer, line, letters, note)
+                name_unseen(tokenizer, line)
                 _answer(conversation, line)
             elif command == "again":
                 _answer(conversation, None)
@@ -50,14 +46,14 @@ def converse(
             elif command in ("temp", "temperature", "length", "seed"):
                 _set(conversation, command, value)
             else:
-                _help(note)
+                _help()
         except RnncliError as error:
             terminal.error(str(error), error.hint)
 
 
-def _help(note: Callable[[str], None]) -> None:
+def _help() -> None:
     for line in _HELP.format(end=runtime.END_OF_INPUT).splitlines():
-        note(line)
+        _log.info(line)
 
 
 def _line() -> str | None:

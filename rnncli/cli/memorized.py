@@ -1,10 +1,13 @@
 """`rnncli memorized`: how much of a text is copied from what the model has learned from."""
 
+import logging
 from typing import Annotated
 
 import typer
 
 from rnncli.cli import options
+
+_log = logging.getLogger(__name__)
 
 
 def memorized(
@@ -48,9 +51,8 @@ def memorized(
     from rnncli.errors import ConfigError
     from rnncli.storage.model_dir import ModelDir
 
-    note = terminal.notes(quiet)
     folder = ModelDir.find(model)
-    note(f"model {folder.path}")
+    _log.info("model %s", folder.path)
     if text and (length, seed) != (None, None):
         raise ConfigError("a text that is named has its own length", hint="leave out --length and --seed")
     if text:

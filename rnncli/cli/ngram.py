@@ -1,11 +1,14 @@
 """`rnncli ngram`: a traditional model beside a network, mixed with it from then on."""
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from rnncli.cli import options
+
+_log = logging.getLogger(__name__)
 
 
 def ngram(
@@ -52,15 +55,14 @@ def ngram(
 
     if order is not None and from_arpa is not None:
         raise ConfigError("both --order and --from-arpa are given", hint="the file has an order of its own")
-    note = terminal.notes(quiet)
     folder = ModelDir.find(model)
-    note(f"model {folder.path}")
+    _log.info("model %s", folder.path)
     network = load_model(folder, pick_device(device))
     with held(folder.path):
         if from_arpa is None:
-            add_ngram(folder, network, order, note)
+            add_ngram(folder, network, order)
         else:
-            import_arpa(folder, network, from_arpa, note)
+            import_arpa(folder, network, from_arpa)
     if arpa is not None:
         kept = folder.ngram()
         assert kept is not None

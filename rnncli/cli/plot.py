@@ -1,5 +1,6 @@
 """`rnncli plot`: what a model learned, and how, as a picture."""
 
+import logging
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rnncli.cli import options
+
+_log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from rnncli.pictures import Picture
@@ -66,15 +69,16 @@ def plot(
 
     if output is not None:
         picture_files.check(output)
-    note = terminal.notes(quiet)
     folders = [ModelDir.find(name) for name in options.models_or_usual(models)]
-    note(f"model {', '.join(str(folder.path) for folder in folders)}")
+    _log.info("model %s", ", ".join(str(folder.path) for folder in folders))
     picture = _picture(of, folders, unit)
     if output is None:
         picture_view.show_picture(picture)
     else:
         if not picture_files.write(picture, output):
-            note("no font of this system has all of its characters: a page, --output FILE.html, shows them")
+            _log.warning(
+                "no font of this system has all of its characters: a page, --output FILE.html, shows them"
+            )
         terminal.print_lines([str(output)])
 
 

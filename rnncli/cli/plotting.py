@@ -8,7 +8,6 @@ import numpy as np
 
 from rnncli.api.parts import own_part
 from rnncli.errors import ConfigError, ModelError
-from rnncli.model.config import SPELLINGS
 from rnncli.pictures import Line, LineChart, SymbolMap, UnitText
 from rnncli.storage.model_dir import ModelDir
 from rnncli.strict import is_of
@@ -130,17 +129,13 @@ def units(folder: ModelDir, unit: str | None) -> UnitText:
 def symbols(folder: ModelDir) -> SymbolMap:
     """Where the embeddings of the most frequent symbols lie, those of a first member."""
     from rnncli.inference.embedding_map import principal_plane
-    from rnncli.model.step_blocks import embeddings
     from rnncli.model.stepper import member_weights
 
     part, config = folder.corpus().train, folder.record().model
     tokenizer, weights = folder.tokenizer(), folder.needed_weights().arrays
     counts = part.histogram(tokenizer.vocab_size)
     chosen = np.argsort(-counts, kind="stable")[: min(_MOST_SYMBOLS, int((counts > 0).sum()))]
-    with np.errstate(over="ignore", invalid="ignore"):
-        vectors = embeddings(config, member_weights(config, weights, 0), weights.get(SPELLINGS))
-    if not np.isfinite(vectors).all():
-        raise ModelError("the model's numbers overflow", hint="it cannot be used; train another")
+    vectors = member_weights(config, weights, 0)["embedding.weight"]
     places, share = principal_plane(vectors[chosen])
     return SymbolMap(
         f"the symbols of {folder.path.name}",

@@ -19,16 +19,14 @@ from rnncli.console.training_view import View
 from rnncli.errors import ConfigError
 from rnncli.model.config import ModelConfig
 from rnncli.model.ngram import check_order
-from rnncli.reports import Noted
 from rnncli.storage.checkpoint import packed_run
 from rnncli.storage.draft import Draft, new_model
 from rnncli.storage.layout import CORPUS
 from rnncli.storage.lock import held
 from rnncli.storage.record import free_name
 from rnncli.storage.runs import as_weights
-from rnncli.text import report, spelling
+from rnncli.text import report
 from rnncli.text.store import TokenStore
-from rnncli.text.tokenizers import WordTokenizer
 from rnncli.training import forecast, machine, plan
 from rnncli.training.arrangement import check_on
 from rnncli.training.forecast import CorpusSize
@@ -64,15 +62,9 @@ def _begin(
     ancestor = None if source.ancestor is None else Ancestor.find(source.ancestor)
     wishes = Wishes.of(ancestor.wishes(source.settings) if ancestor else source.settings)
     text_settings = ancestor.text_settings(source.settings) if ancestor else source.settings
-    letters = wishes.model.get("character_cnn", False)
-    if letters and text_settings.get("tokenizer") is None:
-        text_settings = {**text_settings, "level": _level_with_letters(text_settings.get("level"))}
     order = source.settings.get("ngram") or 0
     if source.settings.get("ngram") is not None:
         check_order(order)
-
-    def note(message: str) -> None:
-        view.show(Noted(message))
 
     def fill(draft: Draft) -> tuple[Run, plan.Plan, list[Path]]:
         """The run, how it is planned, and the token stores it reads elsewhere.
@@ -89,7 +81,7 @@ def _begin(
         reasons: list[str] = []
         if paths:
             _refuse_settled(paths[0], source.settings)
-            store, measured = corpora.open_stores(paths, note), this_machine()
+            store, measured = corpora.open_stores(paths), this_machine()
         else:
             # What can go wrong with a text goes wrong in the survey, before the machine is measured.
             with corpora.scratch(draft.partial) as scratch:
@@ -100,8 +92,7 @@ def _begin(
                     level, reasons = plan.affordable_level(level, characters, alphabet, wishes, measured)
                 view.show(report.describe(texts.corpus, texts.config(level), texts.valid, thorough=False))
                 earlier = ancestor.tokenizer if ancestor and ancestor.grows else None
-                store = texts.build(texts.config(level), draft.corpus_folder(), note, earlier)
-        spellings = _spellings(store) if letters else None
+                store = texts.build(texts.config(level), draft.corpus_folder(), earlier)
         used_seconds = monotonic() - began
         size = CorpusSize.of(store)
         chosen = plan.make_plan(size, wishes, measured, measure, used_seconds, order, reasons)
@@ -110,11 +101,8 @@ def _begin(
         runtime.return_freed_memory()  # what was measured is of other sizes than what is trained
         weights = None
         if ancestor is not None:
-            weights, says = ancestor.weights(store.tokenizer, chosen.model, chosen.training.seed)
-            note(says)
+            weights = ancestor.weights(store.tokenizer, chosen.model, chosen.training.seed)
         run = Run.new(chosen.model, chosen.training, device, weights)
-        if spellings is not None:
-            run.spell(spellings)
         run.seconds = monotonic() - began
         best = None if run.best is None else as_weights(run.best)
         draft.describe(chosen.model, chosen.training, store, paths, order, packed_run(run), best)
@@ -141,24 +129,6 @@ def _check_disk(model: ModelConfig, folder: Path) -> None:
             f"{model.architecture} needs about {needed / 1e6:,.0f} MB of disk; {free / 1e6:,.0f} MB are free",
             hint="make room, or use a smaller --hidden-size, --num-layers, --members or --vocab-size",
         )
-
-
-def _level_with_letters(level: str | None) -> str:
-    """The only one whose tokens are spelled; raises ConfigError where another is asked for."""
-    if level not in (None, "word"):
-        raise ConfigError(
-            f"the level {level} has no words whose letters could be read",
-            hint="use --level word, or leave out --character-cnn",
-        )
-    return "word"
-
-
-def _spellings(store: TokenStore) -> torch.Tensor:
-    """Of its words; raises ConfigError where it has none."""
-    tokenizer = store.tokenizer
-    _level_with_letters(tokenizer.level)
-    assert isinstance(tokenizer, WordTokenizer)
-    return torch.from_numpy(spelling.vocabulary(tokenizer))
 
 
 def _refuse_settled(path: Path, settings: Mapping[str, Any]) -> None:

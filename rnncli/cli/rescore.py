@@ -1,5 +1,6 @@
 """`rnncli rescore`: the best hypothesis of each n-best list, by given scores and the model's."""
 
+import logging
 from enum import StrEnum
 from typing import Annotated
 
@@ -7,6 +8,7 @@ import typer
 
 from rnncli.cli import options
 
+_log = logging.getLogger(__name__)
 _TUNING = "Tuning: weights from lists whose utterances are known"
 
 
@@ -81,16 +83,13 @@ def rescore(
     """
     from rnncli.api.device import pick_device
     from rnncli.cli import corpora, rescoring
-    from rnncli.console import terminal
     from rnncli.storage.model_dir import ModelDir
 
-    note = terminal.notes(quiet)
     tuning = rescoring.Tuning.asked(dev, dev_scores or [], reference, unit and unit.value, weights)
     folder = ModelDir.find(model)
-    note(f"model {folder.path}")
-    scorer = rescoring.Rescorer(
-        folder, pick_device(device), corpora.read_config(context.params), format.value, note
-    )
+    _log.info("model %s", folder.path)
+    reading = corpora.read_config(context.params)
+    scorer = rescoring.Rescorer(folder, pick_device(device), reading, format.value)
     lists = scorer.read(hypotheses, scores or [])
     chosen = scorer.tuned(tuning, lists) if tuning else scorer.named(weights, lists)
     scorer.write(lists, chosen, all)

@@ -1,5 +1,6 @@
 """The work of `rnncli rescore`: lists and scores in, features of every hypothesis, the best of them out."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -19,6 +20,7 @@ from rnncli.text.config import ReadConfig
 from rnncli.text.nbest import LN10, ListFormat, NBest, parse_list, parse_references, parse_scores
 from rnncli.text.reading import read
 
+_log = logging.getLogger(__name__)
 Reals = npt.NDArray[np.float64]
 
 
@@ -63,18 +65,10 @@ class Features:
 class Rescorer:
     """A model, and how lists are read; raises CorpusError and ConfigError for what does not fit together."""
 
-    def __init__(
-        self,
-        folder: ModelDir,
-        device: torch.device,
-        reading: ReadConfig,
-        form: ListFormat,
-        note: Callable[[str], None],
-    ) -> None:
+    def __init__(self, folder: ModelDir, device: torch.device, reading: ReadConfig, form: ListFormat) -> None:
         self._scorer = LineScorer(load_model(folder, device), folder.tokenizer(), folder.ngram())
         self._reading = reading
         self._form = form
-        self._note = note
 
     def read(self, name: str, scores: Sequence[str]) -> Features:
         """A list with the costs of its hypotheses."""
@@ -105,7 +99,7 @@ class Rescorer:
                     f"weights is {weights!r}, and there are {number} things to weigh",
                     hint="one for each --scores in turn, one for the model, one for a word",
                 )
-        self._note(f"--weights {_shown(found)}")
+        _log.info("--weights %s", _shown(found))
         return found
 
     def tuned(self, tuning: Tuning, features: Features) -> Reals:
@@ -132,11 +126,17 @@ class Rescorer:
             errors_of_best(totals, errors, hypotheses.utterance) / units
             for totals in (np.zeros(len(errors)), known.costs @ weights, errors.astype(np.float64))
         )
-        self._note(
-            f"{len(references):,} utterances of {units:,} {tuning.unit}s: {of_first:.2%} errors in the first "
-            f"of each list, {of_best:.2%} with these weights, {fewest:.2%} at best"
+        _log.info(
+            "%s utterances of %s %ss: %.2f%% errors in the first of each list, %.2f%% with these weights, "
+            "%.2f%% at best",
+            f"{len(references):,}",
+            f"{units:,}",
+            tuning.unit,
+            100 * of_first,
+            100 * of_best,
+            100 * fewest,
         )
-        self._note(f"--weights {_shown(weights)}")
+        _log.info("--weights %s", _shown(weights))
         return weights
 
     def write(self, features: Features, weights: Reals, every: bool) -> None:

@@ -1,6 +1,7 @@
 """From `rnncli train --resume` to a run that goes on where it was."""
 
-from collections.abc import Callable, Iterator, Mapping
+import logging
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from time import monotonic
@@ -10,9 +11,7 @@ import torch
 from rnncli.cli import corpora
 from rnncli.cli.parsing import Amount
 from rnncli.cli.training_session import Session, windows_of
-from rnncli.console.training_view import View
 from rnncli.errors import ConfigError, TrainingError
-from rnncli.reports import Noted
 from rnncli.storage.lock import held
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.runs import load_run
@@ -25,31 +24,29 @@ from rnncli.training.loop import resume_with
 from rnncli.training.probe import measure_on
 from rnncli.training.step import Run
 
+_log = logging.getLogger(__name__)
+
 
 @contextmanager
 def resumed(
-    name: str, budget: Mapping[str, Amount | None], device: torch.device, view: View, began: float
+    name: str, budget: Mapping[str, Amount | None], device: torch.device, began: float
 ) -> Iterator[Session]:
     """Go on where a run stopped; only its budget may change: `budget` has seconds, epochs and steps.
 
-    What it noted or left behind after its newest good checkpoint is taken back. Its folder is ours to the
+    What it logged or left behind after its newest good checkpoint is taken back. Its folder is ours to the
     end of the block. `began` is when its time goes on.
     """
     folder = ModelDir.find(name)
     with held(folder.path):
-        yield _resume(folder, budget, device, lambda says: view.show(Noted(says)), began)
+        yield _resume(folder, budget, device, began)
 
 
 def _resume(
-    folder: ModelDir,
-    budget: Mapping[str, Amount | None],
-    device: torch.device,
-    note: Callable[[str], None],
-    began: float,
+    folder: ModelDir, budget: Mapping[str, Amount | None], device: torch.device, began: float
 ) -> Session:
     record, store = folder.record(), folder.corpus()
-    corpora.note_changes(store, str(folder.path), note)
-    run = load_run(folder, record.training, device, note)
+    corpora.warn_of_changes(store, str(folder.path))
+    run = load_run(folder, record.training, device)
     training = _with_budget(run, record.training, budget, store)
     steps_left = training.steps is None or run.step < training.steps
     seconds_left = training.seconds is None or run.seconds < training.seconds
@@ -61,7 +58,7 @@ def _resume(
             hint="give it more, for example --time +10m or --epochs +20",
         )
     folder.forget_after(run.step)
-    note(f"{folder.path} goes on from step {run.step:,} after {run.seconds:.0f} s")
+    _log.info("%s goes on from step %s after %.0f s", folder.path, f"{run.step:,}", run.seconds)
     changed, check = training != record.training, check_on(device)
     training, dropped = usable_settings(check, record.model, training)
     now = f"{training.precision} with {training.kernels} kernels from now on"

@@ -1,5 +1,6 @@
 """`rnncli score`: lines in, their surprisal out, in the formats that people use."""
 
+import logging
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +8,8 @@ from typing import Annotated
 import typer
 
 from rnncli.cli import options
+
+_log = logging.getLogger(__name__)
 
 
 class ScoreUnit(StrEnum):
@@ -93,7 +96,6 @@ def score(
     """
     from rnncli.api.device import pick_device
     from rnncli.cli import corpora, score_lines, score_pairs
-    from rnncli.console import terminal
     from rnncli.errors import ConfigError
     from rnncli.storage.model_dir import ModelDir
 
@@ -109,11 +111,8 @@ def score(
             "--top and --pairs have a form of their own",
             hint="give one of them, without --unit, --format, --base, --columns and --html",
         )
-    note = terminal.notes(quiet)
     folder = ModelDir.find(model)
-    note(f"model {folder.path}")
-    if folder.record().model.character_cnn:
-        note("words that the model does not know are read by their letters and scored as <unk>")
+    _log.info("model %s", folder.path)
     where, reading = pick_device(device), corpora.read_config(context.params)
     if pairs:
         score_pairs.stream(folder, where, text or ["-"], reading)

@@ -54,7 +54,7 @@ def tokenize(
         return
     if not corpus:
         raise typer.BadParameter("name a text, or - for stdin", param_hint="TEXT...")
-    described, record = tokenizing.tokenize(corpus, output, context.params, report, terminal.notes(quiet))
+    described, record = tokenizing.tokenize(corpus, output, context.params, report)
     if json:
         terminal.print_json(corpus_view.tokenized_record(described, record))
         return

@@ -1,7 +1,8 @@
 """The work of `rnncli tokenize`: a store, made or found made already; a report; ids as a stream."""
 
+import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,16 +23,13 @@ from rnncli.text.sources import expand
 from rnncli.text.store import TokenStore, is_store
 from rnncli.text.tokenizers import Tokenizer, fingerprint
 
+_log = logging.getLogger(__name__)
 _LONGEST_ID = 20
 _OF_STREAMS = {"corpus", "encode", "decode", "tokenizer", "encoding", "errors", "newlines", "config", "quiet"}
 
 
 def tokenize(
-    given: Sequence[str],
-    output: Path | None,
-    settings: Mapping[str, Any],
-    report: bool,
-    note: Callable[[str], None],
+    given: Sequence[str], output: Path | None, settings: Mapping[str, Any], report: bool
 ) -> tuple[CorpusReport | None, dict[str, Any] | None]:
     """A report where it was asked for, and what the store is, unless only the report was."""
     target = output or Path(corpora.title(given) + ".tok")
@@ -42,12 +40,12 @@ def tokenize(
         with TemporaryDirectory(prefix="rnncli-") as scratch:
             texts = corpora.Texts.survey(given, settings, Path(scratch))
             store = _made_before(target, texts)
-            note(f"{target} was made from the same text with the same settings; it is used as it is")
+            _log.info("%s was made from the same text with the same settings; it is used as it is", target)
             return _describe(texts) if report else None, corpus_view.store_record(store, target, reused=True)
     with atomic.new_folder(target) as partial, corpora.scratch(partial) as scratch:
         texts = corpora.Texts.survey(given, settings, Path(scratch))
         described = _describe(texts) if report else None
-        texts.build(texts.config(), partial, note)
+        texts.build(texts.config(), partial)
     store = TokenStore.open(target)  # only now: Windows renames no folder while a file in it is memory-mapped
     return described, corpus_view.store_record(store, target, reused=False)
 

@@ -131,12 +131,6 @@ def train(
         int | None,
         _option("Rounds in which lstm's input and memory gate one another.", _MODEL, "none", metavar="N"),
     ] = None,
-    character_cnn: Annotated[
-        bool | None,
-        _option(
-            "Embeddings of words from their letters, of words never seen too (--level word).", _MODEL, "no"
-        ),
-    ] = None,
     members: Annotated[
         int | None, _option("Networks side by side, whose probabilities are averaged.", _MODEL)
     ] = None,
@@ -233,7 +227,7 @@ def train(
             training_session.follow(where, ranks)
             return
         if resume is not None:
-            ready = resuming.resumed(resume, budget, where, view, began)
+            ready = resuming.resumed(resume, budget, where, began)
         else:
             totals = {unit: None if amount is None else amount.value for unit, amount in budget.items()}
             totals["steps"] = None if steps is None else round(steps.value)

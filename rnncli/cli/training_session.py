@@ -1,5 +1,6 @@
 """A training as `rnncli train` carries it out: steps, what is shown, what is kept, and its end."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -33,6 +34,7 @@ from rnncli.training.distributed import ALONE, Ranks
 from rnncli.training.loop import train
 from rnncli.training.step import Best, Run, precision_context, threads_of, weights_of
 
+_log = logging.getLogger(__name__)
 # Often enough for a curve, seldom enough for a small file.
 _LOG_SHARE, _LEAST_LOG_SECONDS, _MOST_LOG_SECONDS = 0.01, 0.5, 5.0
 
@@ -89,12 +91,12 @@ def carry_out(session: Session, view: View, ranks: Ranks = ALONE, tensorboard: b
     logged, kept, best_unsaved = run.seconds, False, False
     with (
         _memory_said(folder),
-        event_log(folder.path, run.step, tensorboard, lambda says: view.show(Noted(says))) as append_event,
+        event_log(folder.path, run.step, tensorboard) as append_event,
         threads_of(training),
         noted_requests() as requests,
     ):
         for dropped in session.planned.dropped:
-            with _noted(view):
+            with _storage_errors_logged():
                 folder.append_metrics(Noted(f"not used: {dropped}"))
         if not session.saved:
             folder.update(training=training)
@@ -116,9 +118,9 @@ def carry_out(session: Session, view: View, ranks: Ranks = ALONE, tensorboard: b
             kept = False
             if isinstance(told, Evaluated):
                 best_unsaved |= told.best
-                kept = _keep(session, told, best_unsaved, view)
+                kept = _keep(session, told, best_unsaved)
                 best_unsaved &= not kept
-                with _noted(view):
+                with _storage_errors_logged():
                     append_event(told)
                 if not isinstance(view, SilentView):
                     view.show(Sampled(run.step, _sample(run.model, store, training.seed)))
@@ -126,12 +128,12 @@ def carry_out(session: Session, view: View, ranks: Ranks = ALONE, tensorboard: b
                 isinstance(told, Stepped) and told.seconds - logged >= _log_seconds(told.seconds)
             ):
                 logged = run.seconds
-                with _noted(view):
+                with _storage_errors_logged():
                     folder.append_metrics(told)
                     append_event(told)
             if isinstance(told, Savepoint) or requests.save:
                 requests.save = False
-                with _noted(view):
+                with _storage_errors_logged():
                     save_run(folder, run, "training", new_best=False)
             if requests.signal:
                 reports.close()
@@ -148,14 +150,11 @@ def follow(device: torch.device, ranks: Ranks) -> None:
     def validate(model: LanguageModel) -> Score:
         raise AssertionError("rank 0 validates")
 
-    def unsaid(message: str) -> None:
-        """Rank 0 says it."""
-
     try:
         folder, training, validation_seconds, reserve_seconds = ranks.told(prepared)
     except RuntimeError as error:  # nobody is there to talk to any more
         raise TrainingError("the first process has ended", hint="what it says comes first") from error
-    store, run = folder.corpus(), load_run(folder, training, device, unsaid)
+    store, run = folder.corpus(), load_run(folder, training, device)
     windows = windows_of(store, run.model.config, training)
     with threads_of(training), noted_requests():  # rank 0 gets the same signal, and ends it for all
         for _ in train(
@@ -175,10 +174,10 @@ def _log_seconds(seconds: float) -> float:
     return min(max(_LOG_SHARE * seconds, _LEAST_LOG_SECONDS), _MOST_LOG_SECONDS)
 
 
-def _keep(session: Session, evaluated: Evaluated, new_best: bool, view: View) -> bool:
+def _keep(session: Session, evaluated: Evaluated, new_best: bool) -> bool:
     """Whether all of it could be saved."""
     run, folder = session.run, session.folder
-    with _noted(view):
+    with _storage_errors_logged():
         folder.append_metrics(evaluated)
         save_run(folder, run, "training", new_best)
         return True
@@ -210,12 +209,12 @@ def _memory_said(folder: ModelDir) -> Iterator[None]:
 
 
 @contextmanager
-def _noted(view: View) -> Iterator[None]:
-    """A save on the way that fails is said, and the training goes on; the last one fails loudly."""
+def _storage_errors_logged() -> Iterator[None]:
+    """If a file cannot be written, log a warning and keep training; only the last save raises."""
     try:
         yield
     except StorageError as error:
-        view.show(Noted(f"{error}; {error.hint}; the training goes on"))
+        _log.warning("%s; %s; the training goes on", error, error.hint)
 
 
 def _finish(session: Session, view: View, signal: int, kept: bool) -> Outcome:
@@ -233,7 +232,7 @@ def _finish(session: Session, view: View, signal: int, kept: bool) -> Outcome:
     if order:
         network = load_model(folder, run.model.device)
         with precision_context(session.training, run.model.device):  # as fast as it was foreseen
-            add_ngram(folder, network, order, lambda says: view.show(Noted(says)))
+            add_ngram(folder, network, order)
         folder.update(status="finished")
     folder.write_card(session.planned, run.best.step, run.best.score)
     saved = Saved(str(folder.path), run.step, run.seconds, interrupted=bool(signal))

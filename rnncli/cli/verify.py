@@ -1,8 +1,12 @@
 """`rnncli verify`: whether a model folder is what was written."""
 
+import logging
+
 import typer
 
 from rnncli.cli import options
+
+_log = logging.getLogger(__name__)
 
 
 def verify(
@@ -18,9 +22,8 @@ def verify(
     from rnncli.console import terminal
     from rnncli.storage.model_dir import ModelDir
 
-    note = terminal.notes(quiet)
     folder = ModelDir.find(model)
-    note(f"model {folder.path}")
+    _log.info("model %s", folder.path)
     wrong = folder.wrong()
     if json:
         terminal.print_json({"model": folder.path.name, "wrong": wrong})

@@ -3,7 +3,8 @@
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import IO, Any
 
 from rich.console import Console
@@ -27,29 +28,39 @@ def is_live(stream: IO[str]) -> bool:
     return stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
 
 
-def note(message: str) -> None:
-    """One line about what is going on, for a person."""
-    stderr_console().print(Text(one_line(message), style="dim"))
+class _LogHandler(logging.Handler):
+    """Passes the message of each record to `show`."""
 
-
-def notes(quiet: bool) -> Callable[[str], None]:
-    """How a command says what is going on: `note`, or not at all."""
-    return (lambda _: None) if quiet else note
-
-
-class LogHandler(logging.Handler):
-    """Shows what rnncli logs as notes."""
+    def __init__(self, show: Callable[[str], None]) -> None:
+        super().__init__()
+        self._show = show
 
     def emit(self, record: logging.LogRecord) -> None:
-        note(record.getMessage())
+        self._show(record.getMessage())
 
 
-def show_log(level: int = logging.WARNING) -> None:
-    """Show what is logged under the name `rnncli` from a level on."""
+def show_log() -> None:
+    """Print messages of the logger `rnncli` on stderr, from level INFO on."""
     log = logging.getLogger("rnncli")
-    log.handlers = [LogHandler()]
+    log.handlers = [_LogHandler(_print_note)]
     log.propagate = False
-    log.setLevel(level)
+    log.setLevel(logging.INFO)
+
+
+@contextmanager
+def redirected_log(show: Callable[[str], None]) -> Iterator[None]:
+    """Pass messages of the logger `rnncli` to `show` instead, until the end of the block."""
+    log = logging.getLogger("rnncli")
+    before = log.handlers
+    log.handlers = [_LogHandler(show)]
+    try:
+        yield
+    finally:
+        log.handlers = before
+
+
+def _print_note(message: str) -> None:
+    stderr_console().print(Text(one_line(message), style="dim"))
 
 
 def error(message: str, hint: str) -> None:

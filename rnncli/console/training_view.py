@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rnncli.console.corpus_view import summary_rows
-from rnncli.console.terminal import is_live, stderr_console
+from rnncli.console.terminal import is_live, redirected_log, stderr_console
 from rnncli.console.units import clock, duration, perplexity, size
 from rnncli.reports import CorpusReport, Evaluated, Noted, Planned, Report, Sampled, Saved, Stepped
 from rnncli.results import Score
@@ -48,17 +48,27 @@ class View(Protocol):
 def open_view(mode: ProgressMode, quiet: bool, verbose: bool = False) -> Iterator[View]:
     """A bar on a terminal and plain lines elsewhere, unless told otherwise; closed whatever happens.
 
-    `verbose` shows what of this machine a plan cannot use, too.
+    While it is open, it also shows the messages that rnncli logs. `verbose` shows what of this machine a
+    plan cannot use, too.
     """
-    if quiet or mode == "none":
-        yield SilentView()
-        return
     bar = mode == "bar" or (mode == "auto" and is_live(sys.stderr))
-    steady = SteadyView(BarView(stderr_console(), verbose) if bar else PlainView(verbose=verbose))
+    view: View
+    if quiet or mode == "none":
+        view = SilentView()
+    else:
+        view = SteadyView(BarView(stderr_console(), verbose) if bar else PlainView(verbose=verbose))
     try:
-        yield steady
+        with log_shown_in(view):
+            yield view
     finally:
-        steady.close()
+        view.close()
+
+
+@contextmanager
+def log_shown_in(view: View) -> Iterator[None]:
+    """Show the messages that rnncli logs as notes of a view, above its bar, until the end of the block."""
+    with redirected_log(lambda message: view.show(Noted(message))):
+        yield
 
 
 def outcome_record(saved: Saved, planned: Planned, score: Score | None) -> dict[str, Any]:

@@ -33,13 +33,12 @@ def adaptive_measures(
     train_ids: Ids | Shards,
     adaptation: Adaptation | None,
     cache: Cache | None,
-    read: Ids | None = None,
 ) -> Iterator[npt.NDArray[np.float32]]:
     """Of ids (N,), a stretch at a time (T, 3): -ln p of the network, its entropy, -ln p of the cache.
 
     The model that is given stays as it is. Without a cache its column is infinite. Dynamic evaluation is
     that of Krause et al. (2018, section 4), with the gradients' usual size from `train_ids`; the cache that
-    of Grave et al. (2017, equation 2). What is `read` is as in likelihood.stream_measures.
+    of Grave et al. (2017, equation 2).
     """
     learner = _Learner(model, train_ids, adaptation) if adaptation else None
     network = learner.model if learner else model
@@ -47,12 +46,8 @@ def adaptive_measures(
     tokens = adaptation.tokens if adaptation else _STRETCH
     state, before = network.initial_state(1), network.config.start
     for first in range(0, len(ids), tokens):
-        stretch = slice(first, first + tokens)
-        targets, seen = (
-            torch.from_numpy(text[stretch].astype(np.int64)).to(model.device)
-            for text in (ids, ids if read is None else read)
-        )
-        inputs = torch.cat([seen.new_tensor([before]), seen])[:-1]
+        targets = torch.from_numpy(ids[first : first + tokens].astype(np.int64)).to(model.device)
+        inputs = torch.cat([targets.new_tensor([before]), targets])[:-1]
         with torch.set_grad_enabled(learner is not None):
             hidden, after = network.hidden(inputs[None], state)
         with torch.no_grad():
@@ -65,7 +60,7 @@ def adaptive_measures(
         yield torch.cat([measures, nats[:, None]], dim=1).cpu().numpy()
         if learner:
             learner.learn(hidden, targets)
-        state, before = after.detach(), int(seen[-1])
+        state, before = after.detach(), int(targets[-1])
 
 
 class _Learner:

@@ -43,11 +43,11 @@ class Conversation:
             self.forget()
         self._stopped = False
         line = self._line(text)
-        ids, spelled = self._tokenizer.encode(line), self._predictor.spelled(self._tokenizer, line)
+        ids = self._tokenizer.encode(line)
         if self._place is None:
-            self._place = self._predictor.begin(ids, spelled)
+            self._place = self._predictor.begin(ids)
         elif len(ids):
-            self._place = self._predictor.read(ids, self._place.memory, spelled)
+            self._place = self._predictor.read(ids, self._place.memory)
         self._ids += ids.tolist()
         self._before = self._place, list(self._ids)
         return self._answer()

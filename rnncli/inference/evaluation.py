@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from rnncli.inference.intervals import BlockSums, block_cuts, block_sums, measured
 from rnncli.inference.likelihood import (
@@ -24,7 +23,6 @@ from rnncli.model.language_model import LanguageModel
 from rnncli.results import Evaluation, Score, Split
 from rnncli.text.counting import TextCounts
 from rnncli.text.part import Part
-from rnncli.text.spelling import Spelled
 from rnncli.text.tokenizers import Ids
 
 
@@ -49,15 +47,9 @@ def network_measures(
     model: LanguageModel, text: Part, measure: Measure, streams: int | None = None
 ) -> Iterator[npt.NDArray[np.float32]]:
     """Of every token in order, in blocks (n, M), memory emptied where the text says so."""
-    model, read = reading(model, text.spelled)
     if text.line_starts is None:
-        return stream_measures(model, text.ids, measure, streams or LANES, checked=streams is None, read=read)
-    return line_measures(model, text.ids, text.line_starts, measure, read=read)
-
-
-def reading(model: LanguageModel, text: Spelled | None) -> tuple[LanguageModel, Ids | None]:
-    """The model as it can read a text, and what it reads in place of the ids, where that is not they."""
-    return (model, None) if text is None else (model.knowing(torch.from_numpy(text.spellings)), text.read)
+        return stream_measures(model, text.ids, measure, streams or LANES, checked=streams is None)
+    return line_measures(model, text.ids, text.line_starts, measure)
 
 
 def split(model: LanguageModel, text: Part, streams: int) -> Split | None:
@@ -68,8 +60,7 @@ def split(model: LanguageModel, text: Part, streams: int) -> Split | None:
     lanes = lanes_for(min(text.tokens, BLOCK_TOKENS), streams)
     if text.line_starts is not None or lanes == 1:
         return None
-    model, read = reading(model, text.spelled)
-    return Split(lanes, WARM_UP, split_gap(model, text.ids, lanes, read))
+    return Split(lanes, WARM_UP, split_gap(model, text.ids, lanes))
 
 
 def estimate(model: LanguageModel, text: Part, tokens: int, measure: Callable[[Ids], TextCounts]) -> Score:

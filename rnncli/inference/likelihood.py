@@ -68,28 +68,24 @@ def stream_measures(
     window: int = WINDOW,
     block_tokens: int = BLOCK_TOKENS,
     checked: bool = True,
-    read: Ids | None = None,
 ) -> Iterator[npt.NDArray[np.float32]]:
     """Measures of every id of a text (N,) in order, in blocks (n, M): each once, with all its history.
 
     The first id is predicted from "text begins". Lanes, window and block size change speed and
     memory, and the result by rounding only, unless the guesses are not `checked`: that is quicker for a
-    network that forgets late, and as far from exact as split_gap says. The network reads the ids too, unless
-    others are `read` in their places (N,).
+    network that forgets late, and as far from exact as split_gap says.
     """
     state, before = model.initial_state(1), model.config.start
     for start in range(0, len(ids), block_tokens):
-        block = slice(start, start + block_tokens)
-        targets = _tensor(model, ids[block])
-        tokens = targets if read is None else _tensor(model, read[block])
-        inputs = _behind(tokens, before)
+        targets = _tensor(model, ids[start : start + block_tokens])
+        inputs = _behind(targets, before)
         measures, state = _block_measures(model, inputs, targets, state, measure, lanes, window, checked)
-        before = int(tokens[-1])
+        before = int(targets[-1])
         yield measures.cpu().numpy()
 
 
 @torch.inference_mode()
-def split_gap(model: LanguageModel, ids: Ids | Shards, lanes: int, read: Ids | None = None) -> float:
+def split_gap(model: LanguageModel, ids: Ids | Shards, lanes: int) -> float:
     """How far the nats per token of unchecked lanes may be off: measured at some places of the text.
 
     There WARM_UP tokens are scored after as many others, as at the border of two lanes, and again after
@@ -103,12 +99,9 @@ def split_gap(model: LanguageModel, ids: Ids | Shards, lanes: int, read: Ids | N
     places = np.linspace(long + 1, len(ids) - WARM_UP, min(borders, _PLACES)).astype(np.int64).tolist()
     nats = []
     for before in (min(WARM_UP, long), long):
-        inputs, targets = (
-            _tensor(model, np.stack([text[place - before - 1 : place + WARM_UP] for place in places]))
-            for text in (ids if read is None else read, ids)
-        )
-        state = read_lanes(model, inputs[:, :before], model.initial_state(len(inputs)), WINDOW)
-        measures, _ = _score(model, inputs[:, before:-1], targets[:, before + 1 :], state, nats_alone, WINDOW)
+        rows = _tensor(model, np.stack([ids[place - before - 1 : place + WARM_UP] for place in places]))
+        state = read_lanes(model, rows[:, :before], model.initial_state(len(rows)), WINDOW)
+        measures, _ = _score(model, rows[:, before:-1], rows[:, before + 1 :], state, nats_alone, WINDOW)
         nats.append(measures.cpu().sum((1, 2), dtype=torch.float64))  # MPS has no float64
     return float((nats[0] - nats[1]).abs().mean()) * borders / len(ids)
 
@@ -121,13 +114,12 @@ def line_measures(
     measure: Measure = nats_alone,
     lines: npt.NDArray[np.intp] | None = None,
     window: int = WINDOW,
-    read: Ids | None = None,
 ) -> Iterator[npt.NDArray[np.float32]]:
     """Measures of every id of some lines in order, in blocks of whole lines (n, M).
 
     Of all lines unless `lines` has the numbers of some. Every line starts from "text begins" and an empty
     memory, and is read to its end with all of its own history. Lines of about the same length are scored
-    together. What is `read` is as in stream_measures.
+    together.
     """
     wanted = np.arange(len(line_starts)) if lines is None else lines
     for first in range(0, len(wanted), LINES_SORTED):
@@ -139,7 +131,7 @@ def line_measures(
             at_once = max(1, min(_LINES_AT_ONCE, _MOST_LINE_TOKENS // int(lengths[order[0]])))
             chosen, order = order[:at_once], order[at_once:]
             opens = np.ones(len(chosen), np.bool_)
-            batch = padded(ids, begins[chosen], lengths[chosen], opens, model.config.start, read)
+            batch = padded(ids, begins[chosen], lengths[chosen], opens, model.config.start)
             inputs, targets = (torch.from_numpy(a).to(model.device) for a in (batch.inputs, batch.targets))
             measures, _ = _score(model, inputs, targets, model.initial_state(len(chosen)), measure, window)
             if block is None:

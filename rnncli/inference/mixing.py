@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from rnncli.inference.adaptive import adaptive_measures
 from rnncli.inference.config import Adaptation, Cache
-from rnncli.inference.evaluation import network_measures, reading
+from rnncli.inference.evaluation import network_measures
 from rnncli.inference.intervals import BlockSums, block_cuts, block_sums, difference, measured
 from rnncli.inference.likelihood import BLOCK_TOKENS, line_measures, sampled_lines, sampled_measures
 from rnncli.inference.measures import nats_alone, nats_and_entropy
@@ -153,8 +153,7 @@ def adaptive_columns(
     text: Part,
 ) -> tuple[Reals, Reals]:
     """-ln p of each token (N,) under all but the cache, and under the cache alone (N,)."""
-    model, read = reading(model, text.spelled)
-    stretches = adaptive_measures(model, text.ids, train_ids, adaptation, cache, read)
+    stretches = adaptive_measures(model, text.ids, train_ids, adaptation, cache)
     columns = np.concatenate(list(stretches)).T
     nats, entropy, cached = columns.astype(np.float64)
     if beside is not None:

@@ -1,6 +1,5 @@
 """What a model says comes next, token by token, for many lanes. Shapes: B lanes, V symbols, N tokens."""
 
-from dataclasses import replace
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -12,8 +11,6 @@ from rnncli.model.config import ModelConfig
 from rnncli.model.mixture import Mixture
 from rnncli.model.ngram import Ngram
 from rnncli.model.ngram_stream import Ends, NgramStream
-from rnncli.text.spelling import Spelled, by_letters
-from rnncli.text.tokenizers import Tokenizer
 
 State = TypeVar("State")
 Beside = tuple[Ngram, Mixture] | None
@@ -35,8 +32,6 @@ class Engine(Protocol[State]):
     ) -> tuple[npt.NDArray[np.float32], State]: ...
 
     def lanes(self, state: State, chosen: npt.NDArray[np.intp]) -> State: ...
-
-    def knowing(self, spellings: npt.NDArray[np.uint8]) -> "Engine[State]": ...
 
 
 class Memory(NamedTuple):
@@ -61,21 +56,16 @@ class Predictor:
         self._engine = engine
         self._beside = None if beside is None else (NgramStream(beside[0]), beside[1])
 
-    def begin(self, prompt: npt.NDArray[np.integer], seen: Spelled | None = None) -> Place:
-        """After "text begins" and the ids of a prompt (N,), in one lane; `seen` is as in read."""
+    def begin(self, prompt: npt.NDArray[np.integer]) -> Place:
+        """After "text begins" and the ids of a prompt (N,), in one lane."""
         nothing = Memory(self._engine.initial_state(1), [] if self._beside is None else [()])
         start = np.array([self.config.start])
-        if seen is not None:
-            seen = replace(seen, read=np.concatenate([start, seen.read]))
-        return self.read(np.concatenate([start, prompt]), nothing, seen)
+        return self.read(np.concatenate([start, prompt]), nothing)
 
-    def read(self, tokens: npt.NDArray[np.integer], memory: Memory, seen: Spelled | None = None) -> Place:
-        """After some ids (N,), N > 0, in one lane; `seen` is what a network of letters reads for them."""
-        engine, inputs = self._engine, tokens
-        if seen is not None:
-            engine, inputs = engine.knowing(seen.spellings), seen.read
+    def read(self, tokens: npt.NDArray[np.integer], memory: Memory) -> Place:
+        """After some ids (N,), N > 0, in one lane."""
         with np.errstate(over="ignore", invalid="ignore"):  # said once, in _logs
-            logits, state = engine.read(inputs.astype(np.int64), memory.state)
+            logits, state = self._engine.read(tokens.astype(np.int64), memory.state)
         ends = memory.ends
         if self._beside is not None:
             ends = [self._beside[0].read(tokens, ends[0])]
@@ -95,10 +85,6 @@ class Predictor:
         """The memory of some lanes, in their order; one may be there several times."""
         ends = [memory.ends[lane] for lane in chosen.tolist()] if memory.ends else []
         return Memory(self._engine.lanes(memory.state, chosen), ends)
-
-    def spelled(self, tokenizer: Tokenizer, text: str) -> Spelled | None:
-        """A text as the network reads it, where that is not by its ids."""
-        return by_letters(tokenizer, [text]) if self.config.character_cnn else None
 
     def _logs(self, logits: npt.NDArray[np.float32], ends: list[Ends]) -> Logits:
         with np.errstate(invalid="ignore"):

@@ -19,13 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from rnncli.errors import ConfigError, ModelError
-from rnncli.inference.evaluation import reading
 from rnncli.inference.likelihood import line_measures
 from rnncli.inference.measures import surprisal_measures
 from rnncli.model.language_model import LanguageModel
 from rnncli.model.mixture import Mixture
 from rnncli.model.ngram import Ngram
-from rnncli.text.spelling import by_letters
 from rnncli.text.tokenizers import Ids, Tokenizer, word_boundaries
 
 Reals = npt.NDArray[np.float64]
@@ -137,15 +135,12 @@ class LineScorer:
 
     def score(self, lines: Sequence[str]) -> list[ScoredLine]:
         """Lines without their ends, each read with its end from an empty memory."""
-        whole = [line + "\n" for line in lines]
-        encoded = [self._tokenizer.encode(line) for line in whole]
+        encoded = [self._tokenizer.encode(line + "\n") for line in lines]
         lengths = np.array([len(ids) for ids in encoded])
         starts = np.cumsum(lengths) - lengths
         ids = np.concatenate(encoded)
         measure = surprisal_measures(self._boundaries)
-        letters = self._model.config.character_cnn
-        model, read = reading(self._model, by_letters(self._tokenizer, whole) if letters else None)
-        blocks = line_measures(model, ids, starts, measure, read=read)
+        blocks = line_measures(self._model, ids, starts, measure)
         nats, entropy, rank, boundary = np.concatenate(list(blocks)).astype(np.float64).T
         if np.isnan(nats).any():
             raise ModelError("the model's numbers overflow", hint="it cannot be used; train another")

@@ -17,10 +17,6 @@ class TorchEngine:
         self.config = model.config
         self._model = model
 
-    def knowing(self, spellings: npt.NDArray[np.uint8]) -> "TorchEngine":
-        """The same network that can also read some words (U, L), the tokens from V + 1 on."""
-        return TorchEngine(self._model.knowing(torch.from_numpy(spellings)))
-
     def initial_state(self, lanes: int) -> State:
         return self._model.initial_state(lanes)
 

@@ -19,8 +19,7 @@ class ModelConfig:
     matrix for the logits too (Press and Wolf 2017) and needs E == D. `nonlinearity` is the Elman network's;
     the others have theirs fixed. Of `members` such networks side by side the mean of their probabilities
     counts. 0 stands for none: `convolution` symbols are seen together before the first layer, `attention`
-    steps back the last one looks, and `mogrifier` rounds lstm's input and memory gate one another. With a
-    `character_cnn` embeddings are those of the words' letters (model/spelling.py).
+    steps back the last one looks, and `mogrifier` rounds lstm's input and memory gate one another.
     """
 
     vocab_size: int
@@ -35,7 +34,6 @@ class ModelConfig:
     convolution: int = 0
     attention: int = 0
     mogrifier: int = 0
-    character_cnn: bool = False
 
     def __post_init__(self) -> None:
         for field, value, low, high in (
@@ -60,23 +58,10 @@ class ModelConfig:
         if self.convolution == 1:
             raise ConfigError("a convolution over 1 symbol sees nothing together", hint="it is from 2 to 64")
         self._check_cells()
-        self._check_letters()
         if self.tied_embeddings and self.embedding_size != self.hidden_size:
             raise ConfigError(
                 f"tied embeddings need equal widths, not {self.embedding_size} and {self.hidden_size}",
                 hint=f"use --embedding-size {self.hidden_size}, or leave them untied",
-            )
-
-    def _check_letters(self) -> None:
-        if self.character_cnn and self.tied_embeddings:
-            raise ConfigError(
-                "embeddings that come from letters cannot be tied to the output",
-                hint="leave out --tied-embeddings or --character-cnn",
-            )
-        if self.character_cnn and 0 in filters_by_width(self.embedding_size).values():
-            raise ConfigError(
-                f"an embedding of {self.embedding_size} has no filter for every number of letters",
-                hint=f"use --embedding-size {sum(_FILTER_WIDTHS)} or more with --character-cnn",
             )
 
     def _check_cells(self) -> None:
@@ -120,27 +105,19 @@ class ModelConfig:
     @property
     def parameters(self) -> int:
         """All weights, counted without building the model."""
-        return sum(prod(shape) for name, shape in self.shapes.items() if name != SPELLINGS)
-
-    @property
-    def kept_numbers(self) -> int:
-        """As many are in a file of weights."""
         return sum(prod(shape) for shape in self.shapes.values())
 
     @property
     def shapes(self) -> dict[str, Shape]:
-        """Of every weight, by the names under which they are kept, and of the spellings beside them."""
-        of_member: dict[str, Shape] = self._embedding
+        """The shape of every weight, by the name under which it is saved."""
+        of_member: dict[str, Shape] = {"embedding.weight": (self.vocab_size + 1, self.embedding_size)}
         for block, weights in self._blocks.items():
             of_member |= {f"{block}.{name}": shape for name, shape in weights.items()}
         of_member["output_bias"] = (self.vocab_size,)
         if not self.tied_embeddings:
             of_member["output_weight"] = (self.vocab_size, self.hidden_size)
         members = range(self.members)
-        shapes = {f"members.{one}.{name}": shape for one in members for name, shape in of_member.items()}
-        if self.character_cnn:
-            shapes[SPELLINGS] = (self.vocab_size + 1, SPELLED_BYTES)
-        return shapes
+        return {f"members.{one}.{name}": shape for one in members for name, shape in of_member.items()}
 
     @property
     def memories(self) -> dict[str, tuple[Shape, ...]]:
@@ -183,26 +160,7 @@ class ModelConfig:
         members = f"{self.members} members of " if self.members > 1 else ""
         beside = f", convolution over {self.convolution}" if self.convolution else ""
         beside += f", attention to {self.attention} steps" if self.attention else ""
-        letters = " of letters" if self.character_cnn else ""
-        return f"{members}{cell}, {layers}, embedding {self.embedding_size}{letters}{tied}{beside}"
-
-    @property
-    def _embedding(self) -> dict[str, Shape]:
-        """A member's weights that make embeddings."""
-        e = self.embedding_size
-        if not self.character_cnn:
-            return {"embedding.weight": (self.vocab_size + 1, e)}
-        filters = {
-            f"spelling.filters.{width}": (number, LETTER_WIDTH, width)
-            for width, number in filters_by_width(e).items()
-        }
-        return {
-            "spelling.letters": (256, LETTER_WIDTH),
-            **filters,
-            "spelling.bias": (e,),
-            **{f"spelling.{part}.weight": (e, e) for part in ("gate", "change")},
-            **{f"spelling.{part}.bias": (e,) for part in ("gate", "change")},
-        }
+        return f"{members}{cell}, {layers}, embedding {self.embedding_size}{tied}{beside}"
 
     @property
     def _blocks(self) -> dict[str, dict[str, Shape]]:
@@ -233,18 +191,6 @@ class ModelConfig:
         return blocks
 
 
-def filters_by_width(embedding_size: int) -> dict[int, int]:
-    """How many filters see so many letters together: more of the wider ones (Kim et al. 2016, table 2)."""
-    numbers = {width: embedding_size * width // sum(_FILTER_WIDTHS) for width in _FILTER_WIDTHS}
-    numbers[_FILTER_WIDTHS[-1]] += embedding_size - sum(numbers.values())
-    return numbers
-
-
-_FILTER_WIDTHS = (1, 2, 3, 4, 5, 6)
-LETTER_WIDTH, NORM_EPSILON = 16, 1e-5
-# Words as bytes, with a mark at either end, filled up with a byte that UTF-8 never has; their name among the
-# weights, with which they are kept: a network that reads letters cannot be run without them.
-SPELLED_BYTES, PADDING_BYTE, SPELLINGS = 34, 0xFF, "spellings"
 # RG-LRU: how sharply its gate changes the decay (De et al. 2024).
 RGLRU_SHARPNESS = 8.0
 # QRNN: so many of its last inputs a layer sees together (Bradbury et al. 2016, for language models).

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from rnncli.model.config import PADDING_BYTE, SPELLED_BYTES, SPELLINGS, ModelConfig
+from rnncli.model.config import ModelConfig
 from rnncli.model.cross_entropy import mean_nats
 from rnncli.model.network import DropoutMasks, Network
 from rnncli.model.state import State
@@ -28,8 +28,6 @@ class LanguageModel(nn.Module):
         super().__init__()
         self.config = config
         self.members = nn.ModuleList(Network(config) for _ in range(config.members))
-        self.spellings: Tensor | None
-        self.register_buffer(SPELLINGS, _usual_words(config) if config.character_cnn else None)
 
     @classmethod
     def initialized(cls, config: ModelConfig, rng: torch.Generator) -> "LanguageModel":
@@ -38,23 +36,6 @@ class LanguageModel(nn.Module):
         for member in model._networks():
             member.initialize(rng)
         return model
-
-    def spell(self, spellings: Tensor) -> None:
-        """The vocabulary's spellings (V + 1, L), in place of words that nobody knows."""
-        assert self.spellings is not None
-        self.spellings.copy_(spellings)
-
-    def knowing(self, spellings: Tensor) -> "LanguageModel":
-        """The same network that can also read some words (U, L) which the vocabulary lacks.
-
-        They are the tokens from V + 1 on, and never targets.
-        """
-        assert self.spellings is not None
-        with torch.device("meta"):
-            other = LanguageModel(self.config)
-        other.members = self.members
-        other.spellings = torch.cat([self.spellings, spellings.to(self.spellings.device)])
-        return other
 
     @property
     def device(self) -> torch.device:
@@ -81,7 +62,7 @@ class LanguageModel(nn.Module):
         outputs, after = [], []
         for number, member in enumerate(self._networks()):
             own = State(state.blocks[number * depth : (number + 1) * depth])
-            hidden, own_after = member.hidden(tokens, own, masks, self.spellings)
+            hidden, own_after = member.hidden(tokens, own, masks)
             outputs.append(hidden)
             after.append(own_after)
         return torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0], _joined(after)
@@ -122,16 +103,3 @@ class LanguageModel(nn.Module):
 
 def _joined(states: list[State]) -> State:
     return State(tuple(layer for state in states for layer in state.blocks))
-
-
-def _usual_words(config: ModelConfig) -> Tensor:
-    """Spellings (V + 1, L) before any are known, as long as the longest words of a window mostly are.
-
-    Speed is measured with them.
-    """
-    rows = torch.full((config.vocab_size + 1, SPELLED_BYTES), PADDING_BYTE, dtype=torch.uint8)
-    rows[:, :_USUAL_BYTES] = 0
-    return rows
-
-
-_USUAL_BYTES = 17

@@ -15,7 +15,6 @@ from rnncli.model.config import ModelConfig
 from rnncli.model.convolution import Convolution
 from rnncli.model.linear_recurrence import LinearLayer, MinGruLayer, MinLstmLayer, QrnnLayer, RgLruLayer
 from rnncli.model.recurrent import ElmanLayer, GruLayer, LstmLayer
-from rnncli.model.spelling import Spelling
 from rnncli.model.state import Block, State
 
 LAYERS: dict[str, type[nn.Module]] = {
@@ -52,10 +51,7 @@ class Network(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        if config.character_cnn:
-            self.spelling = Spelling(config)
-        else:
-            self.embedding = nn.Embedding(config.vocab_size + 1, config.embedding_size)
+        self.embedding = nn.Embedding(config.vocab_size + 1, config.embedding_size)
         if config.convolution:
             self.convolution = Convolution(config)
         self.layers = nn.ModuleList(
@@ -81,26 +77,17 @@ class Network(nn.Module):
         for layer in self.layers:
             if isinstance(layer, LinearLayer):
                 layer.initialize(rng)
-        if self.config.character_cnn:
-            self.spelling.initialize(rng)
 
     def initial_state(self, batch_size: int) -> State:
         """The state before any text: zeros, B lanes."""
         return State(tuple(block.initial_state(batch_size) for block in self._blocks()))
 
-    def hidden(
-        self,
-        tokens: Tensor,
-        state: State,
-        masks: DropoutMasks | None = None,
-        spellings: Tensor | None = None,
-    ) -> tuple[Tensor, State]:
+    def hidden(self, tokens: Tensor, state: State, masks: DropoutMasks | None = None) -> tuple[Tensor, State]:
         """tokens (B, T) -> the last layer's outputs (B, T, D) and the state after T.
 
-        Dropout acts where masks are given, that is in training, and nowhere else. Where embeddings come from
-        letters the tokens are rows of the `spellings` (N, L).
+        Dropout acts where masks are given, that is in training, and nowhere else.
         """
-        hidden = self.embedding(tokens) if spellings is None else self.spelling(tokens, spellings)
+        hidden = self.embedding(tokens)
         after = []
         for block, before in zip(self._blocks(), state.blocks, strict=True):
             hidden, own_after = block(hidden, before)

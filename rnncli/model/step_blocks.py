@@ -11,14 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from rnncli.model.config import (
-    GATES,
-    NORM_EPSILON,
-    PADDING_BYTE,
-    RGLRU_SHARPNESS,
-    ModelConfig,
-    filters_by_width,
-)
+from rnncli.model.config import GATES, RGLRU_SHARPNESS, ModelConfig
 
 Floats = npt.NDArray[np.float32]
 BlockState = tuple[Floats, ...]
@@ -204,46 +197,6 @@ def blocks_of(config: ModelConfig, weights: Weights) -> list[Block]:
     return blocks
 
 
-def embeddings(config: ModelConfig, weights: Weights, spellings: npt.NDArray[np.uint8] | None) -> Floats:
-    """Of every token (V + 1, E) of one member, or of more that the spellings (N, L) have."""
-    if spellings is None:
-        found: Floats = weights["embedding.weight"]
-        return found
-    lengths = (spellings != PADDING_BYTE).sum(1)
-    vectors = np.empty((len(spellings), config.embedding_size), np.float32)
-    order = np.argsort(lengths, kind="stable")
-    for first in range(0, len(order), _WORDS_AT_ONCE):  # of about the same length
-        chosen = order[first : first + _WORDS_AT_ONCE]
-        vectors[chosen] = _of_letters(config, weights, spellings[chosen], lengths[chosen])
-    return vectors
-
-
-def _of_letters(
-    config: ModelConfig, weights: Weights, rows: npt.NDArray[np.uint8], lengths: npt.NDArray[np.intp]
-) -> Floats:
-    """Spellings (U, L) -> embeddings (U, E)."""
-    widths = filters_by_width(config.embedding_size)
-    rows = rows[:, : max(int(lengths.max()), *widths)]
-    letters = weights["spelling.letters"][rows] * (rows != PADDING_BYTE)[..., None]
-    found = []
-    for width, number in widths.items():
-        seen = np.lib.stride_tricks.sliding_window_view(letters, width, axis=1)  # (U, places, C, width)
-        places = (
-            seen.reshape(*seen.shape[:2], -1) @ weights[f"spelling.filters.{width}"].reshape(number, -1).T
-        )
-        beyond = np.arange(places.shape[1]) > np.maximum(lengths - width, 0)[:, None]
-        places[beyond] = -np.inf
-        found.append(places.max(1))
-    y = np.tanh(np.concatenate(found, 1) + weights["spelling.bias"])
-    y -= y.mean(1, keepdims=True)
-    y /= np.sqrt(np.square(y).mean(1, keepdims=True) + np.float32(NORM_EPSILON))
-    gate = _logistic(y @ weights["spelling.gate.weight"].T + weights["spelling.gate.bias"])
-    change = np.maximum(y @ weights["spelling.change.weight"].T + weights["spelling.change.bias"], 0.0)
-    return np.asarray(gate * change + (1.0 - gate) * y)
-
-
-# Bounds the memory of their convolutions.
-_WORDS_AT_ONCE = 512
 # One half for gates that are logistic, else 1.
 _HALVES = {"rnn": (1.0,), "gru": (0.5, 0.5, 1.0), "lstm": (0.5, 0.5, 1.0, 0.5)}
 

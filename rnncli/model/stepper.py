@@ -13,23 +13,13 @@ check of it: both say the same, within rounding.
 """
 
 from collections.abc import Mapping
-from copy import copy
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from rnncli.model.config import SPELLINGS, ModelConfig
-from rnncli.model.step_blocks import (
-    BlockState,
-    Floats,
-    Layer,
-    Mogrified,
-    Quasi,
-    blocks_of,
-    columns,
-    embeddings,
-)
+from rnncli.model.config import ModelConfig
+from rnncli.model.step_blocks import BlockState, Floats, Layer, Mogrified, Quasi, blocks_of, columns
 
 # Of each block, one member's after another's: shapes (B, ...) as in ModelConfig.memories.
 StepState = tuple[BlockState, ...]
@@ -46,15 +36,8 @@ class Stepper:
         self.config = config
         with np.errstate(over="ignore", invalid="ignore"):  # whoever steps sees it in the logits
             self._members = [
-                _Member(config, member_weights(config, weights, one), weights.get(SPELLINGS))
-                for one in range(config.members)
+                _Member(config, member_weights(config, weights, one)) for one in range(config.members)
             ]
-
-    def knowing(self, spellings: npt.NDArray[np.uint8]) -> "Stepper":
-        """The same network that can also read some words (U, L), the tokens from V + 1 on."""
-        other = copy(self)
-        other._members = [member.knowing(spellings) for member in self._members]
-        return other
 
     def initial_state(self, lanes: int) -> StepState:
         """The state before any text: zeros, B lanes."""
@@ -99,12 +82,9 @@ class Stepper:
 class _Member:
     """One network."""
 
-    def __init__(
-        self, config: ModelConfig, weights: Mapping[str, npt.NDArray[Any]], spellings: npt.NDArray[Any] | None
-    ) -> None:
-        self._config, self._weights = config, weights
+    def __init__(self, config: ModelConfig, weights: Mapping[str, npt.NDArray[Any]]) -> None:
         self._blocks = blocks_of(config, weights)
-        self._embedding = embeddings(config, weights, spellings)
+        self._embedding = weights["embedding.weight"]
         output = self._embedding[:-1] if config.tied_embeddings else weights["output_weight"]
         self._output = columns(output)
         self._output_bias = weights["output_bias"]
@@ -116,15 +96,6 @@ class _Member:
             self._table = self._embedding @ self._tabulated.inputs + self._tabulated.bias
         else:
             self._tabulated = None
-
-    def knowing(self, spellings: npt.NDArray[np.uint8]) -> "_Member":
-        """The same with the embeddings of more words (U, L) after its own."""
-        other, more = copy(self), embeddings(self._config, self._weights, spellings)
-        other._embedding = np.concatenate([self._embedding, more])
-        if self._tabulated:
-            rows = more @ self._tabulated.inputs + self._tabulated.bias
-            other._table = np.concatenate([self._table, rows])
-        return other
 
     def step(
         self, tokens: npt.NDArray[np.integer], state: tuple[BlockState, ...]

@@ -1,11 +1,10 @@
-"""A safetensors file that carries facts and its own hash: one rename replaces all of it at once.
+"""A safetensors file that carries facts about its arrays: one rename replaces all of it at once.
 
-safetensors reads flipped bits without a word, and a hash kept in another file would disagree with
-this one after a crash between two writes. So the hash covers every name, type, shape, byte and fact,
-and stands in the file's own metadata. numpy arrays, so that a model can be read without torch.
+safetensors does not notice flipped bits. The manifest of the folder does: it has the SHA-256 of every file,
+and a file is read only after it was checked there (storage/manifest.py). The arrays are NumPy arrays, so
+that a model can be read without torch.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -35,28 +34,25 @@ _LARGEST_HEADER = 16_000_000
 def packed(arrays: Mapping[str, Array], facts: dict[str, Any]) -> bytes:
     """The content of a file; `facts` is a JSON object."""
     plain = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    text = json.dumps(facts, allow_nan=False)
     # One key: of several, safetensors does not always write the same first, and equal files would differ.
-    return _serialized(plain, {_KEY: json.dumps({"facts": text, "sha256": _digest(plain, text)})})
+    return _serialized(plain, {_KEY: json.dumps(facts, allow_nan=False)})
 
 
 def read_arrays(
     path: Path, most_header_bytes: int = _LARGEST_HEADER
 ) -> tuple[dict[str, Array], dict[str, Any]]:
-    """The arrays and facts, if they are what was written and finite; raises ModelError."""
-    metadata = _metadata(path, check_whole(path, most_header_bytes))
+    """Return the arrays and facts of a whole file whose numbers are finite; raises ModelError."""
+    facts = _facts(path, check_whole(path, most_header_bytes))
     with open_file(path) as file:
         content = file.read()
     try:
         arrays = load(content)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path} is not a whole safetensors file: {error}", hint=DAMAGED) from error
-    if _digest(arrays, metadata["facts"]) != metadata["sha256"]:
-        raise ModelError(f"{path} is not what was written: its SHA-256 differs", hint=DAMAGED)
     for name, array in arrays.items():
         if np.issubdtype(array.dtype, np.floating) and not bool(np.isfinite(array).all()):
             raise ModelError(f"{path}: {name} holds numbers that are not finite", hint=DAMAGED)
-    return arrays, parse_json(metadata["facts"].encode(errors="replace"), path)
+    return arrays, facts
 
 
 def check_whole(path: Path, most_header_bytes: int) -> dict[str, Any]:
@@ -106,22 +102,9 @@ def _words(kind: tuple[np.dtype[Any], tuple[int, ...]]) -> str:
     return f"{kind[0].name} {kind[1]}"
 
 
-def _metadata(path: Path, header: dict[str, Any]) -> dict[str, str]:
+def _facts(path: Path, header: dict[str, Any]) -> dict[str, Any]:
     metadata = header.get(_METADATA)
-    if isinstance(metadata, dict) and isinstance(metadata.get(_KEY), str):  # not before format 4
-        metadata = parse_json(metadata[_KEY].encode(errors="replace"), path)
-    if not isinstance(metadata, dict) or not all(
-        isinstance(metadata.get(key), str) for key in ("facts", "sha256")
-    ):
+    text = metadata.get(_KEY) if isinstance(metadata, dict) else None
+    if not isinstance(text, str):
         raise ModelError(f"{path} was not written by rnncli", hint=DAMAGED)
-    return metadata
-
-
-def _digest(arrays: Mapping[str, Array], facts: str) -> str:
-    """Types are named as torch names them, which the first files were written with."""
-    digest = hashlib.sha256(facts.encode(errors="replace"))
-    for name in sorted(arrays):
-        array = arrays[name]
-        digest.update(f"{name} torch.{array.dtype.name} {array.shape}".encode())
-        digest.update(array.reshape(-1).view(np.uint8).data)
-    return digest.hexdigest()
+    return parse_json(text.encode(errors="replace"), path)

@@ -34,6 +34,6 @@ def check_bounds(folder: Path, name: str, record: Callable[[], Record]) -> None:
     elif name == WEIGHTS or CHECKPOINT.fullmatch(name):
         model, training = (said := record()).model, said.training
         memories = model.memory_floats * training.batch_size
-        check_size(path, _HEADROOM_BYTES + 16 * model.kept_numbers + 4 * memories)
+        check_size(path, _HEADROOM_BYTES + 16 * model.parameters + 4 * memories)
     elif name == NGRAM and path.is_file():
         check_whole(path, MOST_HEADER_BYTES)  # nothing else says how large it may be

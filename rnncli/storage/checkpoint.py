@@ -82,7 +82,7 @@ def read_run(
 
 def _check_size(path: Path, arrays: Mapping[str, Array], model: ModelConfig, config: TrainConfig) -> None:
     """Before anything of that size is built: the record may be a stranger's."""
-    sizes = {"model.": model.kept_numbers, "state.": model.memory_floats * config.batch_size}
+    sizes = {"model.": model.parameters, "state.": model.memory_floats * config.batch_size}
     for beginning, size in sizes.items():
         if sum(array.size for name, array in arrays.items() if name.startswith(beginning)) != size:
             raise ModelError(f"{path} is not of the shape that config.json names: {beginning}*", hint=DAMAGED)
@@ -99,8 +99,12 @@ def _moments_like(run: Run) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
 
 
 def _best(path: Path, run: Run, known: Any, kept: Best | None) -> Best | None:
-    if not isinstance(known, dict) or (kept is not None and kept.step == known.get("step")):
-        return kept  # format 3 did not say which
+    if known is None:
+        return kept
+    if not isinstance(known, dict):
+        raise ModelError(f"{path}: best is no JSON object", hint=DAMAGED)
+    if kept is not None and kept.step == known.get("step"):
+        return kept
     score = None if known.get("score") is None else read_config(Score, known["score"], f"{path}: best")
     if known.get("step") == run.step:
         return Best(score, run.step, weights_of(run.model))

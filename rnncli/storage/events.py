@@ -1,5 +1,6 @@
 """A run's reports as event files of TensorBoard, under the names of metrics.jsonl; needs an extra."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -10,6 +11,8 @@ from rnncli.errors import ConfigError, ModelError, StorageError
 from rnncli.reports import Evaluated, Report, Stepped
 from rnncli.storage.layout import EVENTS
 from rnncli.storage.safe_load import DAMAGED
+
+_log = logging.getLogger(__name__)
 
 
 def writer_type() -> Any:
@@ -24,13 +27,11 @@ def writer_type() -> Any:
 
 
 @contextmanager
-def event_log(
-    folder: Path, step: int, wanted: bool, note: Callable[[str], None]
-) -> Iterator[Callable[[Report], None]]:
+def event_log(folder: Path, step: int, wanted: bool) -> Iterator[Callable[[Report], None]]:
     """What appends a report to the event files of a model folder: nothing, unless it is or was `wanted`.
 
     What an earlier process wrote there after `step` is taken back. Raises ConfigError where TensorBoard is
-    missing; to append raises StorageError, and what cannot be written at the end is noted.
+    missing; to append raises StorageError, and what cannot be written at the end is logged.
     """
     place = folder / EVENTS
     if place.is_symlink():
@@ -56,7 +57,7 @@ def event_log(
             with _as_storage_error(place):
                 writer.close()
         except StorageError as error:
-            note(f"{error}; {error.hint}")
+            _log.warning("%s; %s", error, error.hint)
 
 
 @contextmanager

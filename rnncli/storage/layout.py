@@ -5,7 +5,7 @@ models/NAME/
     lock                  which process writes here
     config.json           what the model is, how it is trained, where its text is, how far it came
     tokenizer.json        or tokenizer.model
-    model.safetensors     the best weights, with their score and hash in its metadata
+    model.safetensors     the best weights, with their step and score in its metadata
     lines.safetensors     which lines the training text has, where they are not too many
     ngram.safetensors     the traditional model beside the network, where there is one
     corpus.tok/           the tokenized text, unless it came as a token store of its own
@@ -24,7 +24,7 @@ from typing import NamedTuple
 from rnncli import __version__
 from rnncli.results import Score
 from rnncli.storage.array_file import Array, packed
-from rnncli.storage.record import FORMAT_VERSION, Record
+from rnncli.storage.record import Record
 
 CONFIG, WEIGHTS, METRICS, CARD = "config.json", "model.safetensors", "metrics.jsonl", "README.md"
 NGRAM, LINES = "ngram.safetensors", "lines.safetensors"
@@ -41,13 +41,8 @@ class Weights(NamedTuple):
 
 
 def packed_record(record: Record) -> bytes:
-    """As what this version writes, whatever it was read from."""
-    current = replace(
-        record,
-        format_version=FORMAT_VERSION,
-        rnncli_version=__version__,
-        torch_version=version("torch"),
-    )
+    """The content of config.json, with the versions of the rnncli and the torch that write it."""
+    current = replace(record, rnncli_version=__version__, torch_version=version("torch"))
     return json.dumps(asdict(current), indent=1).encode() + b"\n"
 
 

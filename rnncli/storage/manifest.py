@@ -67,11 +67,9 @@ class Manifest:
         return cls(files)
 
     @classmethod
-    def read(cls, folder: Path) -> "Manifest | None":
-        """None where there is none, as before format 4; raises ModelError where it is damaged."""
+    def read(cls, folder: Path) -> "Manifest":
+        """Read the manifest of a folder; raises ModelError where it is missing or damaged."""
         path = folder / MANIFEST
-        if not os.path.lexists(path):
-            return None
         record = parse_json(read_file(path, LARGEST_BYTES), path)
         try:
             files = {name: tuple(map(_parsed, entries)) for name, entries in record["files"].items()}

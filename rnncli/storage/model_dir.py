@@ -16,7 +16,6 @@ import numpy as np
 
 from rnncli import atomic, runtime, strict
 from rnncli.errors import CorpusError, ModelError, StorageError
-from rnncli.model.config import SPELLINGS
 from rnncli.model.mixture import Mixture
 from rnncli.model.ngram import Ngram
 from rnncli.reports import Planned, Report, to_json
@@ -50,7 +49,7 @@ from rnncli.text.store import LINES as STARTS
 from rnncli.text.store import MOST_TOKENIZER_BYTES, RECORD, TOKENIZERS, TOKENS, TokenStore, parsed_tokenizer
 from rnncli.text.tokenizers import Tokenizer, fingerprint
 
-_KEPT_CHECKPOINTS, _FIRST_WITH_MANIFEST = 2, 4
+_KEPT_CHECKPOINTS = 2
 _OF_CORPUS = frozenset(f"{CORPUS}/{name}" for name in (RECORD, TOKENS, STARTS, *TOKENIZERS))
 
 
@@ -110,10 +109,7 @@ class ModelDir:
 
     def record(self) -> Record:
         """What config.json says, checked field by field; raises ModelError."""
-        record = read_record(self._sound(CONFIG))
-        if record.format_version >= _FIRST_WITH_MANIFEST and not (self.path / MANIFEST).is_file():
-            raise ModelError(f"{self.path / MANIFEST} is missing", hint=DAMAGED)
-        return record
+        return read_record(self._sound(CONFIG))
 
     def update(self, **changes: Any) -> None:
         """Change fields of the record and the instant at which it was saved."""
@@ -129,15 +125,11 @@ class ModelDir:
             record.model.vocab_size,
         ):
             raise ModelError(f"{self.path} holds the tokenizer of another model", hint=DAMAGED)
-        if record.model.character_cnn and tokenizer.level != "word":
-            raise ModelError(f"{self.path} reads letters of words, and has none", hint=DAMAGED)
         return tokenizer
 
     def corpus(self) -> TokenStore:
         """The text that the model was trained on; raises CorpusError when it is gone or changed."""
-        record, manifest = self.record(), Manifest.read(self.path)
-        folder = self.path / CORPUS
-        known = manifest.files if manifest else [f"{CORPUS}/{path.name}" for path in folder.glob("*")]
+        record, known = self.record(), Manifest.read(self.path).files
         own = [] if record.stores else [name for name in known if name in _OF_CORPUS]
         arrays = [name for name in own if name not in FIXED]
         for name in own:
@@ -185,10 +177,10 @@ class ModelDir:
         arrays, facts = read_arrays(path)
         config = self.record().model
         # Counted before anything of that size is built: the record may be a stranger's.
-        if sum(array.size for array in arrays.values()) != config.kept_numbers:
+        if sum(array.size for array in arrays.values()) != config.parameters:
             raise ModelError(f"{path} is not of the shape that config.json names", hint=DAMAGED)
-        kinds = {name: np.dtype(np.uint8 if name == SPELLINGS else np.float32) for name in config.shapes}
-        check_arrays(path, arrays, {name: (kinds[name], shape) for name, shape in config.shapes.items()})
+        real = np.dtype(np.float32)
+        check_arrays(path, arrays, {name: (real, shape) for name, shape in config.shapes.items()})
         score, step = facts.get("score"), facts.get("step")
         if type(step) is not int:
             raise ModelError(f"{path} does not say its step", hint=DAMAGED)
@@ -268,23 +260,12 @@ class ModelDir:
         manifest = Manifest.read(self.path)
         if (self.path / CHECKPOINTS).is_symlink():
             raise ModelError(f"{self.path / CHECKPOINTS} is a link", hint=DAMAGED)
-        if manifest is None:
-            names = [f"{CHECKPOINTS}/{path.name}" for path in (self.path / CHECKPOINTS).glob("*")]
-        else:
-            names = [
-                name for name, entries in manifest.files.items() if None not in entries or self._has(name)
-            ]
+        names = [name for name, entries in manifest.files.items() if None not in entries or self._has(name)]
         return sorted(int(found[1]) for name in names if (found := CHECKPOINT.fullmatch(name)))
 
     def wrong(self) -> list[str]:
-        """What is not what was written, a sentence a file; raises ModelError where nobody knows."""
-        manifest = Manifest.read(self.path)
-        if manifest is None:
-            raise ModelError(
-                f"{self.path / MANIFEST} is missing: nothing says what was written",
-                hint="models have it from format 4 on",
-            )
-        return list(manifest.wrong(self.path))
+        """What is not what was written, a sentence a file; raises ModelError without a sound manifest."""
+        return list(Manifest.read(self.path).wrong(self.path))
 
     def remove(self) -> None:
         """All of it; raises StorageError."""
@@ -311,8 +292,7 @@ class ModelDir:
     def _has(self, name: str) -> bool:
         """Whether a file is there, as it was written; raises ModelError where it must be and is not."""
         check_bounds(self.path, name, self.record)
-        manifest = Manifest.read(self.path)
-        return manifest.check(self.path, name) if manifest else os.path.lexists(self.path / name)
+        return Manifest.read(self.path).check(self.path, name)
 
     def _sound(self, name: str) -> Path:
         """The path of a file that is what was written; raises ModelError."""
@@ -321,7 +301,7 @@ class ModelDir:
 
     def _replace(self, contents: Mapping[str, bytes], gone: Sequence[str] = ()) -> None:
         """Write files in their order, then unlink others: storage/manifest.py. Raises StorageError."""
-        manifest = Manifest.read(self.path) or Manifest.of(self.path)
+        manifest = Manifest.read(self.path)
         changes: dict[str, Entry | None] = {name: Entry.of(content) for name, content in contents.items()}
         changes |= dict.fromkeys(gone)
         if METRICS not in changes and (self.path / METRICS).exists():

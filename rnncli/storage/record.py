@@ -14,7 +14,7 @@ from rnncli.strict import LARGEST_BYTES
 from rnncli.text.config import Unit
 from rnncli.training.config import TrainConfig
 
-FORMAT_VERSION, _READ_VERSIONS = 5, (3, 4, 5)
+FORMAT_VERSION = 1
 MODELS = Path("models")
 # Names of devices on Windows, with any extension.
 _RESERVED = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9\u00b9\u00b2\u00b3])(\.|$)", re.IGNORECASE)
@@ -56,10 +56,9 @@ def read_record(path: Path) -> Record:
     """A record from config.json, checked field by field; raises ModelError."""
     content = parse_json(read_file(path, LARGEST_BYTES), path)
     version = content.get("format_version")
-    if type(version) is not int or version not in _READ_VERSIONS:
+    if type(version) is not int or version != FORMAT_VERSION:
         raise ModelError(
-            f"{path} has format {version!r}; this rnncli, {__version__}, reads "
-            f"{', '.join(map(str, _READ_VERSIONS))}",
+            f"{path} has format {version!r}; this rnncli, {__version__}, reads {FORMAT_VERSION}",
             hint="use the rnncli that made it, or a newer one",
         )
     for field, kind in (("model", ModelConfig), ("training", TrainConfig)):

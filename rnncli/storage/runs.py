@@ -3,7 +3,7 @@
 The folder itself (storage/model_dir.py) is read without torch, which takes its time to import.
 """
 
-from collections.abc import Callable
+import logging
 
 import torch
 
@@ -16,6 +16,8 @@ from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.record import Status
 from rnncli.training.config import TrainConfig
 from rnncli.training.step import Best, Run
+
+_log = logging.getLogger(__name__)
 
 
 def load_model(folder: ModelDir, device: torch.device) -> LanguageModel:
@@ -42,10 +44,8 @@ def save_run(folder: ModelDir, run: Run, status: Status, new_best: bool) -> None
     folder.save_checkpoint(run.step, run.seconds, status, checkpoint.packed_run(run), best)
 
 
-def load_run(
-    folder: ModelDir, training: TrainConfig, device: torch.device, note: Callable[[str], None]
-) -> Run:
-    """The newest good checkpoint, to go on under `training`; what is not good is said and passed over.
+def load_run(folder: ModelDir, training: TrainConfig, device: torch.device) -> Run:
+    """The newest good checkpoint, to go on under `training`; damaged ones are logged and passed over.
 
     Raises ModelError when there is none.
     """
@@ -56,8 +56,8 @@ def load_run(
         except ModelError as error:
             damaged.append(str(error))
             continue
-        for says in damaged:
-            note(f"{says}; going back to step {run.step:,}")
+        for message in damaged:
+            _log.warning("%s; going back to step %s", message, f"{run.step:,}")
         return run
     raise ModelError(
         damaged[0] if damaged else f"{folder.path} has no checkpoint",

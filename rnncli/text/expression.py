@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from rnncli.errors import ConfigError
 
-TOKEN = re.compile(
+_TOKEN = re.compile(
     r"""(?P<comment>\(\?\#(?:\\.|[^\\)])*\))
     |(?P<flags>\(\?[a-zA-Z]+\))
     |(?P<group>\((?:\?P<[^>]*>|\?[a-zA-Z]*(?:-[a-zA-Z]+)?:|(?!\?)))
@@ -76,7 +76,7 @@ class Parser:
     """By recursive descent, after Python's own `re` has said that the syntax is right."""
 
     def __init__(self, pattern: str) -> None:
-        self._all = list(TOKEN.finditer(pattern))
+        self._all = list(_TOKEN.finditer(pattern))
         self._tokens = iter(self._all)
         self.atoms = dict[Atom, int]()
 

@@ -114,21 +114,13 @@ def padded(
     lengths: npt.NDArray[Any],
     opens: npt.NDArray[np.bool_],
     start: int,
-    read: Ids | None = None,
 ) -> Window:
-    """Stretches of ids as the rows of a window; before one that `opens` a line stands the start id.
-
-    Inputs are the ids too, unless others are `read` in their places (N,).
-    """
+    """Stretches of ids as the rows of a window; before one that `opens` a line stands the start id."""
     width = -(-int(lengths.max()) // LENGTH_STEP) * LENGTH_STEP
     steps = np.arange(width)
     inside = steps < lengths[:, None]
-    places = (begins[:, None] + steps)[inside]
     targets = np.full(inside.shape, PADDING, np.int64)
-    targets[inside] = ids[places]
-    seen = np.maximum(targets, 0)
-    if read is not None:
-        seen[inside] = read[places]
-    before = (ids if read is None else read)[np.maximum(begins - 1, 0)].astype(np.int64)
-    inputs = np.concatenate([np.where(opens, start, before)[:, None], seen[:, :-1]], axis=1)
+    targets[inside] = ids[(begins[:, None] + steps)[inside]]
+    before = np.where(opens, start, ids[np.maximum(begins - 1, 0)].astype(np.int64))
+    inputs = np.concatenate([before[:, None], np.maximum(targets[:, :-1], 0)], axis=1)
     return Window(inputs, targets, np.ones(len(begins), np.bool_))

@@ -10,7 +10,6 @@ import numpy.typing as npt
 from rnncli.results import Score
 from rnncli.text.counting import TextCounts
 from rnncli.text.shards import Shards
-from rnncli.text.spelling import Spelled
 from rnncli.text.tokenizers import Ids
 
 # numpy counts a copy of eight bytes a token.
@@ -21,8 +20,7 @@ _COUNTED_AT_ONCE = 2**22
 class Part:
     """ids (N,), the size of the text they stand for, and where memory is emptied (L,), if it is.
 
-    `oov_tokens` of them are `unknown_id`; `line_end` is the id that ends a line, None where none does. What a
-    network that reads letters sees of the unknown ones is in `spelled`.
+    `oov_tokens` of them are `unknown_id`; `line_end` is the id that ends a line, None where none does.
     """
 
     ids: Ids | Shards
@@ -31,7 +29,6 @@ class Part:
     line_starts: npt.NDArray[Any] | None
     unknown_id: int | None = None
     line_end: int | None = None
-    spelled: Spelled | None = None
 
     @property
     def tokens(self) -> int:

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from rnncli.errors import ConfigError
 from rnncli.text.counting import code_points
-from rnncli.text.expression import TOKEN, Atom, Parser, Part, too_much, unfit
+from rnncli.text.expression import Atom, Parser, Part, too_much, unfit
 
 DEAD = -1
 
@@ -30,8 +30,6 @@ DEAD = -1
 _MOST_STATES, _MOST_ENTRIES, _MOST_PLACES, _MOST_CHARACTERS = 5_000, 2**24, 20_000, 20_000
 # In steps of some 80 nanoseconds: a literal takes 200, a class 40,000 and one more for 15 characters.
 _MOST_WORK, _LITERAL_WORK, _CLASS_WORK, _CHARACTERS_A_STEP = 8_000_000, 200, 40_000, 15
-
-_SPECIAL = re.compile(r"[\\.^$*+?{}\[\]|()]")
 
 
 @dataclass(frozen=True)
@@ -65,70 +63,6 @@ def compiled(pattern: str, alphabet: str) -> Automaton:
         why = error if isinstance(error, ConfigError) else deep
         shown = pattern if len(pattern) <= 200 else pattern[:200] + "…"
         raise ConfigError(f"{shown} cannot be matched: {why}", hint=why.hint) from error
-
-
-def template_pattern(template: str) -> str:
-    r"""The expression of a template: {} is at least one character up to the one that comes next in it.
-
-    "Dear {}:"           ->  Dear [^:\n]+:
-    "{[A-Z]\w+} is {}."  ->  (?:[A-Z]\w+) is [^\.\n]+\.
-
-    An expression may stand between the braces, and {{ and }} are braces. Raises ConfigError.
-    """
-    parts = list[tuple[str, str]]()
-    place = 0
-    while place < len(template):
-        pair = template[place : place + 2]
-        if pair in ("{{", "}}"):
-            parts.append(("text", pair[0]))
-            place += 2
-        elif pair[0] == "{":
-            end = _closing(template, place)
-            parts.append(("hole", template[place + 1 : end]))
-            place = end + 1
-        elif pair[0] == "}":
-            raise ConfigError(f"the template has a }} at {place} that closes nothing", hint="}} is a brace")
-        else:
-            parts.append(("text", pair[0]))
-            place += 1
-    written = list[str]()
-    for index, (kind, content) in enumerate(parts):
-        after = parts[index + 1] if index + 1 < len(parts) else None
-        if kind == "text":
-            written.append(_SPECIAL.sub(r"\\\g<0>", content))
-        elif content:
-            written.append(_hole(content))
-        else:
-            ends = _SPECIAL.sub(r"\\\g<0>", after[1]) if after and after[0] == "text" else ""
-            written.append(rf"[^{ends}\n]+")
-    return "".join(written)
-
-
-def _closing(template: str, opened: int) -> int:
-    """Where the brace is closed that is opened there; those inside come in pairs, or after a backslash."""
-    depth, place = 0, opened
-    while place < len(template):
-        depth += {"{": 1, "}": -1}.get(template[place], 0)
-        if not depth:
-            return place
-        place += 2 if template[place] == "\\" else 1
-    raise ConfigError(f"the template has a {{ at {opened} that nothing closes", hint="{{ is a brace")
-
-
-def _hole(content: str) -> str:
-    """In a group, in which (?i) and names twice cannot stand. Raises ConfigError where it is wrong itself."""
-    try:
-        compiled(content, "")
-    except ConfigError as error:
-        raise ConfigError(f"in a hole of the template, {error}", hint=error.hint) from error
-    flags = inside = ""
-    for token in TOKEN.finditer(content):
-        text = token.group()
-        if token.lastgroup == "flags":
-            flags += text[2:-1]
-        else:
-            inside += "(" if token.lastgroup == "group" and "<" in text else text
-    return f"(?{flags}:{inside})"
 
 
 def _automaton(pattern: str, alphabet: str) -> Automaton:

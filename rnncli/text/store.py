@@ -27,7 +27,7 @@ from rnncli.text.part import Part, joined
 from rnncli.text.subword import SubwordTokenizer
 from rnncli.text.tokenizers import Ids, Tokenizer, decode, fingerprint, from_json, line_end, smallest_dtype
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 1
 PARTS = ("train", "valid", "test")
 TOKENS, LINES, RECORD = "tokens.bin", "lines.bin", "store.json"
 # Of a store of 100,000 files, and of a tokenizer of a million words.
@@ -85,9 +85,10 @@ class TokenStore:
         """Map a store that was written; raises CorpusError when it is not one or is damaged."""
         try:
             record = strict.parsed(_content(path / RECORD, MOST_RECORD_BYTES), MOST_RECORD_BYTES)
-            if record["format_version"] != FORMAT_VERSION:
+            version = record["format_version"]
+            if type(version) is not int or version != FORMAT_VERSION:
                 raise CorpusError(
-                    f"{path} has store format {record['format_version']}; this rnncli reads {FORMAT_VERSION}",
+                    f"{path} has store format {version!r}; this rnncli reads {FORMAT_VERSION}",
                     hint=f"{_AGAIN} with this version",
                 )
             tokenizer = load_tokenizer(path)

@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 
 from rnncli.inference.likelihood import LANES, sampled_cost
-from rnncli.model.config import GATES, QRNN_TAPS, SPELLED_BYTES, ModelConfig
+from rnncli.model.config import GATES, QRNN_TAPS, ModelConfig
 from rnncli.model.cross_entropy import MOST_LOGITS
 from rnncli.reports import Planned
 from rnncli.text.lines import line_bounds
@@ -197,7 +197,5 @@ def memory_bytes(model: ModelConfig, training: TrainConfig, device: str) -> int:
     copies = _TRAINING_COPIES + (_SAVING_COPIES if device == "cpu" else 0)
     # Before and after a window and for its gradient; a validation has more lanes.
     memories = 4 * max(training.batch_size, LANES) * model.memory_floats
-    words = min(tokens, model.vocab_size) if model.character_cnn else 0
-    letters = model.members * words * 2 * SPELLED_BYTES * model.embedding_size
-    floats = copies * model.parameters + tokens * activations + letters + logits + memories
+    floats = copies * model.parameters + tokens * activations + logits + memories
     return _BASE_MEMORY_BYTES + 4 * floats

@@ -19,8 +19,8 @@ _TOKENS_PER_PARAMETER, _PIECES_PER_PARAMETER = 3.0, 2.0
 _PARAMETERS_PER_TEXT_TOKEN = 20
 # The best rate falls with the width: 6e-3 at 384, 4e-3 at 512.
 _RATE_TIMES_WIDTH, _HIGHEST_RATE = 2.0, 8e-3
-# Of that, for weights that are trained already, and where all words share what reads their letters.
-_FINE_TUNING, _OF_LETTERS = 0.5, 0.4
+# Of that, for weights that are trained already.
+_FINE_TUNING = 0.5
 # The more often a text is read, the more there is to keep from being memorised: dropout and weight
 # decay by epochs, up to where both stay.
 _DROPOUT_PER_EPOCH, _DECAY_PER_EPOCH = 0.02, 0.035
@@ -68,18 +68,14 @@ def _widest(
     needed = _PIECES_PER_PARAMETER if corpus.level == "subword" else _TOKENS_PER_PARAMETER
 
     def at_width(width: int) -> ModelConfig:
-        letters = wishes.model.get("character_cnn")
-        tied = wishes.model.get(
-            "tied_embeddings", large and not letters and "embedding_size" not in wishes.model
-        )
-        narrow = ModelConfig.embedding_size if letters else min(width, ModelConfig.embedding_size)
+        tied = wishes.model.get("tied_embeddings", large and "embedding_size" not in wishes.model)
         chosen = {
             "vocab_size": corpus.vocab_size,
             "cell": cell,
             "num_layers": layers,
             "hidden_size": width,
             "tied_embeddings": tied,
-            "embedding_size": width if tied else narrow,
+            "embedding_size": width if tied else min(width, ModelConfig.embedding_size),
         }
         return ModelConfig(**{**chosen, **wishes.model})
 
@@ -177,8 +173,7 @@ def enough_epochs(corpus: CorpusSize) -> int:
 
 
 def _training_rate(model: ModelConfig) -> float:
-    rate = min(_RATE_TIMES_WIDTH / model.hidden_size, _HIGHEST_RATE)
-    return _OF_LETTERS * rate if model.character_cnn else rate
+    return min(_RATE_TIMES_WIDTH / model.hidden_size, _HIGHEST_RATE)
 
 
 def _grown(value: float, least: float, most: float) -> float:

@@ -73,8 +73,7 @@ def lowered_in_vain(run: Run) -> bool:
 def _return_to_best(run: Run, config: TrainConfig) -> None:
     if run.best is None:
         first = LanguageModel.initialized(run.model.config, torch.Generator().manual_seed(config.seed))
-        # Spellings are no weights, and stay.
-        run.model.load_state_dict(dict(first.named_parameters()), strict=False)
+        run.model.load_state_dict(first.state_dict())
     else:
         run.model.load_state_dict(run.best.weights)
     run.state = run.model.initial_state(config.batch_size)

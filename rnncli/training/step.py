@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_
 
 from rnncli.model.acceleration import fused_kernels
-from rnncli.model.config import SPELLINGS, ModelConfig
+from rnncli.model.config import ModelConfig
 from rnncli.model.language_model import LanguageModel
 from rnncli.model.network import DropoutMasks
 from rnncli.model.state import State
@@ -78,12 +78,6 @@ class Run:
             state=language_model.initial_state(config.batch_size),
             best=None if weights is None else Best(None, 0, weights),
         )
-
-    def spell(self, spellings: Tensor) -> None:
-        """Tell the model, and its best weights, the spellings of its vocabulary (V + 1, L)."""
-        self.model.spell(spellings)
-        if self.best is not None:
-            self.best.weights[SPELLINGS] = spellings
 
 
 class Step(NamedTuple):

@@ -5,7 +5,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from rnncli.model.config import SPELLINGS, ModelConfig
+from rnncli.model.config import ModelConfig
 from rnncli.model.language_model import LanguageModel
 
 # The first axis of these is the vocabulary; the embedding has "text begins" after it.
@@ -19,7 +19,7 @@ def transferred(
     """Weights for `model`, which has the layers that `weights` come from and a vocabulary of its own.
 
     `matches` (V,) says which row of old is a symbol's, or is negative: new symbols have the rows of
-    a fresh model. "Text begins" keeps its row. Spellings are yet to be told.
+    a fresh model. "Text begins" keeps its row.
     """
     fresh = LanguageModel.initialized(model, torch.Generator().manual_seed(seed)).state_dict()
     known = torch.from_numpy(matches >= 0)
@@ -32,5 +32,5 @@ def transferred(
                 tensor[-1] = weights[name][-1]
             begun[name] = tensor
         else:
-            begun[name] = tensor if name == SPELLINGS else weights[name]
+            begun[name] = weights[name]
     return begun

@@ -1,6 +1,7 @@
 """rnncli.load: what the commands do, from Python, with the same numbers."""
 
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import Callable
@@ -87,6 +88,26 @@ def test_what_is_foreseen_is_an_error_with_a_hint(trained: Command) -> None:
         with pytest.raises(ConfigError, match=says) as refused:
             work()
         assert refused.value.hint
+
+
+def test_its_remarks_are_logged(trained: Command, caplog: pytest.LogCaptureFixture) -> None:
+    """What a caller should know is a warning, which Python shows unless told otherwise; a fact is not."""
+    caplog.set_level(logging.INFO, logger="rnncli")
+    unknown, copied = "the prompt has symbols that the model has never seen", "1 of 2 texts were found"
+    assert list(load().generate("\u2603", length=1))
+    assert len(list(load().generate(number=2, length=0, unique=True))) == 1
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+    assert caplog.messages[0].startswith(unknown)
+    assert caplog.messages[1].startswith(copied)
+    caplog.clear()
+    load().evaluate("\u2603 and the moon")
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    caplog.clear()
+    trained("train", "rhyme.txt", "--name", "alone", *TINY)
+    load("alone").evaluate()
+    assert [(record.levelname, record.message) for record in caplog.records] == [
+        ("INFO", "does it beat an n-gram? rnncli ngram alone puts one beside it")
+    ]
 
 
 def test_words_are_refused_where_a_model_knows_none(rnncli: Command) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -37,18 +38,21 @@ Command = Callable[..., Ran]
 @pytest.fixture
 def rnncli(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> Iterator[Command]:
     """rnncli("train", "a.txt", stdin=b"...") -> exit code, stdout, stderr."""
-    numbers = [*STOPPING, *BROKEN_PIPE]
+    log, numbers = logging.getLogger("rnncli"), [*STOPPING, *BROKEN_PIPE]
     handlers = {number: signal.getsignal(number) for number in numbers}
 
     def run(*arguments: object, stdin: bytes = b"") -> Ran:
         monkeypatch.setattr(sys, "argv", ["rnncli", *map(str, arguments)])
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8"))
         capfdbinary.readouterr()
-        code = 0
+        code, level = 0, log.level
         try:
             main()
         except SystemExit as leaving:
             code = leaving.code if isinstance(leaving.code, int) else 0
+        finally:  # a command sets up the log for its whole process
+            log.handlers, log.propagate = [], True
+            log.setLevel(level)
         sys.stdout.flush()
         sys.stderr.flush()
         out, err = capfdbinary.readouterr()

@@ -16,7 +16,7 @@ from rnncli.text.lanes import Lanes
 from rnncli.training.config import TrainConfig
 from rnncli.training.step import Run, train_step, weights_of
 from tests.cli.conftest import TINY, Command
-from tests.conftest import STRUCTURES, spellings_of, tiny_model
+from tests.conftest import STRUCTURES, tiny_model
 
 GPUS = [
     name
@@ -42,8 +42,6 @@ def trained(structure: str, device: torch.device, config: TrainConfig = CONFIG, 
     settings = {"vocab_size": 11, "hidden_size": 8, "embedding_size": 5, "num_layers": 2, "dropout": 0.2}
     model = ModelConfig(**{**settings, **STRUCTURES[structure]})
     run = Run.new(model, config, device)
-    if model.character_cnn:
-        run.spell(torch.from_numpy(spellings_of(model.vocab_size + 1)))
     lanes = Lanes(IDS, model.start, config.batch_size, config.bptt)
     for number in range(steps):
         train_step(run, lanes[number], config, config.learning_rate)

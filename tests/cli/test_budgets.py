@@ -79,7 +79,7 @@ def test_a_run_that_patience_ended_is_given_time_at_its_whole_rate(rnncli: Comma
     assert "x is finished" in refused.err
     assert rnncli("train", "--resume", "x", "--steps", "+30").code == 0
     record = ModelDir.find("x").record()
-    run = load_run(ModelDir.find("x"), record.training, torch.device("cpu"), print)
+    run = load_run(ModelDir.find("x"), record.training, torch.device("cpu"))
     assert run.rate_factor == 1.0
 
 

@@ -1,4 +1,4 @@
-"""`--match`, `--template`, `--raw`, and the lines that a model keeps in mind, through the command line."""
+"""`--match`, `--raw`, and the lines that a model keeps in mind, through the command line."""
 
 import json
 import re
@@ -53,12 +53,6 @@ def test_one_text_and_many_are_those_of_the_seed(model: Command) -> None:
     assert re.fullmatch("[a-z ]{3,}", greedy.pop())
 
 
-def test_a_template_is_filled_by_the_model(model: Command) -> None:
-    out = model("generate", "--template", "the {}; more {(rain|sun)}.", "-n", "5", "--seed", "1").out
-    assert len(out.splitlines()) == 5
-    assert all(re.fullmatch(r"the [^;\n]+; more (rain|sun)\.", line) for line in out.splitlines())
-
-
 def test_a_line_that_matches_ends_with_its_line(rnncli: Command, rhyme: Path) -> None:
     assert rnncli("train", rhyme, "--name", "m", "--unit", "line", *LONGER).code == 0
     lines = rnncli("generate", "--match", r"[a-z\n]*", "-n", "8", "--length", "20").out
@@ -74,10 +68,8 @@ def test_a_line_that_matches_ends_with_its_line(rnncli: Command, rhyme: Path) ->
         (("--match", r"(a)\1"), "an automaton cannot do"),
         (("--match", "汉字"), "it knows no 汉, 字"),
         (("--match", "[a-z]{20}", "--length", "10"), "use --length 20"),
-        (("--match", "a", "--template", "b"), "is a --match already"),
-        (("--match", "a", "--lines", "2"), "say where a text ends"),
-        (("--template", "a", "--stop", "x"), "say where a text ends"),
-        (("--template", "a{"), "nothing closes"),
+        (("--match", "a", "--lines", "2"), "--match cannot be combined with --lines or --stop"),
+        (("--match", "a", "--stop", "x"), "--match cannot be combined with --lines or --stop"),
         (("--match", "a", "--beam", "2"), "draw nothing"),
         (("--match", "a", "--interactive"), "one text after another"),
         (("--raw", "-n", "2"), "--raw writes one text"),

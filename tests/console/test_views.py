@@ -1,7 +1,10 @@
 """What a person reads: rows, plain lines, and foreign text that is shown but never obeyed."""
 
 import io
+import logging
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,14 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from rnncli.console import terminal
-from rnncli.console.training_view import BarView, PlainView, ProgressMode, SilentView, open_view
+from rnncli.console.training_view import (
+    BarView,
+    PlainView,
+    ProgressMode,
+    SilentView,
+    log_shown_in,
+    open_view,
+)
 from rnncli.console.units import clock, duration, perplexity, size
 from rnncli.reports import Evaluated, Noted, Planned, Report, Sampled, Saved, Stepped
 from rnncli.results import Score
@@ -51,6 +61,7 @@ JOURNEY: list[Report] = [
     Sampled(555, "Lord, I know"),
     Saved("models/x", 555, 40.0, False),
 ]
+LOG = logging.getLogger("rnncli.anything")
 HOSTILE = "\x1b[2J\x1b]52;c;aGk=\x07 \x9b31m [bold red]x[/bold red] \u202eevil\u202c \r over \x00"
 
 
@@ -138,6 +149,68 @@ def test_without_a_terminal_lines_are_plain(monkeypatch: pytest.MonkeyPatch) -> 
     with open_view("bar", quiet=False) as view:
         view.show(ROW)
     assert "step=" not in sys.stderr.getvalue()
+
+
+@pytest.fixture
+def shown_log() -> Iterator[None]:
+    """The log as the command line shows it."""
+    log = logging.getLogger("rnncli")
+    terminal.show_log()
+    yield
+    log.handlers, log.propagate = [], True
+    log.setLevel(logging.NOTSET)
+
+
+@pytest.mark.usefixtures("shown_log")
+def test_warnings_and_facts_that_are_logged_are_lines_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    LOG.warning("%s is damaged", HOSTILE)
+    LOG.info("read as %s", "utf-8")
+    LOG.debug("nobody sees it")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == f"{one_line(HOSTILE)} is damaged\nread as utf-8\n"
+
+
+@pytest.mark.usefixtures("shown_log")
+def test_a_view_shows_what_is_logged_as_notes_while_it_is_open(capsys: pytest.CaptureFixture[str]) -> None:
+    with open_view("plain", quiet=False):
+        LOG.warning("first")
+        LOG.info("second")
+        with log_shown_in(SilentView()):
+            LOG.warning("a trial that is thrown away")
+        LOG.info("third")
+    LOG.info("after it")
+    assert capsys.readouterr().err.splitlines() == ["note: first", "note: second", "note: third", "after it"]
+
+
+@pytest.mark.usefixtures("shown_log")
+@pytest.mark.parametrize(("mode", "quiet"), [("none", False), ("bar", True)])
+def test_a_silent_view_shows_nothing_that_is_logged(
+    mode: ProgressMode, quiet: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open_view(mode, quiet):
+        LOG.warning("a warning")
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("shown_log")
+def test_what_is_logged_goes_above_the_bar_and_leaves_it_whole() -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=80, color_system=None, highlight=False)
+    view = BarView(console)
+    with log_shown_in(view):
+        view.show(STEP)
+        while "tok/s" not in stream.getvalue():  # another thread draws it
+            time.sleep(0.01)
+        stream.seek(0)
+        stream.truncate()
+        LOG.warning("a save failed")
+    written = stream.getvalue()
+    view.close()
+    erased, note, bar = written.partition("note: a save failed")
+    assert "\x1b[2K" in erased
+    assert note
+    assert "tok/s" in bar
 
 
 @given(st.text())

@@ -34,7 +34,7 @@ plot {}|plot --of={}|plot c --output={}/x.png|compare {}|compare text.txt --devi
 # Of these it is said only that they are no numbers, or that they are settled; or they are cut.
 UNNAMED_VALUES = commands("""
 tokenize text.txt --workers={}|train text.txt --dropout={}|train t.tok --level={}|ngram c --order={}
-eval --streams={}|score text.txt --top={}|generate --temperature={}|generate --template={{}
+eval --streams={}|score text.txt --top={}|generate --temperature={}
 generate --match=({}|memorized --least={}
 """)
 # With the name of a text, of a model `.m`, and of what cannot be read.

@@ -44,7 +44,7 @@ from rnncli.text.tokenizers import (
 )
 from rnncli.training.config import TrainConfig
 from tests.faults.conftest import SHAPE, TEXT, ended, forked
-from tests.faults.hostile.arrays import Array, facts_of, headed, signed
+from tests.faults.hostile.arrays import Array, facts_of, headed, with_facts
 from tests.faults.hostile.spoiling import config, edit, protobuf
 
 LONGEST_SECONDS = 5.0
@@ -184,7 +184,7 @@ class Mutator:
         return b"".join(found)
 
     def arrays(self, content: bytes) -> bytes:
-        """Of a safetensors file: as bytes; its header; or its tensors or facts, confirmed by its hash."""
+        """Of a safetensors file: as bytes; its header; or its tensors or facts."""
         size = int.from_bytes(content[:8], "little")
         way = self.rng.choice(("bytes", "header", "tensors", "facts", "facts"))
         if way == "bytes":
@@ -212,7 +212,7 @@ class Mutator:
                 tensors[name] = np.full_like(array, self.rng.choice((0, 1, 127)))
             elif how == 5:
                 tensors[self.rng.choice((f"{name}x", "", "x", "keys.2"))] = array
-        return signed(tensors, facts)
+        return with_facts(tensors, facts)
 
 
 @dataclass
@@ -299,7 +299,7 @@ def test_mutated_tensors_are_read_or_refused(
         "scalar": np.array(2.0),
         "none": np.zeros((0, 3), np.float16),
     }
-    seed, faults, read = signed(arrays, '{"step": 7, "score": null}'), Faults(), 0
+    seed, faults, read = with_facts(arrays, '{"step": 7, "score": null}'), Faults(), 0
     for number in range(effort(600, 30_000)):
         mutator = Mutator(f"tensors {number}")
         path = written(own_folder / "model.safetensors", mutator.arrays(seed))
@@ -409,7 +409,7 @@ def read_a_spoiled_model(models: list[Path], number: int, faults: Faults) -> Non
 
 
 def spoil(folder: Path, name: str, mutator: Mutator) -> None:
-    """Another content of a file, which its own hashes confirm, the record and the manifest, or not."""
+    """Another content of a file, which the record and the manifest confirm, or not."""
     content = (folder / name).read_bytes()
     ways = {".safetensors": mutator.arrays, ".model": mutator.fields}
     changed = ways.get(Path(name).suffix, mutator.json)(content)

@@ -185,7 +185,7 @@ def overwrite(name: str, content: bytes, folder: Path) -> None:
 def of_type(said: str) -> bytes:
     """Weights of a type that is none."""
     tensor = {"dtype": said, "shape": [1], "data_offsets": [0, 4]}
-    header = json.dumps({"a": tensor, "__metadata__": {"facts": "{}", "sha256": ""}}).encode()
+    header = json.dumps({"a": tensor, "__metadata__": {"rnncli": "{}"}}).encode()
     return len(header).to_bytes(8, "little") + header + bytes(4)
 
 

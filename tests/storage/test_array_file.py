@@ -1,4 +1,4 @@
-"""A file of tensors is what was written, or an error: never something in between."""
+"""A file of tensors is read whole, or an error."""
 
 import os
 import subprocess
@@ -47,16 +47,6 @@ def test_tensors_and_facts_come_back(file: Path) -> None:
     for name, tensor in TENSORS.items():
         assert np.array_equal(tensor, tensors[name])
         assert tensor.dtype == tensors[name].dtype
-
-
-def test_every_flipped_byte_is_noticed(file: Path) -> None:
-    content = file.read_bytes()
-    for position in range(len(content)):
-        damaged = bytearray(content)
-        damaged[position] ^= 0x04
-        file.write_bytes(damaged)
-        with pytest.raises(ModelError):
-            read_arrays(file)
 
 
 def test_every_truncation_is_noticed(file: Path) -> None:

@@ -38,6 +38,9 @@ def test_names_have_forward_slashes(own_folder: Path) -> None:
     (own_folder / "inner").mkdir()
     (own_folder / "inner" / "file").write_bytes(b"1")
     Manifest.of(own_folder).write(own_folder)
-    read = Manifest.read(own_folder)
-    assert read is not None
-    assert list(read.files) == ["inner/file"]
+    assert list(Manifest.read(own_folder).files) == ["inner/file"]
+
+
+def test_a_folder_without_a_manifest_is_refused(own_folder: Path) -> None:
+    with pytest.raises(ModelError, match=r"manifest\.json is missing"):
+        Manifest.read(own_folder)

@@ -51,10 +51,6 @@ def made(name: str, status: Status = "finished") -> ModelDir:
     return folder
 
 
-def unsaid(message: str) -> None:
-    raise AssertionError(message)
-
-
 def test_a_model_comes_back_with_its_weights_and_its_score() -> None:
     folder = made("x")
     model, best = load_model(ModelDir.find("x"), CPU), load_best(folder)
@@ -150,14 +146,29 @@ def test_the_largest_seed_is_one_that_a_record_may_hold(config: TrainConfig | Te
         replace(config, **{name: 2**62})
 
 
-def test_two_checkpoints_are_kept_and_the_newest_is_read() -> None:
+def test_two_checkpoints_are_kept_and_the_newest_is_read(caplog: pytest.LogCaptureFixture) -> None:
     folder = made("x")
-    run = load_run(folder, TRAINING, CPU, unsaid)
+    run = load_run(folder, TRAINING, CPU)
     for run.step in (20, 100):
         save_run(folder, run, "training", new_best=False)
     names = sorted(path.name for path in Path("models/x/checkpoints").iterdir())
     assert names == ["step-100.safetensors", "step-20.safetensors"]
-    assert load_run(folder, TRAINING, CPU, unsaid).step == 100
+    assert load_run(folder, TRAINING, CPU).step == 100
+    assert not caplog.records
+
+
+def test_a_damaged_checkpoint_is_passed_over_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    folder = made("x")
+    run = load_run(folder, TRAINING, CPU)
+    run.step = 20
+    save_run(folder, run, "training", new_best=False)
+    path = Path("models/x/checkpoints/step-20.safetensors")
+    path.write_bytes(path.read_bytes()[:-1])
+    assert load_run(folder, TRAINING, CPU).step == 3
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("rnncli.storage.runs", "WARNING")
+    assert "step-20.safetensors" in record.getMessage()
+    assert record.getMessage().endswith("; going back to step 3")
 
 
 def test_a_store_elsewhere_is_not_copied_and_a_changed_one_is_noticed(own_folder: Path) -> None:
@@ -206,7 +217,7 @@ def a_number_for_an_instant(record: dict[str, object]) -> None:
 
 
 def an_older_format(record: dict[str, object]) -> None:
-    record["format_version"] = 1
+    record["format_version"] = 0
 
 
 def an_unknown_unit(record: dict[str, object]) -> None:
@@ -238,7 +249,7 @@ def no_model(record: dict[str, object]) -> None:
         (a_wrong_shape, "not of the shape"),
         (a_number_for_an_instant, "saved_at is 5"),
         (no_model, "model is not a JSON object"),
-        (an_older_format, "has format 1; this rnncli"),
+        (an_older_format, "has format 0; this rnncli"),
         (an_unknown_unit, "unit is 'verse'"),
         (a_number_among_the_stores, r"stores is \[5\]"),
         (stores_that_are_no_list, "stores is 5"),
@@ -302,6 +313,31 @@ def test_a_log_line_without_a_score_is_passed_over(score: object) -> None:
     folder = made("x")
     Path("models/x/metrics.jsonl").write_text(json.dumps({"report": "evaluated", "step": 1, "score": score}))
     assert folder.describe()["curve"] == []
+
+
+READERS: dict[str, Callable[[ModelDir], object]] = {
+    "model.safetensors": ModelDir.weights,
+    "lines.safetensors": ModelDir.known_lines,
+    "checkpoints/step-3.safetensors": lambda folder: folder.checkpoint(3),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("saving", [False, True], ids=["settled", "while it is replaced"])
+def test_every_flipped_byte_of_a_file_of_tensors_is_noticed(name: str, saving: bool) -> None:
+    folder = made("x")
+    path, read = folder.path / name, READERS[name]
+    if saving:  # a kill between two writes leaves a manifest that allows two files
+        Manifest.read(folder.path).allowing({name: Entry(path.stat().st_size, "0" * 64)}).write(folder.path)
+    read(folder)
+    content = path.read_bytes()
+    for position in range(0, len(content), 1 + len(content) // 300):
+        damaged = bytearray(content)
+        damaged[position] ^= 0x04
+        path.write_bytes(damaged)
+        with pytest.raises(ModelError, match="is not what was written"):
+            read(folder)
+        assert any(name in wrong for wrong in folder.wrong())
 
 
 def of_zeros(name: str) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnncli.errors import ConfigError
-from rnncli.text.regex import DEAD, Automaton, compiled, template_pattern
+from rnncli.text.regex import DEAD, Automaton, compiled
 
 ALPHABET = "abc1 \n汉é"
 EVERYTHING = "".join(map(chr, [*range(0xD800), *range(0xE000, 0x110000)]))
@@ -244,6 +244,7 @@ def test_characters_that_nothing_tells_apart_are_of_one_kind() -> None:
         ("(a", "missing ), unterminated subpattern at position 0"),
         ("*", "nothing to repeat"),
         ("[", "unterminated character set"),
+        ("a(?i)", "global flags not at the start"),
         ("a[z-b]", "[z-b]: bad character range z-b"),
         (r"a[\y]", r"[\y]: bad escape \y"),
         ("a{3,2}", "min repeat greater than max repeat"),
@@ -273,53 +274,3 @@ def test_what_no_automaton_can_do_is_named(pattern: str, why: str) -> None:
 
 def test_what_none_of_the_characters_matches_is_said_as_it_was_typed() -> None:
     assert compiled("(?i)[xy]a(?-i:[xy])?ż|Z|\\x7a$", ALPHABET).missing == ("[xy]", "ż", "Z", "\\x7a")
-
-
-@pytest.mark.parametrize(
-    ("template", "matching", "other"),
-    [
-        (
-            "Dear {}, ",
-            ["Dear Ann, ", "Dear old friend, "],
-            ["Dear , ", "Dear a\nb, ", "Dear a,b, ", "Dear a"],
-        ),
-        ("{[A-Z]+} is {}.", ["AB is a c."], ["ab is c.", "AB is a.c."]),
-        (r"{\d{2}}{{}}*", ["12{}*"], ["1{}*", "12{}**"]),
-        (r"{a\}b|[\{]}]", ["a}b]", "{]"], ["]"]),
-        ("汉{}", ["汉字字"], ["汉"]),
-        ("[{}]^{}-", ["[a]^b-"], ["[a]^-", "a^b-"]),
-        ("nothing?", ["nothing?"], ["nothin"]),
-        ("{(?i:ab)} {(?i)(?s)a.}", ["aB A\n"], ["ab b\n"]),
-        ("{(?P<n>a)}{(?P<n>b)}{[(?P<n>]}", ["abn"], ["ab"]),
-        ("{a|b}c", ["ac", "bc"], ["a"]),
-        ("{(?#{})}c", ["c"], ["{}c"]),
-    ],
-)
-def test_a_template_is_filled_in(template: str, matching: list[str], other: list[str]) -> None:
-    pattern = template_pattern(template)
-    assert all(re.fullmatch(pattern, text) for text in matching), pattern
-    assert not any(re.fullmatch(pattern, text) for text in other), pattern
-
-
-@pytest.mark.parametrize(
-    ("template", "why"), [("a{", "nothing closes"), ("a}b", "closes nothing"), ("{{}", "closes")]
-)
-def test_braces_of_a_template_come_in_pairs(template: str, why: str) -> None:
-    with pytest.raises(ConfigError, match=why):
-        template_pattern(template)
-
-
-@pytest.mark.parametrize(
-    ("hole", "why"),
-    [
-        ("[a", "unterminated character set at position 0"),
-        ("a)(b", "unbalanced parenthesis at position 1"),
-        ("a(?i)", "global flags not at the start"),
-        (r"a\b", r"\b looks around"),
-        ("[z-a]", "bad character range"),
-    ],
-)
-def test_an_error_in_a_hole_speaks_of_the_hole(hole: str, why: str) -> None:
-    with pytest.raises(ConfigError, match=re.escape(f"in a hole of the template, {hole} cannot")) as caught:
-        template_pattern(f"a {{{hole}}} b")
-    assert why in str(caught.value)

@@ -1,6 +1,5 @@
-"""Tensors in a file of a model: changed, and confirmed by the file's own hash or by nothing."""
+"""Tensors in a file of a model, changed; the manifest confirms whatever lies there."""
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,17 +14,13 @@ Array = npt.NDArray[Any]
 Arrays = dict[str, Array]
 
 
-def signed(arrays: Mapping[str, Array], text: str) -> bytes:
-    """A file of tensors and facts as rnncli writes it: with the SHA-256 that it looks for."""
-    digest = hashlib.sha256(text.encode())
-    for name in sorted(arrays):
-        digest.update(f"{name} torch.{arrays[name].dtype.name} {arrays[name].shape}".encode())
-        digest.update(arrays[name].tobytes())
-    return save(dict(arrays), {"rnncli": json.dumps({"facts": text, "sha256": digest.hexdigest()})})
+def with_facts(arrays: Mapping[str, Array], text: str) -> bytes:
+    """A file of tensors and facts, laid out as rnncli writes it."""
+    return save(dict(arrays), {"rnncli": text})
 
 
 def facts_of(content: bytes) -> str:
-    return str(json.loads(header_of(content)["__metadata__"]["rnncli"])["facts"])
+    return str(header_of(content)["__metadata__"]["rnncli"])
 
 
 def header_of(content: bytes) -> dict[str, Any]:
@@ -39,23 +34,23 @@ def headed(text: bytes, data: bytes = b"") -> bytes:
 
 
 def tensors(name: str, change: Callable[[Arrays], object]) -> Edit:
-    """Other tensors, confirmed by the file's own hash."""
+    """Other tensors under the same facts."""
 
     def made(content: bytes) -> bytes:
         arrays = {key: array.copy() for key, array in load(content).items()}
         change(arrays)
-        return signed(arrays, facts_of(content))
+        return with_facts(arrays, facts_of(content))
 
     return changed(name, made)
 
 
 def facts(name: str, text: str) -> Edit:
-    """Other facts beside the same tensors, confirmed likewise."""
-    return changed(name, lambda content: signed(load(content), text))
+    """Other facts about the same tensors."""
+    return changed(name, lambda content: with_facts(load(content), text))
 
 
 def header(name: str, change: Callable[[dict[str, Any]], object]) -> Edit:
-    """Another header before the same bytes, confirmed by nothing."""
+    """Another header before the same bytes."""
 
     def made(content: bytes) -> bytes:
         record = header_of(content)

@@ -54,7 +54,6 @@ class Good:
             "x": ["--ngram", "3"],
             "pieces": ["--level", "subword", "--vocab-size", "300"],
             "lines": ["--unit", "line"],
-            "letters": ["--character-cnn", "--embedding-size", "24"],
         }
         if not (self.folder / "models" / base).exists():
             (self.folder / "rhyme.txt").write_text(RHYME, encoding="utf-8")

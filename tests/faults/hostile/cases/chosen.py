@@ -3,9 +3,9 @@
 from tests.faults.conftest import LONG
 from tests.faults.hostile.arrays import empty_tensors
 from tests.faults.hostile.case import EITHER, REFUSED, SILENT, USED, Hostile, family
-from tests.faults.hostile.cases.files import FILES, LEFTOVERS, NAMES, beside, of_a_former_format, of_all_kinds
+from tests.faults.hostile.cases.files import FILES, LEFTOVERS, NAMES, beside, of_all_kinds
 from tests.faults.hostile.cases.records import CONFIGS, MANIFESTS
-from tests.faults.hostile.cases.tensor_files import KNOWN_LINES, LETTERS, NGRAMS, TENSORS
+from tests.faults.hostile.cases.tensor_files import KNOWN_LINES, NGRAMS, TENSORS
 from tests.faults.hostile.cases.tokenizers import TOKENIZERS, chars
 from tests.faults.hostile.cases.training import CHECKPOINTS, CORPORA, LOGS
 from tests.faults.hostile.kinds import LARGE
@@ -14,7 +14,7 @@ from tests.faults.hostile.spoiling import LINES, METRICS, NGRAM, changed, instea
 # Where these are allowed, a model may be trained.
 TRAINING = (("resume", EITHER), ("resume", USED))
 TABLES = [
-    *(*MANIFESTS, *CONFIGS, *TENSORS, *LETTERS, *TOKENIZERS, *NGRAMS),
+    *(*MANIFESTS, *CONFIGS, *TENSORS, *TOKENIZERS, *NGRAMS),
     *(*KNOWN_LINES, *LOGS, *CHECKPOINTS, *CORPORA, *LEFTOVERS, *NAMES),
 ]
 SLOW = [
@@ -41,7 +41,6 @@ HOSTILE = [hostile for hostile in TABLES if hostile not in SLOW]
 # What is alike, each kind at each name, or takes its time: the short form tries some.
 for alike, every in (
     (list(of_all_kinds()), 13),
-    (list(of_a_former_format()), 5),
     (list(beside()), 8),
     (SLOW, 9),
 ):

@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterator
 from functools import partial
 
-from tests.faults.hostile.case import EITHER, FINE, FREE, REFUSED, STOP, USED, WRITTEN, Hostile, family
-from tests.faults.hostile.kinds import KINDS, a_hard_link_out, a_link_out, moved_out
+from tests.faults.hostile.case import EITHER, FINE, FREE, REFUSED, USED, WRITTEN, Hostile, family
+from tests.faults.hostile.kinds import KINDS, a_hard_link_out, a_link_out
 from tests.faults.hostile.spoiling import (
     LINES,
     MANIFEST,
@@ -14,8 +14,6 @@ from tests.faults.hostile.spoiling import (
     TOKENS,
     WEIGHTS,
     changed,
-    config,
-    each,
     edit,
     instead,
 )
@@ -51,25 +49,6 @@ def of_all_kinds() -> Iterator[Hostile]:
         if name not in (MANIFEST, METRICS):
             unconfirmed = partial(edit, name=name, make=lambda path: path.write_bytes(b"{}"), confirmed=False)
             yield Hostile(f"{name} is unknown to the manifest", unconfirmed, {"verify": REFUSED, **refused})
-
-
-def of_a_former_format() -> Iterator[Hostile]:
-    """A model of the format that had no manifest is believed without one, and is checked all the same."""
-    former = each(config("format_version", "3"), instead(MANIFEST, None))
-    for name in (
-        "tokenizer.json",
-        WEIGHTS,
-        NGRAM,
-        "corpus.tok/store.json",
-        TOKENS,
-        "corpus.tok/tokenizer.json",
-    ):
-        refused = dict.fromkeys(FILES[name][0], REFUSED)
-        for kind in ("a link to passwd", "a link to zeros", "a fifo", "a device", "100 GiB of zeros"):
-            make = each(instead(name, KINDS[kind]), former)
-            yield Hostile(f"{name} is {kind} without a manifest", make, refused)
-    for name in ("checkpoints", "corpus.tok"):
-        yield Hostile(f"{name} is a link out without a manifest", each(moved_out(name), former), STOP)
 
 
 def beside() -> Iterator[Hostile]:

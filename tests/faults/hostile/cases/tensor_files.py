@@ -1,6 +1,5 @@
 """Weights, n-grams and known lines: files of tensors."""
 
-import json
 from functools import partial
 
 import numpy as np
@@ -13,8 +12,8 @@ from tests.faults.hostile.arrays import (
     header,
     length,
     replaced,
-    signed,
     tensors,
+    with_facts,
     zeros,
 )
 from tests.faults.hostile.case import BOTH, EITHER, FREE, REFUSED, SILENT, TOLD, USED, Hostile, family
@@ -25,7 +24,6 @@ from tests.faults.hostile.spoiling import (
     WEIGHTS,
     Edit,
     changed,
-    config,
     flipped,
     later,
     nested,
@@ -57,17 +55,11 @@ TENSORS = [
             "a header has 200,000 empty tensors": empty_tensors(WEIGHTS, 200_000),
             "a header has 10,000 empty tensors": empty_tensors(WEIGHTS, 10_000),
             "10,000 empty tensors are confirmed": later(
-                lambda: put(WEIGHTS, signed({str(one): zeros(0) for one in range(10_000)}, '{"step": 1}'))
+                lambda: put(WEIGHTS, with_facts({str(one): zeros(0) for one in range(10_000)}, '{"step": 1}'))
             ),
             "a header has no metadata": header(WEIGHTS, lambda record: record.pop("__metadata__")),
-            "metadata are half a character": header(
-                WEIGHTS, lambda record: record.update(__metadata__={"rnncli": "\ud800"})
-            ),
             "facts are half a character": header(
-                WEIGHTS,
-                lambda record: record.update(
-                    __metadata__={"rnncli": json.dumps({"facts": "\ud800", "sha256": "0" * 64})}
-                ),
+                WEIGHTS, lambda record: record.update(__metadata__={"rnncli": "\ud800"})
             ),
             "metadata are a number": header(WEIGHTS, lambda record: record.update(__metadata__=5)),
             "a tensor is too long": header(WEIGHTS, lambda record: record[BIAS].update(shape=[2**40])),
@@ -75,7 +67,6 @@ TENSORS = [
             "tensors overlap": header(WEIGHTS, lambda record: record[BIAS].update(data_offsets=[0, 104])),
             **{f"a type is {name}": dtype(name) for name in ("BF16", "F8_E4M3", "F4", "C64", "BOOL", "none")},
             "bytes follow the tensors": changed(WEIGHTS, lambda content: content + b"more"),
-            "a weight is another": changed(WEIGHTS, partial(flipped, place=-1)),
             "a tensor is missing": tensors(WEIGHTS, lambda arrays: arrays.pop(BIAS)),
             "a tensor is one too many": tensors(WEIGHTS, replaced("more", zeros(1))),
             "an empty tensor is one too many": tensors(WEIGHTS, replaced("more", zeros(0))),
@@ -101,6 +92,7 @@ TENSORS = [
     *family(
         FREE,
         {
+            "a weight is another": changed(WEIGHTS, partial(flipped, place=-1)),
             "weights are as large as they can be": tensors(WEIGHTS, filled(3.4e38)),
             "weights are as small as they can be": tensors(WEIGHTS, filled(-3.4e38)),
         },
@@ -113,35 +105,6 @@ TENSORS = [
             "a score is of negative tokens": score(nats="1e308", tokens="-1"),
             "a score is of a number of 401 digits": score(tokens=HUGE),
         },
-    ),
-]
-SPELLINGS = "spellings"
-LETTERS = [
-    *family(
-        {**BOTH, "symbols": REFUSED},
-        {
-            "spellings are missing": tensors(WEIGHTS, lambda arrays: arrays.pop(SPELLINGS)),
-            "spellings are real": tensors(
-                WEIGHTS, lambda arrays: arrays.update({SPELLINGS: arrays[SPELLINGS].astype(np.float32)})
-            ),
-            "spellings are shorter": tensors(
-                WEIGHTS, lambda arrays: arrays.update({SPELLINGS: arrays[SPELLINGS][:, :20].copy()})
-            ),
-            "a letter is nan": tensors(WEIGHTS, filled(float("nan"), "letters")),
-            "a model of letters says that it is of none": config("model.character_cnn", "false"),
-        },
-        "letters",
-    ),
-    *family(
-        {"generate": USED, "symbols": USED, "info": USED},
-        {
-            "spellings are of nothing": tensors(WEIGHTS, lambda arrays: arrays[SPELLINGS].fill(255)),
-            "spellings have no end": tensors(WEIGHTS, lambda arrays: arrays[SPELLINGS].fill(0)),
-        },
-        "letters",
-    ),
-    *family(
-        BOTH, {"a model of characters says that it is of letters": config("model.character_cnn", "true")}
     ),
 ]
 NGRAMS = [
