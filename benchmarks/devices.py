@@ -9,10 +9,10 @@ import argparse
 
 import torch
 
-from rnncli.api.device import pick_device
-from rnncli.model.config import ModelConfig
+from rnncli.nn.config import ModelConfig
 from rnncli.training.config import Precision, TrainConfig
-from rnncli.training.probe import tokens_per_second
+from rnncli.training.throughput import tokens_per_second
+from rnncli.workflows.devices import pick_device
 
 CELLS = ("lstm", "gru", "rnn", "rglru")
 WIDTHS, LANES = (512, 1024), (16, 64, 256, 1024)

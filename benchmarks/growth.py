@@ -21,12 +21,12 @@ import torch
 
 import rnncli
 from benchmarks.records import keep, machine
-from rnncli.api.device import pick_device
-from rnncli.api.model import Model
-from rnncli.model.config import ModelConfig
-from rnncli.training.arrangement import ArrangementCheck
+from rnncli.nn.config import ModelConfig
+from rnncli.training.backends import ArrangementCheck
 from rnncli.training.config import TrainConfig
-from rnncli.training.probe import tokens_per_second
+from rnncli.training.throughput import tokens_per_second
+from rnncli.workflows.devices import pick_device
+from rnncli.workflows.model import Model
 
 TIMES, WIDTHS, ROUNDS = (1, 10, 100), (128, 256, 512, 1024), 3
 SECONDS, LENGTH, STREAMS, LINES = 2.0, 4000, 256, 2000

@@ -24,7 +24,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-Cell = Literal["lstm", "gru", "rnn"]  # as in rnncli.model.config
+Cell = Literal["lstm", "gru", "rnn"]  # as in rnncli.nn.config
 CELLS: tuple[Cell, ...] = ("lstm", "gru", "rnn")
 DTYPES = ("float32", "mixed_bfloat16")
 STEPS, ROUNDS = 40, 5
@@ -41,14 +41,14 @@ def tokens_per_second(train: Callable[[], int]) -> float:
 
 def rnncli_loop(cell: Cell, steps: int) -> Callable[[], int]:
     """A function that takes at least so many steps and says how many."""
-    from rnncli.api.device import pick_device
-    from rnncli.model.config import ModelConfig
-    from rnncli.model.language_model import LanguageModel
+    from rnncli.data.batching import Lanes
+    from rnncli.nn.config import ModelConfig
+    from rnncli.nn.language_model import LanguageModel
     from rnncli.results import Score
-    from rnncli.text.lanes import Lanes
     from rnncli.training.config import TrainConfig
-    from rnncli.training.loop import train
     from rnncli.training.step import Run
+    from rnncli.training.trainer import train
+    from rnncli.workflows.devices import pick_device
 
     device = pick_device("cpu")
     config = TrainConfig(

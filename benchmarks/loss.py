@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rnncli.api.device import pick_device
-from rnncli.model import acceleration
-from rnncli.model.cross_entropy import mean_nats
+from rnncli.nn.fused import support
+from rnncli.nn.loss import mean_nats
+from rnncli.workflows.devices import pick_device
 
 TOKENS, WIDTH = 2048, 512
 ROUNDS = {66: 50, 10_000: 9, 200_000: 3}
@@ -47,8 +47,8 @@ def main() -> None:
 
         print(f"{symbols:,} symbols, torch, all logits: {milliseconds(symbols, whole):,.1f} ms", flush=True)
         for fused in (False, True):
-            if fused and acceleration.missing() is not None:
-                print(f"no fused kernels: {acceleration.missing()}")
+            if fused and support.missing() is not None:
+                print(f"no fused kernels: {support.missing()}")
                 continue
             for power in PARTS:
 
@@ -57,7 +57,7 @@ def main() -> None:
                 ) -> Tensor:
                     return mean_nats(hidden, weight, bias, targets, TOKENS, most)
 
-                with acceleration.fused_kernels(fused):
+                with support.fused_kernels(fused):
                     taken = milliseconds(symbols, parts)
                 kernels = "fused" if fused else "torch"
                 print(f"{symbols:,} symbols, {kernels}, 2^{power} logits: {taken:,.1f} ms", flush=True)

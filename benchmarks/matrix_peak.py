@@ -12,12 +12,12 @@ import statistics
 
 import torch
 
-from rnncli.api.device import pick_device
-from rnncli.model.acceleration import why_not_bf16
-from rnncli.model.config import GATES, Cell, ModelConfig
-from rnncli.training.arrangement import ArrangementCheck
+from rnncli.nn.config import GATES, Cell, ModelConfig
+from rnncli.nn.fused.support import why_not_bf16
+from rnncli.training.backends import ArrangementCheck
 from rnncli.training.config import TrainConfig
-from rnncli.training.probe import matrix_peak, tokens_per_second
+from rnncli.training.throughput import matrix_peak, tokens_per_second
+from rnncli.workflows.devices import pick_device
 
 ROUNDS, SECONDS = 5, 1.0
 WINDOW, SYMBOLS, WIDTH, EMBEDDING = 64, 65, 512, 128

@@ -15,10 +15,10 @@ from collections import Counter
 
 import numpy as np
 
-from rnncli.model.ngram import fit
-from rnncli.text.config import ReadConfig
-from rnncli.text.reading import read
-from rnncli.text.tokenizers import CharTokenizer, Ids, Tokenizer, WordTokenizer
+from rnncli.data.config import ReadConfig
+from rnncli.data.reading import read
+from rnncli.data.tokenizers.base import CharTokenizer, Ids, Tokenizer, WordTokenizer
+from rnncli.ngram.kneser_ney import fit
 
 POSITIONS = 100_000
 

@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from rnncli.api.device import pick_device
-from rnncli.inference.formats import Tsv
-from rnncli.inference.surprisal import LineScorer
-from rnncli.model.config import GATES, Cell, ModelConfig
-from rnncli.model.language_model import LanguageModel
-from rnncli.text.lines import LENGTH_STEP
-from rnncli.text.tokenizers import CharTokenizer
+from rnncli.data.lines import LENGTH_STEP
+from rnncli.data.tokenizers.base import CharTokenizer
+from rnncli.evaluation.formats import Tsv
+from rnncli.evaluation.surprisal import LineScorer
+from rnncli.nn.config import GATES, Cell, ModelConfig
+from rnncli.nn.language_model import LanguageModel
+from rnncli.workflows.devices import pick_device
 
 LINES, AT_ONCE, BATCH, ROUNDS, WIDTH, EMBEDDING = 65_536, 8192, 256, 3, 512, 128
 

@@ -15,16 +15,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from rnncli.api.device import pick_device
-from rnncli.model.acceleration import missing
-from rnncli.model.config import Cell, ModelConfig
-from rnncli.model.language_model import LanguageModel
+from rnncli.data.batching import Lanes
+from rnncli.nn.config import Cell, ModelConfig
+from rnncli.nn.fused.support import missing
+from rnncli.nn.language_model import LanguageModel
 from rnncli.results import Score
-from rnncli.text.lanes import Lanes
 from rnncli.training.config import TrainConfig
-from rnncli.training.loop import train
 from rnncli.training.optimizer import AdamW
 from rnncli.training.step import Run, precision_context
+from rnncli.training.trainer import train
+from rnncli.workflows.devices import pick_device
 
 STEPS, ROUNDS = 100, 9
 CPU = torch.device("cpu")

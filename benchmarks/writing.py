@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnncli.model.config import GATES, Cell, ModelConfig
+from rnncli.nn.config import GATES, Cell, ModelConfig
 from rnncli.storage.model_dir import ModelDir
 
 TEXT = Path(__file__).parent.parent / "data" / "english.txt"

@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rnncli.api.model import Model
+    from rnncli.workflows.model import Model
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "load"]
@@ -20,7 +20,7 @@ def load(model: str | os.PathLike[str] | None = None, device: str = "auto") -> "
 
     Raises rnncli.errors.ModelError where there is none. Its weights are read when they are needed.
     """
-    from rnncli.api.model import Model
     from rnncli.storage.model_dir import ModelDir
+    from rnncli.workflows.model import Model
 
     return Model(ModelDir.find(None if model is None else os.fspath(model)), device)

@@ -10,13 +10,13 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from rnncli.model.config import ModelConfig
-from rnncli.model.language_model import LanguageModel
-from rnncli.model.stepper import Stepper
+from rnncli.data.counting import TextCounts
+from rnncli.data.split import Part
+from rnncli.nn.config import ModelConfig
+from rnncli.nn.language_model import LanguageModel
+from rnncli.numpy_decoder.decoder import Stepper
 from rnncli.runtime import SYSTEM
 from rnncli.storage.manifest import Manifest
-from rnncli.text.counting import TextCounts
-from rnncli.text.part import Part
 from tests.processor import ON_PROCESSOR
 
 if SYSTEM == "windows":

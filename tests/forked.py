@@ -24,7 +24,12 @@ ROOT = Path(__file__).parent.parent
 # What commands import when they need it.
 _IMPORTED = (
     *("rnncli.cli.training_session", "rnncli.cli.preparing", "rnncli.cli.plotting", "rnncli.cli.contest"),
-    *("rnncli.api.evaluating", "rnncli.api.comparing", "rnncli.cli.generating", "torch._dynamo"),
+    *(
+        "rnncli.workflows.evaluate",
+        "rnncli.workflows.compare_models",
+        "rnncli.cli.generating",
+        "torch._dynamo",
+    ),
 )
 _CLIENT = """#!{python} -IS
 import json, os, socket, sys

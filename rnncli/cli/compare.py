@@ -53,9 +53,9 @@ def compare(
     """
     began = monotonic()
     options.refuse_no_picture(output)
-    from rnncli.api.device import pick_device
     from rnncli.cli import contest
     from rnncli.console import contest_view, picture_files, picture_view, terminal, training_view
+    from rnncli.workflows.devices import pick_device
 
     contest.check(time.value)
     if output is not None:

@@ -47,24 +47,24 @@ def complete(
     from dataclasses import asdict
     from itertools import islice
 
-    from rnncli.api import drawing
-    from rnncli.api.prompts import begun
     from rnncli.cli import writing
     from rnncli.console import completion_view, terminal
     from rnncli.errors import ConfigError
-    from rnncli.inference.texts import most_probable_texts
+    from rnncli.generation.texts import most_probable_texts
     from rnncli.storage.model_dir import ModelDir
+    from rnncli.workflows import generate
+    from rnncli.workflows.prompts import begun
 
     folder = ModelDir.find(model)
     tokenizer = folder.tokenizer()
     _log.info("model %s", folder.path)
-    shown = drawing.usual_unit(folder, tokenizer) if unit is None else unit.value
+    shown = generate.usual_unit(folder, tokenizer) if unit is None else unit.value
     if length is not None and (shown == "token" or (shown, tokenizer.level) == ("word", "word")):
         raise ConfigError("a token has no length", hint="leave out --length, or use --unit line")
     # A line that is piped in has an end which nobody means.
     begin = writing.read_prompt(prompt).removesuffix("\n")
     read = begun(folder, begin)
-    predictor = drawing.predictor(folder, device)
+    predictor = generate.predictor(folder, device)
     place, most = read.read(predictor), length or 200
     found = list(islice(most_probable_texts(predictor, place, tokenizer, read.ids, shown, most), number))
     if json:

@@ -14,22 +14,22 @@ import numpy as np
 import torch
 
 from rnncli import runtime
+from rnncli.analysis.figures import Line, LineChart
 from rnncli.cli import corpora, plotting, preparing, training_session
 from rnncli.cli.training_session import Session
 from rnncli.console.contest_view import Row
 from rnncli.console.training_view import SilentView, View, log_shown_in
+from rnncli.data.config import Level
+from rnncli.data.sources import STDIN, expand
 from rnncli.errors import ConfigError, RnncliError, TrainingError
-from rnncli.model.stepper import Stepper
-from rnncli.pictures import Line, LineChart
-from rnncli.reports import Noted
+from rnncli.events import Noted
+from rnncli.numpy_decoder.decoder import Stepper
 from rnncli.results import Score
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.record import checked_name, free_name
-from rnncli.text.config import Level
-from rnncli.text.sources import STDIN, expand
-from rnncli.training import halving
-from rnncli.training.halving import Candidate, Outcome, Trial, ranked, search
-from rnncli.training.wishes import Wishes
+from rnncli.training import architecture_search
+from rnncli.training.architecture_search import Candidate, Outcome, Trial, ranked, search
+from rnncli.training.overrides import Wishes
 
 # Of the whole time; the rest is the winner's.
 _SEARCH_SHARE = 0.5
@@ -175,7 +175,7 @@ _OF_TRAINING = (
 
 def check(seconds: float) -> None:
     """Before a text is read: raises ConfigError where there is no optuna, or no time."""
-    halving.check()
+    architecture_search.check()
     if seconds < _LEAST_SECONDS:
         raise ConfigError(f"{seconds:g} s are too few to compare anything", hint="give --time 20m or so")
 

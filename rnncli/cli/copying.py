@@ -2,18 +2,18 @@
 
 from collections.abc import Sequence
 
-from rnncli.api.drawing import predictor
-from rnncli.api.prompts import context, forbidden
+from rnncli.data.config import ReadConfig
+from rnncli.data.reading import read
+from rnncli.data.tokenizers.base import Ids, Tokenizer
 from rnncli.errors import CorpusError
-from rnncli.inference.config import SamplingConfig
-from rnncli.inference.generation import Writer
-from rnncli.inference.texts import GrowingText, Limits, stream_text
+from rnncli.evaluation.config import SamplingConfig
+from rnncli.evaluation.memorization import Source
+from rnncli.generation.sampler import Writer
+from rnncli.generation.texts import GrowingText, Limits, stream_text
 from rnncli.results import Copied, Copies
 from rnncli.storage.model_dir import ModelDir
-from rnncli.text.config import ReadConfig
-from rnncli.text.copies import Source
-from rnncli.text.reading import read
-from rnncli.text.tokenizers import Ids, Tokenizer
+from rnncli.workflows.generate import predictor
+from rnncli.workflows.prompts import context, forbidden
 
 _SHOWN_RUNS = 10
 # Noncharacters (Unicode 23.7), which no text has: what is unknown is never the same here and there.

@@ -8,14 +8,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self, TypeVar
 
+from rnncli.data.config import Level, ReadConfig, TextConfig
+from rnncli.data.corpus import Corpus
+from rnncli.data.dataset import TokenStore, is_store, load_tokenizer
+from rnncli.data.dataset_builder import build, refuse_short
+from rnncli.data.levels import GLIMPSE_CHARACTERS, natural_level, spaces_are_scarce
+from rnncli.data.sources import LIST_MARK, STDIN
+from rnncli.data.tokenizers.base import Tokenizer
 from rnncli.errors import ConfigError
-from rnncli.text.building import build, refuse_short
-from rnncli.text.config import Level, ReadConfig, TextConfig
-from rnncli.text.corpus import Corpus
-from rnncli.text.guessing import GLIMPSE_CHARACTERS, natural_level, spaces_are_scarce
-from rnncli.text.sources import LIST_MARK, STDIN
-from rnncli.text.store import TokenStore, is_store, load_tokenizer
-from rnncli.text.tokenizers import Tokenizer
 
 _log = logging.getLogger(__name__)
 _OF_A_NEW_TOKENIZER = ("level", "vocab_size", "subword_kind", "pattern")

@@ -18,13 +18,13 @@ def doctor(
 
     Example: rnncli doctor --json > doctor.json
     """
-    from rnncli.api import checkup
-    from rnncli.api.device import pick_device
     from rnncli.console import checkup_view, terminal
+    from rnncli.workflows import diagnostics
+    from rnncli.workflows.devices import pick_device
 
     pick_device("cpu")  # what is measured is computed as a training computes
-    facts = checkup.facts()
-    speeds = checkup.speeds() if measure else {}
+    facts = diagnostics.facts()
+    speeds = diagnostics.speeds() if measure else {}
     if json:
         terminal.print_json({**facts, "measured": speeds})
     else:

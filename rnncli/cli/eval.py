@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from rnncli.cli import options
-from rnncli.inference.config import Adaptation, By, Cache
-from rnncli.text.config import Reset
+from rnncli.data.config import Reset
+from rnncli.evaluation.config import Adaptation, By, Cache
 
 _log = logging.getLogger(__name__)
 _ADAPTIVE = "Adaptive: figures of a model that learns from the text, shown apart"
@@ -126,12 +126,12 @@ def eval(
 
     Example: rnncli eval other.txt --model novel --json
     """
-    from rnncli.api import comparing, evaluating
-    from rnncli.api.device import pick_device
     from rnncli.cli import corpora
     from rnncli.console import score_view, terminal
     from rnncli.errors import ConfigError
     from rnncli.storage.model_dir import ModelDir
+    from rnncli.workflows import compare_models, evaluate
+    from rnncli.workflows.devices import pick_device
 
     learning = recalling = None
     if adapt or adapt_rate is not None:
@@ -150,13 +150,13 @@ def eval(
     source = context.get_parameter_source("part")
     if text and source is not None and source.name == "COMMANDLINE":
         raise typer.BadParameter("is of the model's own text, and another is named", param_hint="--part")
-    asked = evaluating.Asked(part.value, reset, by, streams, unseen_types, learning, recalling, tune)
+    asked = evaluate.Asked(part.value, reset, by, streams, unseen_types, learning, recalling, tune)
     reading = corpora.read_config(context.params)
     folders = [ModelDir.find(name) for name in options.models_or_usual(model)]
     for folder in folders:
         _log.info("model %s", folder.path)
     of_one = len(folders) == 1
-    evaluated = evaluating.evaluated if of_one else comparing.evaluated
+    evaluated = evaluate.evaluated if of_one else compare_models.evaluated
     name, evaluation = evaluated(folders, pick_device(device), text or [], reading, asked)
     if json:
         one = {"model": folders[0].path.name} if of_one else {}

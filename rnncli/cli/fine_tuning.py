@@ -8,16 +8,16 @@ from typing import Any, Self
 
 from torch import Tensor
 
+from rnncli.data.tokenizers.base import Tokenizer, WordTokenizer
+from rnncli.data.tokenizers.matching import NEW, matched
 from rnncli.errors import ConfigError, ModelError
-from rnncli.model.config import ModelConfig
+from rnncli.nn.config import ModelConfig
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.record import Record
 from rnncli.storage.runs import load_best
-from rnncli.text.matching import NEW, matched
-from rnncli.text.tokenizers import Tokenizer, WordTokenizer
-from rnncli.training.recipes import fine_tuning_rate
+from rnncli.training.fine_tuning import transferred
+from rnncli.training.hyperparameters import fine_tuning_rate
 from rnncli.training.step import Best
-from rnncli.training.transfer import transferred
 
 _log = logging.getLogger(__name__)
 # The rest of its shape comes with its weights.

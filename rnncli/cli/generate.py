@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rnncli.cli import options
-from rnncli.inference.config import SamplingConfig
+from rnncli.evaluation.config import SamplingConfig
 
 _log = logging.getLogger(__name__)
 _DRAWING, _ENDING = "How tokens are drawn", "Where a text ends"
@@ -114,13 +114,13 @@ def generate(
 
     Example: rnncli generate --prompt "Once" --length 500 --temperature 0.8 --seed 1
     """
-    from rnncli.api.drawing import Wanted, limits_of, predictor
     from rnncli.cli import generating, writing
     from rnncli.cli.interactive import converse
     from rnncli.errors import ConfigError
-    from rnncli.inference.conversation import Conversation
-    from rnncli.inference.texts import Limits
+    from rnncli.generation.interactive import Conversation
+    from rnncli.generation.texts import Limits
     from rnncli.storage.model_dir import ModelDir
+    from rnncli.workflows.generate import Wanted, limits_of, predictor
 
     sampling = SamplingConfig(
         temperature, top_k, top_p, min_p, typical_p, repetition_penalty, no_repeat_ngram

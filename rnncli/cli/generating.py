@@ -5,14 +5,14 @@ import sys
 from dataclasses import asdict
 from itertools import islice
 
-from rnncli.api import drawing
-from rnncli.api.drawing import Wanted
 from rnncli.cli import writing
 from rnncli.cli.writing import write
 from rnncli.errors import ConfigError
-from rnncli.inference.prediction import Predictor
+from rnncli.generation.prediction import Predictor
 from rnncli.results import Written
 from rnncli.storage.model_dir import ModelDir
+from rnncli.workflows import generate
+from rnncli.workflows.generate import Wanted
 
 
 def check_raw(wanted: Wanted, as_json: bool) -> None:
@@ -37,9 +37,9 @@ def draw_texts(
 ) -> None:
     """Write texts that begin with the prompt: one as it comes into being, several as they end."""
     if wanted.texts == 1 and not (as_json or wanted.unique or wanted.novel):
-        writing.stream(prompt, drawing.stream(folder, predictor, prompt, wanted, seed))
+        writing.stream(prompt, generate.stream(folder, predictor, prompt, wanted, seed))
         return
-    for text in drawing.draw(folder, predictor, prompt, wanted, seed):
+    for text in generate.draw(folder, predictor, prompt, wanted, seed):
         write(_json(text, prompt, seed=seed) if as_json else _whole(prompt, text))
 
 
@@ -52,7 +52,7 @@ def enumerate_lines(
     as_json: bool,
 ) -> None:
     """Write the most probable lines that begin with the prompt, in their order."""
-    prompt, lines = drawing.enumerated(folder, predictor, prompt, length)
+    prompt, lines = generate.enumerated(folder, predictor, prompt, length)
     for line in islice(lines, number):
         write(_json(line, prompt) if as_json else prompt + line.text + "\n")
 
@@ -66,7 +66,7 @@ def write_best(
     as_json: bool,
 ) -> None:
     """Write the text that beam search finds."""
-    prompt, best = drawing.best(folder, predictor, prompt, width, length)
+    prompt, best = generate.best(folder, predictor, prompt, width, length)
     write(_json(best, prompt) if as_json else _whole(prompt, best))
 
 

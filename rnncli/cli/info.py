@@ -39,10 +39,10 @@ def info(
 
 def _gradient_reach(folder: "ModelDir") -> "GradientReach":
     """Measured on the part of the text that the model has not learned from."""
-    from rnncli.api.device import pick_device
-    from rnncli.api.parts import own_part
-    from rnncli.inference.gradients import gradient_reach, stretches
+    from rnncli.analysis.gradient_norms import gradient_reach, stretches
     from rnncli.storage.runs import load_model
+    from rnncli.workflows.devices import pick_device
+    from rnncli.workflows.splits import own_part
 
     model = load_model(folder, pick_device("cpu"))
     _, part = own_part(folder, "valid")

@@ -8,12 +8,12 @@ from dataclasses import replace
 from types import FrameType
 
 from rnncli import runtime
-from rnncli.api.prompts import name_unseen
 from rnncli.cli import writing
 from rnncli.console import terminal
+from rnncli.data.tokenizers.base import Tokenizer
 from rnncli.errors import ConfigError, GenerationError, RnncliError
-from rnncli.inference.conversation import Conversation
-from rnncli.text.tokenizers import Tokenizer
+from rnncli.generation.interactive import Conversation
+from rnncli.workflows.prompts import name_unseen
 
 _log = logging.getLogger(__name__)
 _HELP = """what you write goes before what the model writes; nothing lets it go on. Besides:

@@ -42,16 +42,16 @@ def ngram(
 
     Example: rnncli ngram novel --order 7
     """
-    from rnncli.api.beside import add_ngram, import_arpa
-    from rnncli.api.device import pick_device
-    from rnncli.api.evaluating import beside_network, scored_part
-    from rnncli.api.parts import own_part
     from rnncli.console import score_view, terminal
     from rnncli.errors import ConfigError
-    from rnncli.storage.arpa import write_arpa
+    from rnncli.export.arpa import write_arpa
     from rnncli.storage.lock import held
     from rnncli.storage.model_dir import ModelDir
     from rnncli.storage.runs import load_model
+    from rnncli.workflows.devices import pick_device
+    from rnncli.workflows.evaluate import beside_network, scored_part
+    from rnncli.workflows.ngram import add_ngram, import_arpa
+    from rnncli.workflows.splits import own_part
 
     if order is not None and from_arpa is not None:
         raise ConfigError("both --order and --from-arpa are given", hint="the file has an order of its own")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from rnncli.cli.parsing import settings_file
-from rnncli.text.config import ReadConfig, TextConfig
+from rnncli.data.config import ReadConfig, TextConfig
 
 
 def model_names(incomplete: str) -> list[str]:

@@ -12,7 +12,7 @@ from rnncli.cli import options
 _log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
-    from rnncli.pictures import Picture
+    from rnncli.analysis.figures import Picture
     from rnncli.storage.model_dir import ModelDir
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.api.parts import own_part
+from rnncli.analysis.figures import Line, LineChart, SymbolMap, UnitText
 from rnncli.errors import ConfigError, ModelError
-from rnncli.pictures import Line, LineChart, SymbolMap, UnitText
 from rnncli.storage.model_dir import ModelDir
 from rnncli.strict import is_of
+from rnncli.workflows.splits import own_part
 
 # Of a unit's text so much is shown, and so many symbols of a map.
 _SHOWN_TOKENS, _SHOWN_CHARACTERS, _MOST_SYMBOLS = 800, 4_000, 150
@@ -53,7 +53,7 @@ def logged(folders: Sequence[ModelDir], field: str, title: str, log_y: bool = Fa
 
 def gradients(folders: Sequence[ModelDir]) -> LineChart:
     """How the gradient of a loss fades over the steps before it: of one step back it is 1."""
-    from rnncli.inference.gradients import gradient_reach, stretches
+    from rnncli.analysis.gradient_norms import gradient_reach, stretches
 
     lines = []
     for folder in folders:
@@ -69,7 +69,7 @@ def gradients(folders: Sequence[ModelDir]) -> LineChart:
 
 def memory(folders: Sequence[ModelDir]) -> LineChart:
     """Loss when only the last k tokens can be seen."""
-    from rnncli.inference.memory_reach import memory_reach
+    from rnncli.analysis.context_ablation import memory_reach
 
     lines = []
     if len({folder.record().tokenizer_fingerprint for folder in folders}) > 1:
@@ -91,7 +91,7 @@ def memory(folders: Sequence[ModelDir]) -> LineChart:
 
 def units(folder: ModelDir, unit: str | None) -> UnitText:
     """A text coloured by one unit: that which tracks something most closely, unless one is named."""
-    from rnncli.inference.units import TOKENS, activations, tracked
+    from rnncli.analysis.neuron_probes import TOKENS, activations, tracked
 
     _, part = own_part(folder, "valid")
     ids = np.asarray(part.ids[0 : min(TOKENS, part.tokens)])
@@ -128,8 +128,8 @@ def units(folder: ModelDir, unit: str | None) -> UnitText:
 
 def symbols(folder: ModelDir) -> SymbolMap:
     """Where the embeddings of the most frequent symbols lie, those of a first member."""
-    from rnncli.inference.embedding_map import principal_plane
-    from rnncli.model.stepper import member_weights
+    from rnncli.analysis.embedding_map import principal_plane
+    from rnncli.numpy_decoder.decoder import member_weights
 
     part, config = folder.corpus().train, folder.record().model
     tokenizer, weights = folder.tokenizer(), folder.needed_weights().arrays
@@ -147,8 +147,8 @@ def symbols(folder: ModelDir) -> SymbolMap:
 
 
 def _model(folder: ModelDir) -> Any:
-    from rnncli.api.device import pick_device
     from rnncli.storage.runs import load_model
+    from rnncli.workflows.devices import pick_device
 
     return load_model(folder, pick_device("cpu"))
 

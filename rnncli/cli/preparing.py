@@ -11,28 +11,28 @@ from typing import Any
 import torch
 
 from rnncli import runtime
-from rnncli.api.device import memory_bytes, present_devices, why_not_device
 from rnncli.cli import corpora
 from rnncli.cli.fine_tuning import Ancestor
 from rnncli.cli.training_session import Session, windows_of
 from rnncli.console.training_view import View
+from rnncli.data import statistics
+from rnncli.data.dataset import TokenStore
 from rnncli.errors import ConfigError
-from rnncli.model.config import ModelConfig
-from rnncli.model.ngram import check_order
+from rnncli.ngram.kneser_ney import check_order
+from rnncli.nn.config import ModelConfig
 from rnncli.storage.checkpoint import packed_run
 from rnncli.storage.draft import Draft, new_model
 from rnncli.storage.layout import CORPUS
 from rnncli.storage.lock import held
 from rnncli.storage.record import free_name
 from rnncli.storage.runs import as_weights
-from rnncli.text import report
-from rnncli.text.store import TokenStore
-from rnncli.training import forecast, machine, plan
-from rnncli.training.arrangement import check_on
-from rnncli.training.forecast import CorpusSize
-from rnncli.training.probe import measure_on
+from rnncli.training import cost_model, hardware, planner
+from rnncli.training.backends import check_on
+from rnncli.training.cost_model import CorpusSize
+from rnncli.training.overrides import Wishes
 from rnncli.training.step import Run
-from rnncli.training.wishes import Wishes
+from rnncli.training.throughput import measure_on
+from rnncli.workflows.devices import memory_bytes, present_devices, why_not_device
 
 
 @dataclass(frozen=True)
@@ -66,16 +66,16 @@ def _begin(
     if source.settings.get("ngram") is not None:
         check_order(order)
 
-    def fill(draft: Draft) -> tuple[Run, plan.Plan, list[Path]]:
+    def fill(draft: Draft) -> tuple[Run, planner.Plan, list[Path]]:
         """The run, how it is planned, and the token stores it reads elsewhere.
 
         The run's own store, which is memory-mapped, is closed again with the end of this function.
         """
         measure = measure_on(check_on(device))
 
-        def this_machine() -> machine.Machine:
+        def this_machine() -> hardware.Machine:
             threads = torch.get_num_threads() if device.type == "cpu" else 1
-            return machine.measure_machine(measure, wishes, device.type, memory_bytes(device), threads)
+            return hardware.measure_machine(measure, wishes, device.type, memory_bytes(device), threads)
 
         paths = corpora.stores_at(source.paths)
         reasons: list[str] = []
@@ -89,13 +89,13 @@ def _begin(
                 measured, level = this_machine(), texts.natural
                 if text_settings.get("level") is None and texts.tokenizer is None:
                     characters, alphabet = texts.corpus.characters, len(texts.corpus.symbols)
-                    level, reasons = plan.affordable_level(level, characters, alphabet, wishes, measured)
-                view.show(report.describe(texts.corpus, texts.config(level), texts.valid, thorough=False))
+                    level, reasons = planner.affordable_level(level, characters, alphabet, wishes, measured)
+                view.show(statistics.describe(texts.corpus, texts.config(level), texts.valid, thorough=False))
                 earlier = ancestor.tokenizer if ancestor and ancestor.grows else None
                 store = texts.build(texts.config(level), draft.corpus_folder(), earlier)
         used_seconds = monotonic() - began
         size = CorpusSize.of(store)
-        chosen = plan.make_plan(size, wishes, measured, measure, used_seconds, order, reasons)
+        chosen = planner.make_plan(size, wishes, measured, measure, used_seconds, order, reasons)
         windows_of(store, chosen.model, chosen.training)  # refuses too short a text
         _check_disk(chosen.model, draft.partial)
         runtime.return_freed_memory()  # what was measured is of other sizes than what is trained
@@ -123,7 +123,7 @@ def _begin(
 
 def _check_disk(model: ModelConfig, folder: Path) -> None:
     """Raises ConfigError where the run's files would fill the disk."""
-    needed, free = forecast.disk_bytes(model), shutil.disk_usage(folder).free
+    needed, free = cost_model.disk_bytes(model), shutil.disk_usage(folder).free
     if needed > free:
         raise ConfigError(
             f"{model.architecture} needs about {needed / 1e6:,.0f} MB of disk; {free / 1e6:,.0f} MB are free",

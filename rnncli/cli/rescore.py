@@ -81,9 +81,9 @@ def rescore(
 
     Example: rnncli rescore test.txt --scores acoustic.txt --weights 1,0.8,0
     """
-    from rnncli.api.device import pick_device
     from rnncli.cli import corpora, rescoring
     from rnncli.storage.model_dir import ModelDir
+    from rnncli.workflows.devices import pick_device
 
     tuning = rescoring.Tuning.asked(dev, dev_scores or [], reference, unit and unit.value, weights)
     folder = ModelDir.find(model)

@@ -10,15 +10,15 @@ import numpy.typing as npt
 import torch
 
 from rnncli.cli.writing import write
+from rnncli.data.config import ReadConfig
+from rnncli.data.reading import read
 from rnncli.errors import ConfigError
-from rnncli.inference.likelihood import LINES_SORTED
-from rnncli.inference.rescoring import errors_of_best, taken, tune, word_errors
-from rnncli.inference.surprisal import LineScorer
+from rnncli.evaluation.nbest import LN10, ListFormat, NBest, parse_list, parse_references, parse_scores
+from rnncli.evaluation.rescoring import errors_of_best, taken, tune, word_errors
+from rnncli.evaluation.scoring import LINES_SORTED
+from rnncli.evaluation.surprisal import LineScorer
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.runs import load_model
-from rnncli.text.config import ReadConfig
-from rnncli.text.nbest import LN10, ListFormat, NBest, parse_list, parse_references, parse_scores
-from rnncli.text.reading import read
 
 _log = logging.getLogger(__name__)
 Reals = npt.NDArray[np.float64]

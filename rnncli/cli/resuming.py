@@ -11,18 +11,18 @@ import torch
 from rnncli.cli import corpora
 from rnncli.cli.parsing import Amount
 from rnncli.cli.training_session import Session, windows_of
+from rnncli.data.dataset import TokenStore
 from rnncli.errors import ConfigError, TrainingError
 from rnncli.storage.lock import held
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.runs import load_run
-from rnncli.text.store import TokenStore
-from rnncli.training import forecast, machine
-from rnncli.training.arrangement import check_on, usable_settings
+from rnncli.training import cost_model, hardware
+from rnncli.training.backends import check_on, usable_settings
 from rnncli.training.config import TrainConfig
-from rnncli.training.forecast import CorpusSize
-from rnncli.training.loop import resume_with
-from rnncli.training.probe import measure_on
+from rnncli.training.cost_model import CorpusSize
 from rnncli.training.step import Run
+from rnncli.training.throughput import measure_on
+from rnncli.training.trainer import resume_with
 
 _log = logging.getLogger(__name__)
 
@@ -64,15 +64,15 @@ def _resume(
     now = f"{training.precision} with {training.kernels} kernels from now on"
     reasons = [f"{now}, not {gone}" for gone in dropped]
     size = CorpusSize.of(store)
-    measure = machine.for_lines(measure_on(check), size)
-    speed = measure(record.model, training, machine.COUNTED_PROBE_SECONDS)
-    each = forecast.validation_seconds(training, size, speed)
-    reserve = forecast.ngram_seconds(training, size, record.ngram_order, speed)
+    measure = hardware.for_lines(measure_on(check), size)
+    speed = measure(record.model, training, hardware.COUNTED_PROBE_SECONDS)
+    each = cost_model.validation_seconds(training, size, speed)
+    reserve = cost_model.ngram_seconds(training, size, record.ngram_order, speed)
     began -= run.seconds
     run.seconds = monotonic() - began
     if changed:
         resume_with(run, training, each + reserve)
-    planned = forecast.predict(
+    planned = cost_model.predict(
         size,
         record.model,
         training,

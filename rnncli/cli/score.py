@@ -94,10 +94,10 @@ def score(
 
     Example: echo "to be or not to be" | rnncli score --unit word
     """
-    from rnncli.api.device import pick_device
     from rnncli.cli import corpora, score_lines, score_pairs
     from rnncli.errors import ConfigError
     from rnncli.storage.model_dir import ModelDir
+    from rnncli.workflows.devices import pick_device
 
     wanted = score_lines.Wanted(
         format.value,

@@ -8,22 +8,22 @@ from pathlib import Path
 
 import torch
 
-from rnncli import atomic
+from rnncli import files
 from rnncli.cli.writing import write
 from rnncli.console.surprisal_page import surprisal_page
+from rnncli.data.config import ReadConfig
+from rnncli.data.decoding import opened
+from rnncli.data.reading import CharacterStream
+from rnncli.data.sources import expand, readable_name
+from rnncli.data.tokenizers.base import Tokenizer
 from rnncli.errors import ConfigError, CorpusError
-from rnncli.inference import formats
-from rnncli.inference.formats import Format, Units
-from rnncli.inference.likelihood import LINES_SORTED
-from rnncli.inference.surprisal import LineScorer, ScoredLine, refuse_no_characters
+from rnncli.evaluation import formats
+from rnncli.evaluation.formats import Format, Units
+from rnncli.evaluation.nbest import named_lines
+from rnncli.evaluation.scoring import LINES_SORTED
+from rnncli.evaluation.surprisal import LineScorer, ScoredLine, refuse_no_characters
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.runs import load_model
-from rnncli.text.config import ReadConfig
-from rnncli.text.nbest import named_lines
-from rnncli.text.opening import opened
-from rnncli.text.reading import CharacterStream
-from rnncli.text.sources import expand, readable_name
-from rnncli.text.tokenizers import Tokenizer
 
 # What each format can show, its own way first.
 _UNITS = {
@@ -87,7 +87,7 @@ def stream(
     if wanted.shown == "character":
         refuse_no_characters(tokenizer)
     if html is not None:
-        atomic.refuse_no_folder(html)
+        files.refuse_no_folder(html)
     scorer = LineScorer(load_model(folder, device), tokenizer, folder.ngram(), words=wanted.shown == "word")
     sources = expand(given)
     shape = _format(wanted, tokenizer, ", ".join(map(readable_name, sources)))
@@ -114,7 +114,7 @@ def stream(
     write(shape.tail())
     if html is not None:
         title = f"{', '.join(map(readable_name, sources))} under {folder.path.name}"
-        atomic.write_file(html, surprisal_page(title, kept))
+        files.write_file(html, surprisal_page(title, kept))
 
 
 def most_surprising(

@@ -7,12 +7,12 @@ import torch
 
 from rnncli.cli.score_lines import batches
 from rnncli.cli.writing import write
+from rnncli.data.config import ReadConfig
+from rnncli.data.sources import expand, readable_name
 from rnncli.errors import CorpusError
-from rnncli.inference.surprisal import LineScorer
+from rnncli.evaluation.surprisal import LineScorer
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.runs import load_model
-from rnncli.text.config import ReadConfig
-from rnncli.text.sources import expand, readable_name
 
 _GOOD, _BAD = "sentence_good", "sentence_bad"
 # What rounding alone may make of two sentences that are the same.

@@ -9,19 +9,19 @@ from typing import Any
 
 import typer
 
-from rnncli import atomic
+from rnncli import files
 from rnncli.cli import corpora, writing
 from rnncli.console import corpus_view
+from rnncli.data import statistics as reporting
+from rnncli.data.config import ReadConfig
+from rnncli.data.dataset import TokenStore, is_store
+from rnncli.data.decoding import opened
+from rnncli.data.origin import Origin
+from rnncli.data.reading import BLOCK_BYTES, CharacterStream
+from rnncli.data.sources import expand
+from rnncli.data.tokenizers.base import Tokenizer, fingerprint
 from rnncli.errors import StorageError, TokenizerError
-from rnncli.reports import CorpusReport
-from rnncli.text import report as reporting
-from rnncli.text.config import ReadConfig
-from rnncli.text.opening import opened
-from rnncli.text.origin import Origin
-from rnncli.text.reading import BLOCK_BYTES, CharacterStream
-from rnncli.text.sources import expand
-from rnncli.text.store import TokenStore, is_store
-from rnncli.text.tokenizers import Tokenizer, fingerprint
+from rnncli.events import CorpusReport
 
 _log = logging.getLogger(__name__)
 _LONGEST_ID = 20
@@ -42,7 +42,7 @@ def tokenize(
             store = _made_before(target, texts)
             _log.info("%s was made from the same text with the same settings; it is used as it is", target)
             return _describe(texts) if report else None, corpus_view.store_record(store, target, reused=True)
-    with atomic.new_folder(target) as partial, corpora.scratch(partial) as scratch:
+    with files.new_folder(target) as partial, corpora.scratch(partial) as scratch:
         texts = corpora.Texts.survey(given, settings, Path(scratch))
         described = _describe(texts) if report else None
         texts.build(texts.config(), partial)

@@ -8,7 +8,7 @@ import typer
 from rnncli import runtime
 from rnncli.cli import options
 from rnncli.cli.parsing import Amount, Interval, count, interval, passes, seconds
-from rnncli.model.config import Cell, ModelConfig
+from rnncli.nn.config import Cell, ModelConfig
 from rnncli.training.config import DEFAULT_SECONDS, TrainConfig
 
 
@@ -208,11 +208,11 @@ def train(
     """
     began = monotonic()
     _refuse_what_would_do_nothing(context, corpus, resume)
-    from rnncli.api.device import pick_device
     from rnncli.cli import preparing, resuming, training_session, writing
     from rnncli.console import terminal, training_view
-    from rnncli.storage.events import writer_type
+    from rnncli.storage.tensorboard import writer_type
     from rnncli.training.distributed import from_environment, joined
+    from rnncli.workflows.devices import pick_device
 
     if tensorboard:
         writer_type()  # before anything is read

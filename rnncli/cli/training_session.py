@@ -9,30 +9,30 @@ from time import monotonic
 import torch
 
 from rnncli import runtime
-from rnncli.api.beside import add_ngram
 from rnncli.cli import writing
 from rnncli.cli.stopping import noted_requests
 from rnncli.console.training_view import SilentView, View
+from rnncli.data.batching import Lanes, Windows
+from rnncli.data.dataset import TokenStore
+from rnncli.data.lines import Lines
 from rnncli.errors import StorageError, TrainingError
-from rnncli.inference.evaluation import estimate
-from rnncli.inference.prediction import Predictor
-from rnncli.model.config import ModelConfig
-from rnncli.model.language_model import LanguageModel
-from rnncli.model.stepper import Stepper
-from rnncli.reports import Evaluated, Noted, Planned, Sampled, Saved, Savepoint, Stepped
+from rnncli.evaluation.evaluation import estimate
+from rnncli.events import Evaluated, Noted, Planned, Sampled, Saved, Savepoint, Stepped
+from rnncli.generation.prediction import Predictor
+from rnncli.nn.config import ModelConfig
+from rnncli.nn.language_model import LanguageModel
+from rnncli.numpy_decoder.decoder import Stepper
 from rnncli.results import Score
 from rnncli.storage.checkpoint import as_arrays
-from rnncli.storage.events import event_log
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.record import Status
 from rnncli.storage.runs import load_model, load_run, save_run
-from rnncli.text.lanes import Lanes, Windows
-from rnncli.text.lines import Lines
-from rnncli.text.store import TokenStore
+from rnncli.storage.tensorboard import event_log
 from rnncli.training.config import TrainConfig
 from rnncli.training.distributed import ALONE, Ranks
-from rnncli.training.loop import train
 from rnncli.training.step import Best, Run, precision_context, threads_of, weights_of
+from rnncli.training.trainer import train
+from rnncli.workflows.ngram import add_ngram
 
 _log = logging.getLogger(__name__)
 # Often enough for a curve, seldom enough for a small file.

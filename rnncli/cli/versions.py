@@ -9,8 +9,8 @@ def torch_line() -> str:
     try:
         import torch
 
-        from rnncli.api.device import present_devices
-        from rnncli.model.acceleration import missing
+        from rnncli.nn.fused.support import missing
+        from rnncli.workflows.devices import present_devices
     except (ImportError, OSError) as error:
         return f"{python}, no torch: {error}"
     device = "cuda" if "cuda" in present_devices() else "cpu"

@@ -5,17 +5,17 @@ import sys
 import time
 from collections.abc import Iterator
 
-from rnncli.api.prompts import context, forbidden
+from rnncli.data import reading
+from rnncli.data.config import ReadConfig, Unit
+from rnncli.data.sources import STDIN
+from rnncli.data.tokenizers.base import Tokenizer
 from rnncli.errors import GenerationError
-from rnncli.inference.config import SamplingConfig
-from rnncli.inference.generation import Writer
-from rnncli.inference.prediction import Predictor
-from rnncli.inference.texts import GrowingText, Limits, write_texts
+from rnncli.evaluation.config import SamplingConfig
+from rnncli.generation.prediction import Predictor
+from rnncli.generation.sampler import Writer
+from rnncli.generation.texts import GrowingText, Limits, write_texts
 from rnncli.safe_text import visible
-from rnncli.text import reading
-from rnncli.text.config import ReadConfig, Unit
-from rnncli.text.sources import STDIN
-from rnncli.text.tokenizers import Tokenizer
+from rnncli.workflows.prompts import context, forbidden
 
 _SAMPLE_TOKENS = {"char": 160, "byte": 160, "word": 32, "subword": 48}
 _SAMPLE_LINES = 5

@@ -17,7 +17,7 @@ _SPEEDS = {
 
 
 def show(facts: Mapping[str, Any], speeds: Mapping[str, Mapping[str, float]]) -> None:
-    """`facts` and `speeds` as api/checkup.py finds them."""
+    """`facts` and `speeds` as workflows/diagnostics.py finds them."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column(overflow="fold")

@@ -9,10 +9,10 @@ from rich.text import Text
 
 from rnncli.console.terminal import stdout_console
 from rnncli.console.units import size
-from rnncli.reports import CorpusReport, SymbolCount
+from rnncli.data.dataset import TokenStore
+from rnncli.data.tokenizers.base import fingerprint
+from rnncli.events import CorpusReport, SymbolCount
 from rnncli.safe_text import one_line
-from rnncli.text.store import TokenStore
-from rnncli.text.tokenizers import fingerprint
 
 _BAR_WIDTH = 24
 _GROWTH_SHOWN = 6

@@ -10,10 +10,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnncli import atomic
+from rnncli import files
+from rnncli.analysis.figures import LineChart, Picture, SymbolMap, UnitText
 from rnncli.console.page import page
 from rnncli.errors import ConfigError
-from rnncli.pictures import LineChart, Picture, SymbolMap, UnitText
 from rnncli.safe_text import one_line, symbol_label, visible
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def check(output: Path) -> None:
     """Before anything is measured: raises ConfigError without matplotlib, StorageError without a folder."""
     if find_spec("matplotlib") is None:
         raise _missing("No module named 'matplotlib'")
-    atomic.refuse_no_folder(output)
+    files.refuse_no_folder(output)
 
 
 def write(picture: Picture, output: Path) -> bool:
@@ -47,7 +47,7 @@ def write(picture: Picture, output: Path) -> bool:
     with warnings.catch_warnings(record=True) as said:
         warnings.filterwarnings("always", _NO_GLYPH)
         content = picture_bytes(picture, kind)
-    atomic.write_file(output, content)
+    files.write_file(output, content)
     return kind != "png" or not said  # a page is set in the reader's own fonts
 
 

@@ -7,8 +7,8 @@ from itertools import groupby, pairwise
 from rich.console import Console
 from rich.text import Text
 
+from rnncli.analysis.figures import LineChart, Picture, SymbolMap, UnitText
 from rnncli.console.terminal import stdout_console
-from rnncli.pictures import LineChart, Picture, SymbolMap, UnitText
 from rnncli.safe_text import one_line, symbol_label
 
 _COLOURS = ("cyan", "yellow", "magenta", "green", "red", "blue")

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from html import escape
 
 from rnncli.console.page import page
-from rnncli.inference.surprisal import ScoredLine
+from rnncli.evaluation.surprisal import ScoredLine
 
 # As dark as it gets: what one symbol in four thousand has.
 _DARKEST_BITS = 12.0

@@ -10,7 +10,7 @@ from typing import IO, Any
 from rich.console import Console
 from rich.text import Text
 
-from rnncli.reports import to_json
+from rnncli.events import to_json
 from rnncli.safe_text import one_line
 
 

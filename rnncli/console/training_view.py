@@ -18,7 +18,7 @@ from rich.text import Text
 from rnncli.console.corpus_view import summary_rows
 from rnncli.console.terminal import is_live, redirected_log, stderr_console
 from rnncli.console.units import clock, duration, perplexity, size
-from rnncli.reports import CorpusReport, Evaluated, Noted, Planned, Report, Sampled, Saved, Stepped
+from rnncli.events import CorpusReport, Evaluated, Noted, Planned, Report, Sampled, Saved, Stepped
 from rnncli.results import Score
 from rnncli.safe_text import one_line, visible
 

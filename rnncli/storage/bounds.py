@@ -4,14 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rnncli import strict
+from rnncli.data.dataset import MOST_RECORD_BYTES, MOST_TOKENIZER_BYTES, RECORD, TOKENIZERS
+from rnncli.data.known_lines import MOST_LINES
 from rnncli.storage.array_file import check_whole
 from rnncli.storage.layout import CHECKPOINT, CONFIG, CORPUS, LINES, METRICS, NGRAM, WEIGHTS
 from rnncli.storage.metrics_log import MOST_BYTES
 from rnncli.storage.ngram_file import MOST_HEADER_BYTES
 from rnncli.storage.record import Record
 from rnncli.storage.safe_load import check_size
-from rnncli.text.known_lines import MOST_LINES
-from rnncli.text.store import MOST_RECORD_BYTES, MOST_TOKENIZER_BYTES, RECORD, TOKENIZERS
 
 # Whatever the model.
 FIXED = {

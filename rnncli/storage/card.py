@@ -1,7 +1,7 @@
 """The model card: README.md of a model folder."""
 
 from rnncli import __version__
-from rnncli.reports import Planned
+from rnncli.events import Planned
 from rnncli.results import Score
 
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from rnncli import strict
 from rnncli.errors import ModelError
-from rnncli.model.config import ModelConfig
-from rnncli.model.state import State
+from rnncli.nn.config import ModelConfig
+from rnncli.nn.state import State
 from rnncli.results import Score
 from rnncli.storage.array_file import Array, check_arrays, packed, read_arrays
 from rnncli.storage.safe_load import DAMAGED, read_config

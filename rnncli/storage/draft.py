@@ -5,9 +5,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from rnncli import atomic
+from rnncli import files
+from rnncli.data import known_lines
+from rnncli.data.dataset import TokenStore, tokenizer_file
+from rnncli.data.known_lines import KnownLines
+from rnncli.data.tokenizers.base import fingerprint
 from rnncli.errors import StorageError
-from rnncli.model.config import ModelConfig
+from rnncli.nn.config import ModelConfig
 from rnncli.storage.array_file import packed
 from rnncli.storage.layout import (
     CHECKPOINTS,
@@ -23,10 +27,6 @@ from rnncli.storage.layout import (
 from rnncli.storage.manifest import Manifest
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.record import MODELS, Record, checked_name, now
-from rnncli.text import known_lines
-from rnncli.text.known_lines import KnownLines
-from rnncli.text.store import TokenStore, tokenizer_file
-from rnncli.text.tokenizers import fingerprint
 from rnncli.training.config import TrainConfig
 
 
@@ -101,7 +101,7 @@ def new_model(name: str) -> Iterator["Draft"]:
             hint="work in a folder that you may write to",
         ) from error
     try:
-        with atomic.new_folder(folder) as partial:
+        with files.new_folder(folder) as partial:
             yield Draft(ModelDir(folder), partial)
     finally:
         with suppress(OSError):  # it stays where there is anything in it

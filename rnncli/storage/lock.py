@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from rnncli import atomic, runtime
-from rnncli.atomic import LOCK
+from rnncli import files, runtime
 from rnncli.errors import StorageError
+from rnncli.files import LOCK
 
 
 class FolderLock:
@@ -82,7 +82,7 @@ def _open(folder: Path) -> int:
         _lock(descriptor, folder)
         os.truncate(descriptor, 0)
         os.lseek(descriptor, 0, os.SEEK_SET)
-        os.write(descriptor, f"{atomic.signature()}\n".encode())
+        os.write(descriptor, f"{files.signature()}\n".encode())
     except BaseException:
         os.close(descriptor)
         raise
@@ -92,5 +92,5 @@ def _open(folder: Path) -> int:
 def _lock(descriptor: int, folder: Path, shared: bool = False) -> None:
     if not runtime.lock(descriptor, shared=shared):
         raise StorageError(
-            f"{folder} is being written by {atomic.holder(folder)}", hint="wait for it, or stop it"
+            f"{folder} is being written by {files.holder(folder)}", hint="wait for it, or stop it"
         )

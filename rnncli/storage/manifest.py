@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any, BinaryIO, NamedTuple
 
-from rnncli import atomic
+from rnncli import files
 from rnncli.errors import ModelError
 from rnncli.storage.safe_load import DAMAGED, open_file, parse_json, read_file
 from rnncli.strict import LARGEST_BYTES, is_of
@@ -55,16 +55,16 @@ class Manifest:
     @classmethod
     def of(cls, folder: Path) -> "Manifest":
         """What lies in a folder now."""
-        files = dict[str, tuple[Entry | None, ...]]()
+        found = dict[str, tuple[Entry | None, ...]]()
         for path in sorted(folder.rglob("*")):
             name = path.relative_to(folder).as_posix()
             if (
                 path.is_file()
-                and name not in (MANIFEST, atomic.LOCK)
-                and not path.name.startswith(atomic.PARTIAL)
+                and name not in (MANIFEST, files.LOCK)
+                and not path.name.startswith(files.PARTIAL)
             ):
-                files[name] = (Entry.of_file(path, folder),)
-        return cls(files)
+                found[name] = (Entry.of_file(path, folder),)
+        return cls(found)
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":
@@ -85,7 +85,7 @@ class Manifest:
     def write(self, folder: Path) -> None:
         """Raises StorageError, and leaves the one before."""
         content = json.dumps({"files": self.files, "sha256": self._sha256}, indent=1)
-        atomic.write_file(folder / MANIFEST, content.encode() + b"\n")
+        files.write_file(folder / MANIFEST, content.encode() + b"\n")
 
     def allowing(self, changes: Mapping[str, Entry | None]) -> "Manifest":
         """What was allowed before, or these."""

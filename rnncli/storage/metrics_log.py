@@ -7,8 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rnncli import atomic, strict
-from rnncli.reports import Report, to_json
+from rnncli import files, strict
+from rnncli.events import Report, to_json
 from rnncli.storage.safe_load import open_file
 from rnncli.strict import is_of
 
@@ -18,7 +18,7 @@ MOST_BYTES = 2**30
 
 def append_report(log: Path, report: Report) -> None:
     """One report as a line."""
-    atomic.append_line(log, to_json({"report": type(report).__name__.lower(), **asdict(report)}))
+    files.append_line(log, to_json({"report": type(report).__name__.lower(), **asdict(report)}))
 
 
 def read_reports(log: Path, folder: Path) -> Generator[dict[str, Any]]:

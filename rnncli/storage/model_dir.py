@@ -14,11 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from rnncli import atomic, runtime, strict
+from rnncli import files, runtime, strict
+from rnncli.data.dataset import LINES as STARTS
+from rnncli.data.dataset import MOST_TOKENIZER_BYTES, RECORD, TOKENIZERS, TOKENS, TokenStore, parsed_tokenizer
+from rnncli.data.known_lines import KnownLines
+from rnncli.data.tokenizers.base import Tokenizer, fingerprint
 from rnncli.errors import CorpusError, ModelError, StorageError
-from rnncli.model.mixture import Mixture
-from rnncli.model.ngram import Ngram
-from rnncli.reports import Planned, Report, to_json
+from rnncli.events import Planned, Report, to_json
+from rnncli.ngram.interpolation import Mixture
+from rnncli.ngram.kneser_ney import Ngram
 from rnncli.results import Score
 from rnncli.storage.array_file import check_arrays, read_arrays
 from rnncli.storage.bounds import FIXED, check_bounds
@@ -44,10 +48,6 @@ from rnncli.storage.metrics_log import append_report, read_reports
 from rnncli.storage.ngram_file import packed_ngram, read_ngram
 from rnncli.storage.record import MODELS, Record, Status, now, read_record
 from rnncli.storage.safe_load import DAMAGED, open_file, read_config, read_file
-from rnncli.text.known_lines import KnownLines
-from rnncli.text.store import LINES as STARTS
-from rnncli.text.store import MOST_TOKENIZER_BYTES, RECORD, TOKENIZERS, TOKENS, TokenStore, parsed_tokenizer
-from rnncli.text.tokenizers import Tokenizer, fingerprint
 
 _KEPT_CHECKPOINTS = 2
 _OF_CORPUS = frozenset(f"{CORPUS}/{name}" for name in (RECORD, TOKENS, STARTS, *TOKENIZERS))
@@ -88,7 +88,7 @@ class ModelDir:
     def all(cls) -> list["ModelDir"]:
         """Every model under models/, by name; leftovers of interrupted writes are not models."""
         found = sorted(MODELS.glob(f"*/{CONFIG}"))
-        return [cls(file.parent) for file in found if not file.parent.name.startswith(atomic.PARTIAL)]
+        return [cls(file.parent) for file in found if not file.parent.name.startswith(files.PARTIAL)]
 
     @classmethod
     def _newest(cls) -> "ModelDir":
@@ -280,8 +280,8 @@ class ModelDir:
 
     def forget_after(self, step: int) -> None:
         """Make the folder that of a run which came to `step` and no further, without leftovers of writes."""
-        for leftover in [*self.path.glob(f"{atomic.PARTIAL}*"), *self.path.glob(f"*/{atomic.PARTIAL}*")]:
-            atomic.remove_file(leftover)
+        for leftover in [*self.path.glob(f"{files.PARTIAL}*"), *self.path.glob(f"*/{files.PARTIAL}*")]:
+            files.remove_file(leftover)
         # In their order: what was noted after the step has no step of its own.
         with closing(self.metrics()) as lines:  # Windows does not replace a file that is still open
             kept = takewhile(lambda line: line.get("step", 0) <= step, lines)
@@ -308,10 +308,10 @@ class ModelDir:
             changes[METRICS] = Entry.of_file(self.path / METRICS, self.path)
         manifest.allowing(changes).write(self.path)
         for name, content in contents.items():
-            atomic.write_file(self.path / name, content)
+            files.write_file(self.path / name, content)
         settled = manifest.settled(changes)
         for name in contents if gone else ():
             settled.check(self.path, name)
         for name in gone:
-            atomic.remove_file(self.path / name)
+            files.remove_file(self.path / name)
         settled.write(self.path)

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rnncli.errors import ModelError
-from rnncli.model.mixture import Mixture
-from rnncli.model.ngram import MOST_ORDER, Ngram
+from rnncli.ngram.interpolation import Mixture
+from rnncli.ngram.kneser_ney import MOST_ORDER, Ngram
 from rnncli.storage.array_file import packed, read_arrays
 from rnncli.storage.safe_load import DAMAGED
 

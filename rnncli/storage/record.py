@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Literal
 
 from rnncli import __version__
+from rnncli.data.config import Unit
 from rnncli.errors import ConfigError, ModelError
-from rnncli.model.config import ModelConfig
+from rnncli.nn.config import ModelConfig
 from rnncli.storage.safe_load import parse_json, read_config, read_file
 from rnncli.strict import LARGEST_BYTES
-from rnncli.text.config import Unit
 from rnncli.training.config import TrainConfig
 
 FORMAT_VERSION = 1

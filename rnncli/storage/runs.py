@@ -8,7 +8,7 @@ import logging
 import torch
 
 from rnncli.errors import ModelError
-from rnncli.model.language_model import LanguageModel
+from rnncli.nn.language_model import LanguageModel
 from rnncli.storage import checkpoint
 from rnncli.storage.checkpoint import as_arrays, as_tensors
 from rnncli.storage.layout import Weights

@@ -21,7 +21,7 @@ class TrainConfig:
     `warmup` is the share of the budget in which the rate rises. `validations` are spread evenly over
     it, the last at its end; each scores about `validation_tokens` from all over the held-out part.
     A run is saved after every validation, and after every `save_steps` or, without these, `save_seconds`.
-    `kernels` says who computes the recurrent layers: torch's own, or the fused ones of model/kernels.py;
+    `kernels` says who computes the recurrent layers: torch's own, or the fused ones of nn/fused/kernels.py;
     `threads` how many of the processor's are used, None: as many as torch takes.
     """
 

@@ -17,7 +17,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from rnncli.errors import ConfigError
-from rnncli.model.state import State
+from rnncli.nn.state import State
 
 Told = TypeVar("Told")
 

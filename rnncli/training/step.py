@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_
 
-from rnncli.model.acceleration import fused_kernels
-from rnncli.model.config import ModelConfig
-from rnncli.model.language_model import LanguageModel
-from rnncli.model.network import DropoutMasks
-from rnncli.model.state import State
+from rnncli.data.batching import Window
+from rnncli.nn.config import ModelConfig
+from rnncli.nn.fused.support import fused_kernels
+from rnncli.nn.language_model import LanguageModel
+from rnncli.nn.network import DropoutMasks
+from rnncli.nn.state import State
 from rnncli.results import Score
-from rnncli.text.lanes import Window
 from rnncli.training.config import TrainConfig
 from rnncli.training.distributed import ALONE, Ranks
 from rnncli.training.optimizer import AdamW, gradient_of

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from rnncli.api.device import pick_device
-from rnncli.inference.adaptive import adaptive_measures
-from rnncli.inference.config import Adaptation, Cache
-from rnncli.inference.likelihood import stream_measures
-from rnncli.model.config import ModelConfig
-from rnncli.text.lanes import Lanes
+from rnncli.data.batching import Lanes
+from rnncli.evaluation.config import Adaptation, Cache
+from rnncli.evaluation.dynamic import adaptive_measures
+from rnncli.evaluation.scoring import stream_measures
+from rnncli.nn.config import ModelConfig
 from rnncli.training.config import TrainConfig
 from rnncli.training.step import Run, train_step, weights_of
+from rnncli.workflows.devices import pick_device
 from tests.cli.conftest import TINY, Command
 from tests.conftest import STRUCTURES, tiny_model
 

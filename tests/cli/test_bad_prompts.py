@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rnncli.api import prompts
+from rnncli.workflows import prompts
 from tests.cli.conftest import TINY, Command
 from tests.cli.test_processes import COMMAND, ENVIRONMENT
 

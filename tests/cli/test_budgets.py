@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from rnncli.cli import resuming, training_session
-from rnncli.model import acceleration
+from rnncli.nn.fused import support
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.runs import load_run
-from rnncli.training import loop
+from rnncli.training import trainer
 from tests.cli.conftest import TINY, Command, words
 
 
@@ -27,13 +27,13 @@ def test_a_finished_run_is_given_further_steps(rnncli: Command, rhyme: Path) -> 
 def test_a_run_uses_the_threads_that_it_was_given_and_goes_on_with_them(
     rnncli: Command, rhyme: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    used, taken = list[int](), loop.train_step
+    used, taken = list[int](), trainer.train_step
 
     def train_step(*arguments: Any, **settings: Any) -> Any:
         used.append(torch.get_num_threads())
         return taken(*arguments, **settings)
 
-    monkeypatch.setattr(loop, "train_step", train_step)
+    monkeypatch.setattr(trainer, "train_step", train_step)
     before = torch.get_num_threads()
     assert rnncli("train", rhyme, "--name", "x", "--threads", str(before + 1), *TINY).code == 0
     assert rnncli("train", "--resume", "x", "--steps", "+2").code == 0
@@ -57,7 +57,7 @@ def test_further_time_counts_from_the_start_of_its_command(
     """What is read and measured before the first step is a part of it."""
     rnncli("train", rhyme, "--name", "x", *TINY)
     used = ModelDir.find("x").record().seconds
-    slow, taken = resuming.load_run, loop.train
+    slow, taken = resuming.load_run, trainer.train
 
     def load_run(*arguments: Any) -> Any:
         time.sleep(0.3)
@@ -121,7 +121,7 @@ def test_the_norms_of_the_gradients_are_kept_by_layer(
     rnncli: Command, rhyme: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training_session, "_LEAST_LOG_SECONDS", 0.0)
-    monkeypatch.setattr(loop, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(trainer, "REPORT_SECONDS", 0.0)
     assert rnncli("train", rhyme, "--name", "x", *TINY).code == 0
     lines = [json.loads(line) for line in Path("models/x/metrics.jsonl").read_text().splitlines()]
     stepped = [line for line in lines if line["report"] == "stepped"]
@@ -143,12 +143,12 @@ def test_nothing_is_written_for_whoever_wants_to_see_nothing(
 def test_a_run_with_kernels_that_are_gone_says_so_and_goes_on(
     rnncli: Command, rhyme: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if acceleration.missing() is not None:
+    if support.missing() is not None:
         pytest.skip("no fused kernels here")
     wide = ("--hidden-size", "64", *TINY[4:])
     assert rnncli("train", rhyme, "--name", "x", "--steps", "2", "--kernels", "fused", *wide).code == 0
     assert "fused kernels" in words(rnncli("info", "x").out)
-    monkeypatch.setattr(acceleration, "missing", lambda: "this is another processor")
+    monkeypatch.setattr(support, "missing", lambda: "this is another processor")
     more = rnncli("train", "--resume", "x", "--steps", "+2")
     assert more.code == 0, more.err
     assert (

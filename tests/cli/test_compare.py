@@ -13,15 +13,15 @@ import pytest
 from rnncli.cli import contest, training_session
 from rnncli.errors import TrainingError
 from rnncli.storage.model_dir import ModelDir
-from rnncli.training import halving, recipes
+from rnncli.training import architecture_search, hyperparameters
 from tests.cli.conftest import Command, words
 
 
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small structures, and no least time."""
-    monkeypatch.setattr(halving, "_WIDTHS", (8, 12))
-    monkeypatch.setattr(halving, "_FIRST_WIDTH", 12)
+    monkeypatch.setattr(architecture_search, "_WIDTHS", (8, 12))
+    monkeypatch.setattr(architecture_search, "_FIRST_WIDTH", 12)
     monkeypatch.setattr(contest, "_LEAST_SECONDS", 0.1)
     monkeypatch.setattr(contest, "_WRITING_SECONDS", 0.01)
 
@@ -35,7 +35,9 @@ def test_it_ranks_structures_and_keeps_the_winner_alone(rnncli: Command, rhyme: 
     assert 3 <= len(ranking) <= 9, "as many as the time was for"
     assert len({row["structure"] for row in ranking}) == len(ranking)
     assert ranking[0]["bits_per_character"] < 6.0
-    assert {row["structure"].split(", ")[1] for row in ranking} <= set(halving._SINGLE + halving._DEEP)
+    assert {row["structure"].split(", ")[1] for row in ranking} <= set(
+        architecture_search._SINGLE + architecture_search._DEEP
+    )
     for row in ranking:
         assert min(row["tokens_per_second"], row["parameters"], row["characters_written_per_second"]) > 0
     assert [path.name for path in Path("models").iterdir()] == ["best"]
@@ -49,7 +51,7 @@ def test_it_ranks_structures_and_keeps_the_winner_alone(rnncli: Command, rhyme: 
 def test_its_command_trains_the_same_structure(
     rnncli: Command, rhyme: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recipes, "_SHORT_TEXT_TOKENS", 100)  # so that the plan has a penalty to name
+    monkeypatch.setattr(hyperparameters, "_SHORT_TEXT_TOKENS", 100)  # so that the plan has a penalty to name
     assert (
         rnncli("compare", rhyme, "--time", "4s", "--name", "best", "--level", "char", "--unit", "line").code
         == 0
@@ -92,7 +94,9 @@ def test_ctrl_c_ends_the_search_and_leaves_no_candidate(
 ) -> None:
     real = contest.Contest._train
 
-    def train(self: contest.Contest, candidate: halving.Candidate, seconds: float) -> halving.Outcome:
+    def train(
+        self: contest.Contest, candidate: architecture_search.Candidate, seconds: float
+    ) -> architecture_search.Outcome:
         outcome = real(self, candidate, seconds)
         if len(self.found) == 2:
             self.signal = signal.SIGINT

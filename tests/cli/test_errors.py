@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rnncli.model import acceleration
+from rnncli.nn.fused import support
 from tests.cli.conftest import TINY, Command, nothing_is_left
 
 
@@ -61,7 +61,7 @@ def test_a_run_that_would_fill_the_disk_is_refused_before_it_starts(
 def test_what_this_machine_cannot_use_is_shown_with_v_alone_and_logged_always(
     rnncli: Command, rhyme: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(acceleration, "missing", lambda: "this is another processor")
+    monkeypatch.setattr(support, "missing", lambda: "this is another processor")
     for name, verbose in (("quiet", ()), ("verbose", ("-v",))):
         ran = rnncli("train", rhyme, "--name", name, *TINY, "--hidden-size", "64", *verbose)
         assert ran.code == 0, ran.err

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rnncli.console import picture_files
-from rnncli.reports import Stepped
+from rnncli.events import Stepped
 from rnncli.storage.model_dir import ModelDir
 from tests.cli.conftest import TINY, Command, words
 from tests.conftest import RHYME

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rnncli.model import acceleration
+from rnncli.nn.fused import support
 from tests.cli.conftest import TINY, nothing_is_left
 from tests.processor import ON_PROCESSOR
 from tests.systems import needs_signals
@@ -211,5 +211,5 @@ def test_without_numba_a_training_is_slower_and_nothing_else(rhyme: Path) -> Non
     plan = json.loads(done.stdout)["plan"]
     assert plan["kernels"] == "torch"
     (reason,) = [line for line in plan["dropped"] if line.startswith("bf16 with fused kernels: ")]
-    if acceleration.missing() is None:
+    if support.missing() is None:
         assert "llvmlite" in reason

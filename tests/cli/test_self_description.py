@@ -8,8 +8,8 @@ import torch
 import typer
 
 from rnncli import __version__
-from rnncli.api import device
 from rnncli.cli.app import app
+from rnncli.workflows import devices
 from tests.cli.conftest import TINY, Command, words
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -35,8 +35,8 @@ def test_without_torch_the_version_is_said_all_the_same(
 def test_the_doctor_says_what_is_there_and_how_fast_it_is(
     rnncli: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rnncli.api.checkup._SECONDS", 0.01)
-    monkeypatch.setattr("rnncli.training.probe._PEAK_SIZES", (64,))
+    monkeypatch.setattr("rnncli.workflows.diagnostics._SECONDS", 0.01)
+    monkeypatch.setattr("rnncli.training.throughput._PEAK_SIZES", (64,))
     facts = rnncli("doctor", "--json").json
     assert facts["rnncli"] == __version__
     assert facts["packages"]["torch"]
@@ -130,7 +130,7 @@ def test_doctor_names_a_gpu_whose_driver_fails(rnncli: Command, monkeypatch: pyt
         pytest.skip("there is a GPU")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setattr(device, "why_not_device", lambda name: "no driver")
+    monkeypatch.setattr(devices, "why_not_device", lambda name: "no driver")
     found = rnncli("doctor", "--no-measure", "--json").json
     assert found["devices"] == ["cpu", "cuda"]
     assert "cuda: no driver" in found["dropped"]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from rnncli.data.dataset import TokenStore
+from rnncli.data.tokenizers.base import decode
 from rnncli.storage.model_dir import ModelDir
-from rnncli.text.store import TokenStore
-from rnncli.text.tokenizers import decode
 from tests.cli.conftest import TINY, Command, nothing_is_left
 from tests.conftest import RHYME
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from rnncli.model import acceleration
+from rnncli.data.tokenizers.base import decode
+from rnncli.nn.fused import support
 from rnncli.storage.model_dir import ModelDir
-from rnncli.text.tokenizers import decode
 from tests.cli.conftest import TINY, Command, words
 from tests.conftest import STRUCTURES
 
 needs_kernels = pytest.mark.skipif(
-    acceleration.missing() is not None, reason=f"no fused kernels here: {acceleration.missing()}"
+    support.missing() is not None, reason=f"no fused kernels here: {support.missing()}"
 )
 
 

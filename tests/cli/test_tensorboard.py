@@ -7,7 +7,7 @@ import pytest
 
 from rnncli.cli import training_session
 from rnncli.storage.model_dir import ModelDir
-from rnncli.training import loop
+from rnncli.training import trainer
 from tests.cli.conftest import TINY, Command, nothing_is_left
 
 
@@ -26,7 +26,7 @@ def test_event_files_have_the_names_and_values_of_the_log(
     rnncli: Command, rhyme: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training_session, "_LEAST_LOG_SECONDS", 0.0)
-    monkeypatch.setattr(loop, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(trainer, "REPORT_SECONDS", 0.0)
     given = (*TINY, "--validations", "3", "--tensorboard")
     assert rnncli("train", rhyme, "--name", "x", *given).code == 0
     found = scalars("x")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rnncli.text import building
+from rnncli.data import dataset_builder
 from tests.cli.conftest import TINY, Command, nothing_is_left, words
 from tests.conftest import RHYME
 
@@ -132,7 +132,7 @@ def test_whatever_stops_it_leaves_neither_store_nor_scratch(
         lay_there.extend(path.name for path in Path().glob(".partial-*/*"))
         raise ending
 
-    monkeypatch.setattr(building, "write_record", stop)
+    monkeypatch.setattr(dataset_builder, "write_record", stop)
     with suppress(ending):
         rnncli("tokenize", "-", stdin=RHYME.encode())
     assert "tokens.bin" in lay_there, "it was in the midst of it"

@@ -9,7 +9,7 @@ from rich.console import Console
 from rnncli.console import corpus_view
 from rnncli.console.corpus_view import report_record, show_report, show_store, summary_rows, tokenized_record
 from rnncli.console.training_view import BarView, PlainView
-from rnncli.reports import CorpusReport, LevelSize, SymbolCount, to_json
+from rnncli.events import CorpusReport, LevelSize, SymbolCount, to_json
 
 HOSTILE = "\x1b[2J\x1b]52;c;aGk=\x07 \x9b31m [bold red]x[/bold red] \u202eevil\u202c \r over \x00\nnext\tline"
 LIVE = ("\x1b", "\x9b", "\u202e", "\u202c", "\x07", "\r", "\x00")

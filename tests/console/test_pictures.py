@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from rnncli.analysis.figures import Line, LineChart, Picture, SymbolMap, UnitText
 from rnncli.console.picture_files import picture_bytes, write
 from rnncli.console.picture_view import show_picture
-from rnncli.pictures import Line, LineChart, Picture, SymbolMap, UnitText
 
 FALLING = LineChart(
     "how it falls",

@@ -5,8 +5,8 @@ from html.parser import HTMLParser
 import numpy as np
 
 from rnncli.console.surprisal_page import surprisal_page
-from rnncli.inference.surprisal import ScoredLine
-from rnncli.text.tokenizers import CharTokenizer
+from rnncli.data.tokenizers.base import CharTokenizer
+from rnncli.evaluation.surprisal import ScoredLine
 
 
 class Reader(HTMLParser):

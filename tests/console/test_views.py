@@ -22,7 +22,7 @@ from rnncli.console.training_view import (
     open_view,
 )
 from rnncli.console.units import clock, duration, perplexity, size
-from rnncli.reports import Evaluated, Noted, Planned, Report, Sampled, Saved, Stepped
+from rnncli.events import Evaluated, Noted, Planned, Report, Sampled, Saved, Stepped
 from rnncli.results import Score
 from rnncli.safe_text import one_line, visible
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rnncli.__main__ import main
-from rnncli.model import acceleration
+from rnncli.nn.fused import support
 
 TEXT = "the rain is more than the sun;\na lamp was lit, and what was lost\nis what we learned.\n" * 40
 SHAPE = (
@@ -20,7 +20,7 @@ SHAPE = (
 # Every campaign forks, and many send signals: they are for Linux and macOS.
 if not hasattr(os, "fork"):
     collect_ignore_glob = ["test_*.py", "hostile/test_*.py"]
-acceleration.missing()  # what it loads, once for all that are forked here
+support.missing()  # what it loads, once for all that are forked here
 
 LONG = os.environ.get("RNNCLI_FAULTS") == "long"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rnncli.__main__ import main
-from rnncli.training import loop
+from rnncli.training import trainer
 from tests.faults.conftest import ended
 from tests.processor import ON_PROCESSOR
 
@@ -99,7 +99,7 @@ def run_each(given: Sequence[Sequence[str]]) -> None:
     sys.stdin = os.fdopen(0, encoding="utf-8")
     sys.stdout = os.fdopen(1, "w", buffering=1, encoding="utf-8")
     sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace")
-    loop.REPORT_SECONDS = 0.0  # there is a bar, however short the training
+    trainer.REPORT_SECONDS = 0.0  # there is a bar, however short the training
     for arguments in given:
         sys.argv = ["rnncli", *arguments]
         try:

@@ -21,18 +21,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load
 
-from rnncli.errors import ConfigError, CorpusError, ModelError, TokenizerError
-from rnncli.model.config import ModelConfig
-from rnncli.reports import to_json
-from rnncli.storage.array_file import read_arrays
-from rnncli.storage.model_dir import ModelDir
-from rnncli.storage.record import Record, read_record
-from rnncli.text.building import build
-from rnncli.text.config import ReadConfig, SubwordKind, TextConfig
-from rnncli.text.corpus import Corpus
-from rnncli.text.store import TokenStore
-from rnncli.text.subword import SubwordTokenizer
-from rnncli.text.tokenizers import (
+from rnncli.data.config import ReadConfig, SubwordKind, TextConfig
+from rnncli.data.corpus import Corpus
+from rnncli.data.dataset import TokenStore
+from rnncli.data.dataset_builder import build
+from rnncli.data.tokenizers.base import (
     ByteTokenizer,
     CharTokenizer,
     Tokenizer,
@@ -42,6 +35,13 @@ from rnncli.text.tokenizers import (
     from_json,
     line_end,
 )
+from rnncli.data.tokenizers.subword import SubwordTokenizer
+from rnncli.errors import ConfigError, CorpusError, ModelError, TokenizerError
+from rnncli.events import to_json
+from rnncli.nn.config import ModelConfig
+from rnncli.storage.array_file import read_arrays
+from rnncli.storage.model_dir import ModelDir
+from rnncli.storage.record import Record, read_record
 from rnncli.training.config import TrainConfig
 from tests.faults.conftest import SHAPE, TEXT, ended, forked
 from tests.faults.hostile.arrays import Array, facts_of, headed, with_facts

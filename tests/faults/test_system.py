@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from rnncli.storage.model_dir import ModelDir
-from rnncli.training import loop
+from rnncli.training import trainer
 from tests.faults.conftest import SHAPE, ended, forked
 
 FOREVER = ("--steps", "100000000", "--save-every", "1000", *SHAPE)
@@ -84,7 +84,7 @@ def test_a_text_that_changed_since_is_said_and_the_run_goes_on_with_what_it_read
 
 def test_memory_that_is_gone_is_one_error_and_the_run_can_go_on(text: Path) -> None:
     def little() -> None:
-        real, calls = loop.train_step, 0
+        real, calls = trainer.train_step, 0
 
         def step(*arguments: object) -> object:
             nonlocal calls
@@ -93,7 +93,7 @@ def test_memory_that_is_gone_is_one_error_and_the_run_can_go_on(text: Path) -> N
                 torch.empty(10**14)
             return real(*arguments)  # type: ignore[arg-type]
 
-        loop.train_step = step  # type: ignore[assignment]
+        trainer.train_step = step  # type: ignore[assignment]
 
     given = ("--steps", "40", "--save-every", "10", *SHAPE)
     code = ended(forked("train", str(text), "--name", "x", *given, before=little))

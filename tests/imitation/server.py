@@ -19,7 +19,12 @@ import rnncli.__main__
 # What commands import when they need it.
 IMPORTED = (
     *("rnncli.cli.training_session", "rnncli.cli.preparing", "rnncli.cli.plotting", "rnncli.cli.contest"),
-    *("rnncli.api.evaluating", "rnncli.api.comparing", "rnncli.cli.generating", "torch._dynamo"),
+    *(
+        "rnncli.workflows.evaluate",
+        "rnncli.workflows.compare_models",
+        "rnncli.cli.generating",
+        "torch._dynamo",
+    ),
 )
 
 

@@ -10,7 +10,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import save
 
-from rnncli import atomic, runtime
+from rnncli import files, runtime
 from rnncli.errors import ModelError, StorageError
 from rnncli.storage.array_file import Array, check_arrays, packed, read_arrays
 
@@ -91,14 +91,14 @@ def test_a_failed_write_leaves_the_old_file(file: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(runtime, "sync", full)
     with pytest.raises(StorageError, match=r"weights\.safetensors: No space left"):
-        atomic.write_file(file, packed(TENSORS, {"step": 8}))
+        files.write_file(file, packed(TENSORS, {"step": 8}))
     assert file.read_bytes() == before
 
 
 def test_files_get_the_modes_that_the_umask_leaves(own_folder: Path) -> None:
     before = os.umask(0o022)
     try:
-        atomic.write_file(own_folder / "w", packed(TENSORS, FACTS))
+        files.write_file(own_folder / "w", packed(TENSORS, FACTS))
     finally:
         os.umask(before)
     assert (own_folder / "w").stat().st_mode & 0o777 == 0o644

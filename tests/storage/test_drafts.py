@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 import torch
 
+from rnncli.data.config import ReadConfig, TextConfig
+from rnncli.data.corpus import Corpus
+from rnncli.data.dataset import TokenStore
+from rnncli.data.dataset_builder import build
+from rnncli.data.tokenizers.base import Tokenizer, fingerprint
 from rnncli.errors import CorpusError, ModelError
-from rnncli.model.config import ModelConfig
+from rnncli.nn.config import ModelConfig
 from rnncli.storage.checkpoint import packed_run
 from rnncli.storage.draft import new_model
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.record import FORMAT_VERSION
-from rnncli.text.building import build
-from rnncli.text.config import ReadConfig, TextConfig
-from rnncli.text.corpus import Corpus
-from rnncli.text.store import TokenStore
-from rnncli.text.tokenizers import Tokenizer, fingerprint
 from rnncli.training.config import TrainConfig
 from rnncli.training.step import Run
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rnncli import atomic
+from rnncli import files
 from rnncli.errors import StorageError
 from rnncli.storage.lock import held
 from tests.systems import needs_fifos
@@ -23,16 +23,16 @@ def test_a_lock_that_is_another_file_too_is_left_alone(own_folder: Path) -> None
 
 def test_who_ended_is_not_named_as_the_holder(own_folder: Path) -> None:
     with held(own_folder):
-        assert atomic.holder(own_folder) == atomic.signature()
+        assert files.holder(own_folder) == files.signature()
     assert (own_folder / "lock").read_text() == ""
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
-    gone = atomic.signature().replace(str(os.getpid()), str(process.pid))
+    gone = files.signature().replace(str(os.getpid()), str(process.pid))
     (own_folder / "lock").write_text(f"{gone}\n")
-    assert atomic.holder(own_folder) == "another process"
+    assert files.holder(own_folder) == "another process"
     elsewhere = f"process {process.pid} on another-machine"
     (own_folder / "lock").write_text(f"{elsewhere}\n")
-    assert atomic.holder(own_folder) == elsewhere
+    assert files.holder(own_folder) == elsewhere
 
 
 @pytest.mark.parametrize("kind", [pytest.param("fifo", marks=needs_fifos), "link", "folder"])

@@ -11,9 +11,13 @@ import pytest
 import torch
 
 from rnncli import strict
+from rnncli.data.config import ReadConfig, TextConfig
+from rnncli.data.corpus import Corpus
+from rnncli.data.dataset import TokenStore
+from rnncli.data.dataset_builder import build
 from rnncli.errors import ConfigError, CorpusError, ModelError
-from rnncli.model.config import ModelConfig
-from rnncli.reports import Evaluated
+from rnncli.events import Evaluated
+from rnncli.nn.config import ModelConfig
 from rnncli.results import Score
 from rnncli.storage.checkpoint import packed_run
 from rnncli.storage.draft import new_model
@@ -21,10 +25,6 @@ from rnncli.storage.manifest import Entry, Manifest
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.record import Status, free_name
 from rnncli.storage.runs import load_best, load_model, load_run, save_run
-from rnncli.text.building import build
-from rnncli.text.config import ReadConfig, TextConfig
-from rnncli.text.corpus import Corpus
-from rnncli.text.store import TokenStore
 from rnncli.training.config import TrainConfig
 from rnncli.training.step import Best, Run, weights_of
 from tests.conftest import signed

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from rnncli.errors import ModelError
-from rnncli.model.mixture import Mixture
-from rnncli.model.ngram import Ngram, fit
+from rnncli.ngram.interpolation import Mixture
+from rnncli.ngram.kneser_ney import Ngram, fit
 from rnncli.storage.array_file import packed, read_arrays
 from rnncli.storage.ngram_file import packed_ngram, read_ngram
 

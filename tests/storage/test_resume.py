@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 import torch
 
+from rnncli.data.batching import Lanes, Windows
+from rnncli.data.lines import Lines, line_starts
 from rnncli.errors import ModelError
-from rnncli.model.config import Cell, ModelConfig
-from rnncli.model.language_model import LanguageModel
+from rnncli.nn.config import Cell, ModelConfig
+from rnncli.nn.language_model import LanguageModel
 from rnncli.results import Score
 from rnncli.storage.checkpoint import packed_run, read_run
-from rnncli.text.lanes import Lanes, Windows
-from rnncli.text.lines import Lines, line_starts
 from rnncli.training.config import TrainConfig
-from rnncli.training.loop import train
 from rnncli.training.step import Run, train_step
+from rnncli.training.trainer import train
 from tests.conftest import Eager
 
 CPU = torch.device("cpu")

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from rnncli.model.config import Cell, ModelConfig
-from rnncli.model.language_model import LanguageModel
-from rnncli.reports import Evaluated, Stepped
+from rnncli.data.batching import PADDING, Window
+from rnncli.data.lines import Lines, line_starts
+from rnncli.events import Evaluated, Stepped
+from rnncli.nn.config import Cell, ModelConfig
+from rnncli.nn.language_model import LanguageModel
 from rnncli.results import Score
-from rnncli.text.lanes import PADDING, Window
-from rnncli.text.lines import Lines, line_starts
 from rnncli.training.config import TrainConfig
-from rnncli.training.loop import train
 from rnncli.training.step import Run, train_step
+from rnncli.training.trainer import train
 
 CPU = torch.device("cpu")
 END = 4

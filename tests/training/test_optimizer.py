@@ -5,7 +5,7 @@ import sys
 
 import torch
 
-from rnncli.model.language_model import LanguageModel
+from rnncli.nn.language_model import LanguageModel
 from rnncli.training.config import TrainConfig
 from rnncli.training.optimizer import AdamW
 from tests.conftest import tiny_model

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from rnncli.model.acceleration import missing
-from rnncli.model.config import BLOCK, ModelConfig
-from rnncli.text.lanes import PADDING, Window
+from rnncli.data.batching import PADDING, Window
+from rnncli.nn.config import BLOCK, ModelConfig
+from rnncli.nn.fused.support import missing
 from rnncli.training.config import TrainConfig
 from rnncli.training.regularization import penalize
 from rnncli.training.step import Run, train_step

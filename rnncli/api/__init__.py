@@ -1,1 +1,0 @@
-"""Models at work, for the commands and for Python: loaded, measured, scoring, writing."""

@@ -1,0 +1,1 @@
+"""Text to token ids: sources, decoding, tokenizers, splits, token datasets and batches."""

@@ -1,0 +1,1 @@
+"""Tokenizers at the character, byte, word and subword level."""

@@ -1,0 +1,1 @@
+"""Exact scoring of text, and what is computed from scores."""

@@ -1,1 +1,0 @@
-"""Probabilities to numbers and text."""

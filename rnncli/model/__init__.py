@@ -1,1 +1,0 @@
-"""Mathematics: ids to probabilities. No file, no print, no clock."""

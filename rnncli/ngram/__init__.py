@@ -1,0 +1,1 @@
+"""Kneser-Ney n-gram models and their interpolation with a network."""

@@ -1,0 +1,1 @@
+"""Fused CPU kernels of recurrent layers and their autograd functions."""

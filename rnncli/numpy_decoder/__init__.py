@@ -1,0 +1,1 @@
+"""The same networks in NumPy, one token at a time: generation without torch."""
