@@ -22,7 +22,7 @@ import torch
 import rnncli
 from benchmarks.records import keep, machine
 from rnncli.nn.config import ModelConfig
-from rnncli.training.backends import ArrangementCheck
+from rnncli.training.backends import BackendCheck
 from rnncli.training.config import TrainConfig
 from rnncli.training.throughput import tokens_per_second
 from rnncli.workflows.devices import pick_device
@@ -92,14 +92,23 @@ def with_the_width(text: str) -> list[dict[str, Any]]:
     rows = []
     for width in WIDTHS:
         model = ModelConfig(vocab_size=66, cell="lstm", hidden_size=width, embedding_size=128, dropout=0.0)
-        row: dict[str, Any] = {"width": width, "parameters": model.parameters}
+        row: dict[str, Any] = {"hidden_size": width, "parameters": model.parameters}
         config = TrainConfig(steps=1)
-        for one in ArrangementCheck(device).survey(model, config)[0]:
+        for one in BackendCheck(device).survey(model, config)[0]:
             speeds = [tokens_per_second(model, one.applied(config), device, SECONDS) for _ in range(ROUNDS)]
             row["_".join(("trained_tokens_per_second", *one))] = statistics.median(speeds)
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "text.txt").write_text(text, encoding="utf-8")
-            shape = ("--cell", "lstm", "--num-layers", "1", "--hidden-size", str(width), "--members", "1")
+            shape = (
+                "--cell",
+                "lstm",
+                "--num-layers",
+                "1",
+                "--hidden-size",
+                str(width),
+                "--ensemble-size",
+                "1",
+            )
             command(folder, "train", "text.txt", "--steps", "2", "--name", "m", "--level", "char", *shape)
             row |= written_and_scored(rnncli.load(str(Path(folder, "models", "m"))), lines)
         rows.append(row)
@@ -113,7 +122,7 @@ def written_and_scored(model: Model, lines: list[str]) -> dict[str, float]:
     return {
         "written_tokens_per_second": rate(LENGTH, lambda: list(model.stream(length=LENGTH))),
         "written_tokens_per_second_of_256": rate(
-            STREAMS * each, lambda: list(model.generate("", STREAMS, length=each))
+            STREAMS * each, lambda: list(model.generate("", number=STREAMS, length=each))
         ),
         "scored_lines_per_second": rate(len(lines), lambda: list(model.score(lines))),
     }

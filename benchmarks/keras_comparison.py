@@ -41,13 +41,13 @@ def tokens_per_second(train: Callable[[], int]) -> float:
 
 def rnncli_loop(cell: Cell, steps: int) -> Callable[[], int]:
     """A function that takes at least so many steps and says how many."""
-    from rnncli.data.batching import Lanes
+    from rnncli.data.batching import StreamBatches
     from rnncli.nn.config import ModelConfig
-    from rnncli.nn.language_model import LanguageModel
+    from rnncli.nn.language_model import RNNLanguageModel
     from rnncli.results import Score
     from rnncli.training.config import TrainConfig
-    from rnncli.training.step import Run
-    from rnncli.training.trainer import train
+    from rnncli.training.state import TrainState
+    from rnncli.training.trainer import Trainer
     from rnncli.workflows.devices import pick_device
 
     device = pick_device("cpu")
@@ -62,18 +62,19 @@ def rnncli_loop(cell: Cell, steps: int) -> Callable[[], int]:
     model = ModelConfig(
         vocab_size=SYMBOLS, cell=cell, hidden_size=HIDDEN, embedding_size=EMBEDDING, dropout=0.0
     )
-    run = Run.new(model, config, device)
+    state = TrainState.new(model, config, device)
 
-    def never(_: LanguageModel) -> Score:
+    def never(_: RNNLanguageModel) -> Score:
         raise AssertionError("no validation is due in so few steps")
 
-    reports = train(run, Lanes(IDS, SYMBOLS, LANES, WINDOW), config, never)
+    batches = StreamBatches(IDS, SYMBOLS, LANES, WINDOW)
+    events = Trainer(state=state, batches=batches, config=config, validate=never).run()
 
     def take_steps() -> int:
-        first = run.step
-        while run.step < first + steps:
-            next(reports)
-        return run.step - first
+        first = state.step
+        while state.step < first + steps:
+            next(events)
+        return state.step - first
 
     return take_steps
 

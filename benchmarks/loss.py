@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rnncli.nn.fused import support
-from rnncli.nn.loss import mean_nats
+from rnncli.nn.loss import mean_nll
 from rnncli.workflows.devices import pick_device
 
 TOKENS, WIDTH = 2048, 512
@@ -47,15 +47,15 @@ def main() -> None:
 
         print(f"{symbols:,} symbols, torch, all logits: {milliseconds(symbols, whole):,.1f} ms", flush=True)
         for fused in (False, True):
-            if fused and support.missing() is not None:
-                print(f"no fused kernels: {support.missing()}")
+            if fused and support.why_no_kernels() is not None:
+                print(f"no fused kernels: {support.why_no_kernels()}")
                 continue
             for power in PARTS:
 
                 def parts(
                     hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, most: int = 2**power
                 ) -> Tensor:
-                    return mean_nats(hidden, weight, bias, targets, TOKENS, most)
+                    return mean_nll(hidden, weight, bias, targets, tokens=TOKENS, max_logits=most)
 
                 with support.fused_kernels(fused):
                     taken = milliseconds(symbols, parts)

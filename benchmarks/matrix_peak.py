@@ -2,7 +2,7 @@
 
     python -m benchmarks.matrix_peak
 
-Trains one layer of 512 (embedding 128, 65 symbols, windows of 64) on random ids with every arrangement that
+Trains one layer of 512 (embedding 128, 65 symbols, windows of 64) on random ids with every backend that
 this machine has, whole steps with AdamW, and in the same round multiplies large matrices: the peak.
 A step counts three products (forward, and backward for inputs and weights) of every matrix; whatever
 else it computes counts as time lost. Medians of the rounds.
@@ -12,9 +12,10 @@ import statistics
 
 import torch
 
-from rnncli.nn.config import GATES, Cell, ModelConfig
+from rnncli.nn.cell_registry import CELLS
+from rnncli.nn.config import ModelConfig
 from rnncli.nn.fused.support import why_not_bf16
-from rnncli.training.backends import ArrangementCheck
+from rnncli.training.backends import BackendCheck
 from rnncli.training.config import TrainConfig
 from rnncli.training.throughput import matrix_peak, tokens_per_second
 from rnncli.workflows.devices import pick_device
@@ -28,20 +29,20 @@ PRODUCTS = {"fp32": torch.float32, **({} if why_not_bf16(CPU) else {"bf16": torc
 def operations_per_token(model: ModelConfig) -> int:
     """Multiplications and additions that a training step's matrix products take for one token."""
     d = model.hidden_size
-    gates = sum(GATES[model.cell] * d * (e + d) for e in model.input_widths)
+    gates = sum(CELLS[model.cell].gates * d * (e + d) for e in model.input_sizes)
     return 3 * 2 * (gates + model.vocab_size * d)
 
 
 def main() -> None:
     pick_device("cpu")
-    cells: tuple[Cell, ...] = ("lstm", "gru", "rnn")
+    cells: tuple[str, ...] = ("lstm", "gru", "rnn")
     for lanes in (16, 64):
         for cell in cells:
             model = ModelConfig(
                 vocab_size=SYMBOLS, cell=cell, hidden_size=WIDTH, embedding_size=EMBEDDING, dropout=0.0
             )
             config = TrainConfig(steps=1, batch_size=lanes, bptt=WINDOW)
-            usable, _ = ArrangementCheck(CPU).survey(model, config)
+            usable, _ = BackendCheck(CPU).survey(model, config)
             rounds: dict[str, list[tuple[float, float, float]]] = {}
             for _ in range(ROUNDS):
                 tops = {name: matrix_peak(kind, SECONDS) for name, kind in PRODUCTS.items()}

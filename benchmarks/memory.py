@@ -17,8 +17,8 @@ from pathlib import Path
 SHAPES = (
     "--level char --cell lstm --num-layers 1 --hidden-size 512",
     "--level char --cell lstm --num-layers 2 --hidden-size 384",
-    "--level char --cell lstm --num-layers 2 --hidden-size 384 --members 2",
-    "--level char --cell lstm --num-layers 2 --hidden-size 384 --members 3",
+    "--level char --cell lstm --num-layers 2 --hidden-size 384 --ensemble-size 2",
+    "--level char --cell lstm --num-layers 2 --hidden-size 384 --ensemble-size 3",
     "--level subword --cell gru --hidden-size 256 --tied-embeddings",
 )
 

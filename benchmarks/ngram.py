@@ -15,9 +15,10 @@ from collections import Counter
 
 import numpy as np
 
-from rnncli.data.config import ReadConfig
-from rnncli.data.reading import read
-from rnncli.data.tokenizers.base import CharTokenizer, Ids, Tokenizer, WordTokenizer
+from rnncli.data.config import ReadOptions
+from rnncli.data.decoding import read_texts
+from rnncli.data.tokenizers.base import CharTokenizer, Ids, Tokenizer
+from rnncli.data.tokenizers.word import WordTokenizer
 from rnncli.ngram.kneser_ney import fit
 
 POSITIONS = 100_000
@@ -25,11 +26,11 @@ POSITIONS = 100_000
 
 def ids_of(path: str, level: str, tokens: int | None) -> tuple[Ids, int]:
     """The first ids of a text, and the size of its vocabulary."""
-    content = read([path], ReadConfig()).content
+    content = read_texts([path], ReadOptions()).content
     tokenizer: Tokenizer = (
-        CharTokenizer.of(content)
+        CharTokenizer.train(content)
         if level == "char"
-        else WordTokenizer.learn(Counter(content.split()), None, None)
+        else WordTokenizer.train(Counter(content.split()), None, None)
     )
     return tokenizer.encode(content)[:tokens], tokenizer.vocab_size
 
@@ -59,7 +60,7 @@ def main() -> None:
         f"{fitted:.1f} s; peak memory {peak_gb():.2f} GB, {before:.2f} GB before"
     )
     began = time.perf_counter()
-    nats, _ = ngram.nats(text[-POSITIONS:])
+    nats, _ = ngram.token_nll(text[-POSITIONS:])
     print(f"{len(nats):,} positions in {time.perf_counter() - began:.2f} s")
 
 

@@ -50,7 +50,7 @@ def trained(text: str, budget: str, seed: int, options: list[str]) -> Trained:
         score = rnncli(folder, "eval", "--model", "model")
     plan = record["plan"]
     epochs = record["step"] / plan["steps"] * plan["epochs"]
-    words = f"{plan['architecture']}; {plan['batch_size']} lanes of {plan['bptt']}, {epochs:.1f} epochs"
+    words = f"{plan['architecture']}; batches of {plan['batch_size']} x {plan['bptt']}, {epochs:.1f} epochs"
     return Trained(
         score["nats_per_token"],
         score["bits_per_character"],

@@ -16,20 +16,22 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from rnncli.data.lines import LENGTH_STEP
+from rnncli.data.batching import LENGTH_STEP
 from rnncli.data.tokenizers.base import CharTokenizer
-from rnncli.evaluation.formats import Tsv
+from rnncli.evaluation.formats import TsvFormat
+from rnncli.evaluation.language_models import NetworkModel
 from rnncli.evaluation.surprisal import LineScorer
-from rnncli.nn.config import GATES, Cell, ModelConfig
-from rnncli.nn.language_model import LanguageModel
+from rnncli.nn.cell_registry import CELLS
+from rnncli.nn.config import ModelConfig
+from rnncli.nn.language_model import RNNLanguageModel
 from rnncli.workflows.devices import pick_device
 
 LINES, AT_ONCE, BATCH, ROUNDS, WIDTH, EMBEDDING = 65_536, 8192, 256, 3, 512, 128
 
 
-def scoring(model: LanguageModel, tokenizer: CharTokenizer, lines: list[str]) -> Callable[[], None]:
+def scoring(model: RNNLanguageModel, tokenizer: CharTokenizer, lines: list[str]) -> Callable[[], None]:
     """All lines, to the text that is written."""
-    scorer, shape = LineScorer(model, tokenizer, None), Tsv(None, "2")
+    scorer, shape = LineScorer(NetworkModel(model), tokenizer), TsvFormat(None, "2")
 
     def run() -> None:
         for first in range(0, len(lines), AT_ONCE):
@@ -41,7 +43,7 @@ def scoring(model: LanguageModel, tokenizer: CharTokenizer, lines: list[str]) ->
 
 def products(config: ModelConfig, lines: list[str]) -> Callable[[], None]:
     """The products of the same batches: inputs, one recurrent product a step, logits."""
-    gates = GATES[config.cell] * config.hidden_size
+    gates = CELLS[config.cell].gates * config.hidden_size
     of_inputs, recurrent = torch.randn(config.embedding_size, gates), torch.randn(config.hidden_size, gates)
     to_logits = torch.randn(config.hidden_size, config.vocab_size)
     widths = []
@@ -70,11 +72,11 @@ def main() -> None:
     content = Path(parser.parse_args().text).read_text(encoding="utf-8")
     found = content.splitlines()
     lines = (found * (LINES // len(found) + 1))[:LINES]
-    tokenizer = CharTokenizer.of(content)
-    cells: tuple[Cell, ...] = ("lstm", "gru")
+    tokenizer = CharTokenizer.train(content)
+    cells: tuple[str, ...] = ("lstm", "gru")
     for cell in cells:
         config = ModelConfig(tokenizer.vocab_size, cell, WIDTH, embedding_size=EMBEDDING)
-        model = LanguageModel.initialized(config, torch.Generator().manual_seed(1)).requires_grad_(False)
+        model = RNNLanguageModel.initialized(config, torch.Generator().manual_seed(1)).requires_grad_(False)
         runs = scoring(model, tokenizer, lines), products(config, lines)
         rounds = []
         for _ in range(ROUNDS + 1):

@@ -44,10 +44,10 @@ def _size(value: float) -> str:
 _COLUMNS = (
     Column("bits_per_character", "bits per character", "每字符比特数", "{:.3f}".format, False),
     Column("trained_characters_per_second", "trained, characters/s", "训练，字符/秒", _count, True),
-    Column("written_characters_per_second", "written, characters/s", "生成，字符/秒", _count, True),
+    Column("written_characters_per_second", "generated, characters/s", "生成，字符/秒", _count, True),
     Column("written_characters_per_second_of_256", "256 texts at once", "同时 256 篇", _count, True),
     Column("scored_lines_per_second", "scored, lines/s", "打分，行/秒", _count, True),
-    Column("tokenized_megabytes_per_second", "cut, MB/s", "切分，MB/秒", _count, True),
+    Column("tokenized_megabytes_per_second", "tokenized, MB/s", "分词，MB/秒", _count, True),
     Column("first_character_seconds", "first character, s", "首字符，秒", "{:.2g}".format, False),
     Column("start_up_seconds", "start, s", "启动，秒", "{:.2g}".format, False),
     Column("peak_bytes", "memory", "内存", _size, False),
@@ -124,19 +124,19 @@ _GROWN = {
     "with_text": (
         "times",
         {
-            "tokenize_characters_per_second": "cut, characters/s",
+            "tokenize_characters_per_second": "tokenized, characters/s",
             "tokenize_peak_bytes": "memory of it",
             "train_100_steps_seconds": "100 steps, s",
             "train_peak_bytes": "memory of it",
         },
     ),
     "with_width": (
-        "width",
+        "hidden_size",
         {
-            "trained_tokens_per_second_fp32_torch": "trained, torch float32",
-            "trained_tokens_per_second_bf16_torch": "torch bfloat16",
+            "trained_tokens_per_second_fp32_torch": "trained, torch fp32",
+            "trained_tokens_per_second_bf16_torch": "torch bf16",
             "trained_tokens_per_second_bf16_fused": "fused",
-            "written_tokens_per_second": "written",
+            "written_tokens_per_second": "generated",
             "written_tokens_per_second_of_256": "256 texts",
             "scored_lines_per_second": "scored, lines/s",
         },
@@ -149,7 +149,7 @@ def _growth(record: dict[str, Any], way: str) -> str:
     size, figures = _GROWN[way]
     rows = record[way]
     shown = {figure: head for figure, head in figures.items() if figure in rows[0]}
-    lines = [f"| {size} | {' | '.join(shown.values())} |", "|---" * (len(shown) + 1) + "|"]
+    lines = [f"| {size.replace('_', ' ')} | {' | '.join(shown.values())} |", "|---" * (len(shown) + 1) + "|"]
     for row in rows:
         cells = [(_size if figure.endswith("bytes") else _count)(row[figure]) for figure in shown]
         lines.append(f"| {row[size]:,} | {' | '.join(cells)} |")
@@ -167,7 +167,7 @@ def _variants(record: dict[str, Any], figure: str = "nats", head: str = "nats pe
         f"{record['text']}, {record['time']} on one thread, two runs side by side; {machine['processor']}; "
         f"commits {', '.join(commits)}.",
         "",
-        f"| variant | network | weights | tokens/s | {head}, by seed | median |",
+        f"| variant | network | parameters | tokens/s | {head}, by seed | median |",
         "|---|---|---|---|---|---|",
     ]
     rows = sorted(record["runs"].items(), key=lambda row: _median(row[1], figure))

@@ -15,33 +15,38 @@ import numpy as np
 import torch
 from torch import nn
 
-from rnncli.data.batching import Lanes
-from rnncli.nn.config import Cell, ModelConfig
-from rnncli.nn.fused.support import missing
-from rnncli.nn.language_model import LanguageModel
+from rnncli.data.batching import StreamBatches
+from rnncli.nn.config import ModelConfig
+from rnncli.nn.fused.support import why_no_kernels
+from rnncli.nn.language_model import RNNLanguageModel
 from rnncli.results import Score
 from rnncli.training.config import TrainConfig
 from rnncli.training.optimizer import AdamW
-from rnncli.training.step import Run, precision_context
-from rnncli.training.trainer import train
+from rnncli.training.state import TrainState
+from rnncli.training.step import precision_context
+from rnncli.training.trainer import Trainer
 from rnncli.workflows.devices import pick_device
 
 STEPS, ROUNDS = 100, 9
 CPU = torch.device("cpu")
 LANES, WINDOW, SYMBOLS = 16, 64, 65
 CONFIG = TrainConfig(
-    steps=10**9, batch_size=LANES, bptt=WINDOW, precision="bf16", kernels="torch" if missing() else "fused"
+    steps=10**9,
+    batch_size=LANES,
+    bptt=WINDOW,
+    precision="bf16",
+    kernels="torch" if why_no_kernels() else "fused",
 )
 IDS = np.random.default_rng(0).integers(0, SYMBOLS, 1_000_000).astype(np.uint8)
 
 
-def model_config(cell: Cell) -> ModelConfig:
+def model_config(cell: str) -> ModelConfig:
     return ModelConfig(vocab_size=SYMBOLS, cell=cell, hidden_size=512, embedding_size=128, dropout=0.0)
 
 
-def bare_loop(cell: Cell) -> Callable[[], int]:
+def bare_loop(cell: str) -> Callable[[], int]:
     """A function that takes some steps and says how many."""
-    model = LanguageModel.initialized(model_config(cell), torch.Generator().manual_seed(1))
+    model = RNNLanguageModel.initialized(model_config(cell), torch.Generator().manual_seed(1))
     optimizer = AdamW(model, CONFIG)
     length = len(IDS) // LANES
     text = torch.from_numpy(IDS.astype(np.int64))[: LANES * length].view(LANES, -1)
@@ -54,7 +59,7 @@ def bare_loop(cell: Cell) -> Callable[[], int]:
             position = (position + WINDOW) % (length - WINDOW - 1)
             with precision_context(CONFIG, CPU):
                 hidden, state = model.hidden(window[:, :-1], state)
-                loss = model.mean_nats(hidden, window[:, 1:], LANES * WINDOW)
+                loss = model.mean_nll(hidden, window[:, 1:], LANES * WINDOW)
             state = state.detach().map(torch.Tensor.float)
             model.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -65,21 +70,21 @@ def bare_loop(cell: Cell) -> Callable[[], int]:
     return steps
 
 
-def rnncli_loop(cell: Cell) -> Callable[[], int]:
-    """The same for rnncli's loop, reports included."""
-    run = Run.new(model_config(cell), CONFIG, CPU)
-    lanes = Lanes(IDS, SYMBOLS, LANES, WINDOW)
+def rnncli_loop(cell: str) -> Callable[[], int]:
+    """The same for rnncli's loop, events included."""
+    state = TrainState.new(model_config(cell), CONFIG, CPU)
+    lanes = StreamBatches(IDS, SYMBOLS, LANES, WINDOW)
 
-    def never(_: LanguageModel) -> Score:
+    def never(_: RNNLanguageModel) -> Score:
         raise AssertionError("no validation is due in so few steps")
 
-    reports = train(run, lanes, CONFIG, never)
+    events = Trainer(state=state, batches=lanes, config=CONFIG, validate=never).run()
 
     def steps() -> int:
-        first = run.step
-        while run.step < first + STEPS:
-            next(reports)
-        return run.step - first
+        first = state.step
+        while state.step < first + STEPS:
+            next(events)
+        return state.step - first
 
     return steps
 
@@ -93,7 +98,7 @@ def main() -> None:
     pick_device("cpu")
     print(f"training loop, width 512, {LANES} lanes of {WINDOW}, bf16, {CONFIG.kernels} kernels; tokens/s,")
     print(f"medians of {ROUNDS} rounds of {STEPS} steps")
-    cells: tuple[Cell, ...] = ("lstm", "gru", "rnn")
+    cells: tuple[str, ...] = ("lstm", "gru", "rnn")
     for cell in cells:
         bare, ours = bare_loop(cell), rnncli_loop(cell)
         rounds = [(steps_per_second(bare), steps_per_second(ours)) for _ in range(ROUNDS + 1)][1:]

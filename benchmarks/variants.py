@@ -2,13 +2,13 @@
 
     python -m benchmarks.variants structures TEXT [--time 5m --seeds 3 --most 4]
     python -m benchmarks.variants settings TEXT --time 3m [--only "as planned"]
-    python -m benchmarks.variants pieces TEXT --time 1m
+    python -m benchmarks.variants subwords TEXT --time 1m
 
 Two networks learn at a time, on one thread each, which is how the members of a model learn: run it alone on
 a machine of two processors. The plan chooses everything that a variant does not name; one network is
-trained, so that variants are compared and not how many of them fit. The whole held-out part is scored. Every
-result is kept in benchmarks/results/, those of a time in a file of their own; what is there already is not
-made again, and `--most` says after how many new ones to stop.
+trained, so that variants are compared and not how many of them fit. The whole validation split is scored.
+Every result is kept in benchmarks/results/, those of a time in a file of their own; what is there already is
+not made again, and `--most` says after how many new ones to stop.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks.recipes import trained
 from benchmarks.records import RESULTS, commit, keep, load, machine, sha256
 
-# Without the penalty of activations, which came to the plan later.
+# Without activation regularization (AR, TAR), which the planner has used only since later.
 _BEFORE = "--activation-regularization 0 --temporal-regularization 0"
 _STRUCTURES = {
     "lstm": "--cell lstm --num-layers 1",
@@ -46,34 +46,39 @@ STRUCTURES = {name: f"{options} {_BEFORE}" for name, options in _STRUCTURES.item
 _BASE = "--cell lstm --num-layers 2 --hidden-size 384"
 SETTINGS: dict[str, str] = {
     "as planned": _BASE,
-    "penalty of 1 and 0.5": f"{_BASE} --activation-regularization 1 --temporal-regularization 0.5",
-    "penalty of 4 and 2": f"{_BASE} --activation-regularization 4 --temporal-regularization 2",
-    "penalty of 2 and 0": f"{_BASE} --activation-regularization 2 --temporal-regularization 0",
-    "penalty of 0 and 2": f"{_BASE} --activation-regularization 0 --temporal-regularization 2",
+    "AR 1, TAR 0.5": f"{_BASE} --activation-regularization 1 --temporal-regularization 0.5",
+    "AR 4, TAR 2": f"{_BASE} --activation-regularization 4 --temporal-regularization 2",
+    "AR 2, TAR 0": f"{_BASE} --activation-regularization 2 --temporal-regularization 0",
+    "AR 0, TAR 2": f"{_BASE} --activation-regularization 0 --temporal-regularization 2",
     "dropout 0.05": f"{_BASE} --dropout 0.05",
     "dropout 0.2": f"{_BASE} --dropout 0.2",
-    "no penalty": f"{_BASE} {_BEFORE}",
-    "no penalty, windows of 32": f"{_BASE} {_BEFORE} --bptt 32",
-    "no penalty, windows of 128": f"{_BASE} {_BEFORE} --bptt 128",
-    "no penalty, 8 lanes": f"{_BASE} {_BEFORE} --batch-size 8",
-    "no penalty, embedding 64": f"{_BASE} {_BEFORE} --embedding-size 64",
-    "no penalty, embedding 256": f"{_BASE} {_BEFORE} --embedding-size 256",
-    "no penalty, warm-up 0.5%": f"{_BASE} {_BEFORE} --warmup 0.005",
-    "no penalty, warm-up 10%": f"{_BASE} {_BEFORE} --warmup 0.1",
-    "no penalty, clipped at 0.25": f"{_BASE} {_BEFORE} --gradient-clip 0.25",
-    "no penalty, clipped at 4": f"{_BASE} {_BEFORE} --gradient-clip 4",
-    "no penalty, rate 2.6e-3": f"{_BASE} {_BEFORE} --learning-rate 2.6e-3",
-    "no penalty, rate 1e-2": f"{_BASE} {_BEFORE} --learning-rate 1e-2",
+    "no AR and TAR": f"{_BASE} {_BEFORE}",
+    "no AR and TAR, bptt 32": f"{_BASE} {_BEFORE} --bptt 32",
+    "no AR and TAR, bptt 128": f"{_BASE} {_BEFORE} --bptt 128",
+    "no AR and TAR, batch size 8": f"{_BASE} {_BEFORE} --batch-size 8",
+    "no AR and TAR, embedding 64": f"{_BASE} {_BEFORE} --embedding-size 64",
+    "no AR and TAR, embedding 256": f"{_BASE} {_BEFORE} --embedding-size 256",
+    "no AR and TAR, warm-up 0.5%": f"{_BASE} {_BEFORE} --warmup 0.005",
+    "no AR and TAR, warm-up 10%": f"{_BASE} {_BEFORE} --warmup 0.1",
+    "no AR and TAR, clipping at 0.25": f"{_BASE} {_BEFORE} --gradient-clip 0.25",
+    "no AR and TAR, clipping at 4": f"{_BASE} {_BEFORE} --gradient-clip 4",
+    "no AR and TAR, learning rate 2.6e-3": f"{_BASE} {_BEFORE} --learning-rate 2.6e-3",
+    "no AR and TAR, learning rate 1e-2": f"{_BASE} {_BEFORE} --learning-rate 1e-2",
 }
-PIECES = {
+SUBWORDS = {
     "characters": "--level char",
-    "pieces": "--level subword",
-    **{f"{count} pieces": f"--level subword --vocab-size {count}" for count in (384, 512, 1024, 2048, 4096)},
-    **{f"pieces, {width} wide": f"--level subword --hidden-size {width}" for width in (256, 384, 512)},
-    "1024 pieces, gru tied": "--level subword --vocab-size 1024 --cell gru --tied-embeddings",
-    "2048 pieces, dropout 0.3": "--level subword --vocab-size 2048 --dropout 0.3",
+    "subwords": "--level subword",
+    **{
+        f"{count} subwords": f"--level subword --vocab-size {count}" for count in (384, 512, 1024, 2048, 4096)
+    },
+    **{
+        f"subwords, hidden size {width}": f"--level subword --hidden-size {width}"
+        for width in (256, 384, 512)
+    },
+    "1024 subwords, gru tied": "--level subword --vocab-size 1024 --cell gru --tied-embeddings",
+    "2048 subwords, dropout 0.3": "--level subword --vocab-size 2048 --dropout 0.3",
 }
-VARIANTS = {"structures": STRUCTURES, "settings": SETTINGS, "pieces": PIECES}
+VARIANTS = {"structures": STRUCTURES, "settings": SETTINGS, "subwords": SUBWORDS}
 _TOGETHER = 2
 
 
@@ -98,7 +103,7 @@ def main() -> None:
 
     def run(one: tuple[str, int]) -> dict[str, Any]:
         name, seed = one
-        options = [*VARIANTS[given.of][name].split(), "--members", "1", "--threads", "1"]
+        options = [*VARIANTS[given.of][name].split(), "--ensemble-size", "1", "--threads", "1"]
         return {"seed": seed, "commit": commit(), **trained(text, given.time, seed, options)._asdict()}
 
     with ThreadPoolExecutor(_TOGETHER) as together:

@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnncli.nn.config import GATES, Cell, ModelConfig
+from rnncli.nn.cell_registry import CELLS
+from rnncli.nn.config import ModelConfig
 from rnncli.storage.model_dir import ModelDir
 
 TEXT = Path(__file__).parent.parent / "data" / "english.txt"
@@ -49,7 +50,7 @@ def rnncli(folder: str, *arguments: str) -> Ran:
 
 def products_alone(config: ModelConfig, lanes: int) -> float:
     """Tokens a second of nothing but the recurrent product and that of the logits."""
-    rng, gates = np.random.default_rng(0), GATES[config.cell] * config.hidden_size
+    rng, gates = np.random.default_rng(0), CELLS[config.cell].gates * config.hidden_size
     hidden = rng.random((lanes, config.hidden_size), np.float32)
     recurrent = rng.random((gates, config.hidden_size), np.float32).T
     output = rng.random((config.vocab_size, config.hidden_size), np.float32).T
@@ -70,13 +71,13 @@ def median_speed(runs: list[Ran], tokens: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(usage=__doc__)
-    parser.add_argument("--cell", choices=list(GATES), default="gru")
+    parser.add_argument("--cell", choices=list(CELLS), default="gru")
     parser.add_argument("--width", type=int, default=512)
     given = parser.parse_args()
-    cell: Cell = given.cell
+    cell: str = given.cell
     with tempfile.TemporaryDirectory() as folder:
         shape = ("--cell", cell, "--hidden-size", str(given.width), "--embedding-size", "128")
-        rnncli(folder, "train", str(TEXT), "--steps", "2", "--members", "1", "--name", "model", *shape)
+        rnncli(folder, "train", str(TEXT), "--steps", "2", "--ensemble-size", "1", "--name", "model", *shape)
         config = ModelDir(Path(folder) / "models" / "model").record().model
         one = [rnncli(folder, "generate", "--length", str(LENGTH)) for _ in range(ROUNDS)]
         many = ("generate", "--number", str(STREAMS), "--length", str(LENGTH_OF_MANY))

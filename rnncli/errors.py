@@ -3,8 +3,10 @@
 RnncliError                  what went wrong and where, and a hint: what to do next
 ├── CorpusError              a text cannot be read, is too small, has changed or is gone
 ├── TokenizerError           a tokenizer cannot be learned, loaded or applied
-├── ConfigError              a setting is out of range, unknown, or contradicts another
+├── ConfigError              a setting is unknown, or contradicts another
+│   └── OptionError          an option is unknown, or its value is out of range
 ├── TrainingError            training cannot start or go on
+├── MissingPackageError      an optional package is not installed
 ├── GenerationError          a prompt or a sampling setting makes no sense
 └── StorageError             a file cannot be read or written
     └── ModelError           a model folder is missing, damaged, foreign or too new
@@ -31,11 +33,19 @@ class TokenizerError(RnncliError):
 
 
 class ConfigError(RnncliError):
-    """A setting is out of range, unknown, or contradicts another."""
+    """A setting is unknown, or contradicts another."""
+
+
+class OptionError(ConfigError):
+    """An option is unknown, or its value is out of range."""
 
 
 class TrainingError(RnncliError):
     """Training cannot start or go on."""
+
+
+class MissingPackageError(RnncliError):
+    """An optional package is not installed."""
 
 
 class GenerationError(RnncliError):

@@ -1,4 +1,4 @@
-"""What a command says on its way, as plain frozen values: planned, stepped, evaluated, saved."""
+"""Typed progress events of workflows, as frozen dataclasses: planned, stepped, evaluated, saved."""
 
 import json
 import math
@@ -10,17 +10,17 @@ from rnncli.results import Score
 
 
 @dataclass(frozen=True)
-class Noted:
-    """Something about the text or the model that its owner should know; never fatal."""
+class Remark:
+    """Something the user should know about the text or the training; never an error."""
 
     message: str
 
 
 @dataclass(frozen=True)
-class SymbolCount:
-    """A character, how often it occurs, and what Unicode calls it."""
+class CharacterCount:
+    """A character, its count, and its Unicode name."""
 
-    symbol: str
+    character: str
     count: int
     code_point: str
     name: str
@@ -28,7 +28,7 @@ class SymbolCount:
 
 @dataclass(frozen=True)
 class LevelSize:
-    """What a text is at one level: so many symbols, and characters to a token."""
+    """What a text is at one level: its vocabulary size and characters per token."""
 
     level: str
     vocab_size: int
@@ -38,15 +38,15 @@ class LevelSize:
 
 @dataclass(frozen=True)
 class CorpusReport:
-    """What a text is like, before anything is learned from it.
+    """Statistics of a text, computed before training.
 
-    Counts of symbols are of the whole text; what needs words or lines was looked at in
-    `sample_characters` of it. `growth` has pairs of words read (characters, where
-    spaces do not set words apart: `growth_unit`) and different ones among them. The
-    shares are of lines that are not empty, None where there is none: `duplicate_lines` repeat an
-    earlier one in the sample, `valid_lines_in_train` of the held-out lines occur anywhere in the
-    training part (None too where there was no time to seek them in a long text). `levels`, and `level` with
-    its size, are those of a thorough look.
+    Character counts are of the whole text; statistics of words and lines are of a sample of
+    `sample_characters`. `growth` holds pairs of (words read, different words among them), or of characters
+    where spaces do not separate words (`growth_unit`). The fractions are of lines that are not empty, or
+    None:
+    `duplicate_lines` repeat an earlier line of the sample; `valid_lines_in_train` of the validation split
+    occur in the training split (None too where a long text left no time to search). `levels`, `level` and
+    `vocab_size` are those of a thorough report.
     """
 
     name: str
@@ -55,10 +55,10 @@ class CorpusReport:
     bytes: int
     characters: int
     lines: int
-    distinct_symbols: int
+    distinct_characters: int
     han_characters: int
-    frequent: tuple[SymbolCount, ...]
-    rare: tuple[SymbolCount, ...]
+    frequent: tuple[CharacterCount, ...]
+    rare: tuple[CharacterCount, ...]
     sample_characters: int
     growth_unit: Literal["word", "character"]
     growth: tuple[tuple[int, int], ...]
@@ -72,12 +72,12 @@ class CorpusReport:
 
 @dataclass(frozen=True)
 class Planned:
-    """What is about to be trained and what that will take on this machine.
+    """The plan of a training and its cost on this machine.
 
-    `train_tokens` counts every visit of a token, all epochs together; of the `valid_tokens` that are
-    held out, each validation scores `validation_tokens`. Without a budget steps, tokens, epochs and
-    seconds are None, and `patience` ends it. `reasons` are those of the choices, `dropped` the ways of
-    computing that cannot be used here, with why.
+    `train_tokens` counts tokens over all epochs. Each validation scores `validation_tokens` of the
+    `valid_tokens` of the validation split. Without a budget, steps, tokens, epochs and seconds are None, and
+    `patience` ends the training. `reasons` explain the decisions; `unusable` lists the precisions, kernels
+    and devices that cannot be used here, with the reason.
     """
 
     corpus: str
@@ -103,15 +103,15 @@ class Planned:
     tokens_per_second: float
     memory_bytes: int
     reasons: tuple[str, ...] = field(default=())
-    dropped: tuple[str, ...] = field(default=())
+    unusable: tuple[str, ...] = field(default=())
 
 
 @dataclass(frozen=True)
 class Stepped:
-    """Where training stands; loss is the mean over the steps since the last report.
+    """Progress of a training; the loss is the mean over the steps since the previous event.
 
-    Gradient norms are those of the last step before clipping, of all weights and by layer. Without a
-    budget there is no progress, and nothing is known of the seconds that are left.
+    Gradient norms are those of the last step before clipping, of all weights and by layer. Without a budget,
+    `progress` and `seconds_left` are None.
     """
 
     step: int
@@ -129,7 +129,7 @@ class Stepped:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A validation: a look at held-out tokens from all over, beside the training loss since the last one."""
+    """A validation: the score of a sample of the validation split, and the training loss before it."""
 
     step: int
     epoch: float
@@ -141,22 +141,22 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Sampled:
-    """What the model writes by now."""
+    """A text that the model generated during training."""
 
     step: int
     text: str
 
 
 @dataclass(frozen=True)
-class Savepoint:
-    """Steps made; so long after the last save the caller may want another."""
+class CheckpointDue:
+    """The interval between checkpoints has passed: the caller should save one."""
 
     step: int
 
 
 @dataclass(frozen=True)
 class Saved:
-    """A run that can be used and resumed, at `path`; `interrupted` where its budget is not used up."""
+    """A model that can be used and resumed, at `path`; `interrupted` if its budget is not exhausted."""
 
     path: str
     step: int
@@ -164,11 +164,11 @@ class Saved:
     interrupted: bool
 
 
-Report = Noted | CorpusReport | Planned | Stepped | Evaluated | Sampled | Saved
+Event = Remark | CorpusReport | Planned | Stepped | Evaluated | Sampled | Saved
 
 
 def to_json(record: Mapping[str, Any]) -> str:
-    """One line of strict JSON: a number that is not finite becomes null, since JSON has no NaN."""
+    """Return one line of strict JSON; numbers that are not finite become null, because JSON has no NaN."""
     return json.dumps(_finite(record), allow_nan=False)
 
 

@@ -1,69 +1,81 @@
-"""What was found of a text or a model, as plain frozen values: scores, texts written, copies, gradients."""
+"""The results of evaluation, generation and analysis, as frozen dataclasses."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal, NamedTuple
 
 
 @dataclass(frozen=True)
 class Score:
-    """Sums over a scored text, divided once, here.
+    """The negative log-likelihood (NLL) of a text, and the sizes of the text to normalize it by.
 
-    `nats` is the total of -ln p over `tokens`; words are runs between white space, line ends not
-    counted; characters are code points; bytes are those of UTF-8; oov_tokens are scored as <unk>, and
-    `oov_nats` of the total are theirs.
+    Attributes:
+        nll_nats: The sum of -ln p over all tokens.
+        tokens: Scored tokens.
+        words: Maximal runs of characters without whitespace; line ends are not counted.
+        characters: Unicode code points.
+        bytes: Bytes of the text in UTF-8.
+        oov_tokens: Out-of-vocabulary tokens, which are scored as <unk>.
+        oov_nll_nats: The part of nll_nats due to them.
+        line_ends: Line ends of the text.
     """
 
-    nats: float
+    nll_nats: float
     tokens: int
     words: int
     characters: int
     bytes: int
     oov_tokens: int = 0
-    oov_nats: float = 0.0
+    oov_nll_nats: float = 0.0
     line_ends: int = 0
 
     @property
     def nats_per_token(self) -> float:
-        return _ratio(self.nats, self.tokens)
+        """The mean NLL of a token: the loss."""
+        return _ratio(self.nll_nats, self.tokens)
 
     @property
     def token_perplexity(self) -> float:
+        """exp of the NLL per token."""
         return _exp(self.nats_per_token)
 
     @property
     def word_perplexity(self) -> float:
-        return _exp(_ratio(self.nats, self.words))
+        """exp of the NLL per word."""
+        return _exp(_ratio(self.nll_nats, self.words))
 
     @property
     def word_perplexity_with_line_ends(self) -> float:
-        """A line's end counts as a word, as in the tables of Penn Treebank."""
-        return _exp(_ratio(self.nats, self.words + self.line_ends))
+        """exp of the NLL per word, with line ends counted as words, as is usual for Penn Treebank."""
+        return _exp(_ratio(self.nll_nats, self.words + self.line_ends))
 
     @property
     def oov_rate(self) -> float:
+        """The fraction of tokens that are out of vocabulary."""
         return _ratio(self.oov_tokens, self.tokens)
 
     @property
-    def known_token_perplexity(self) -> float:
-        """Without unknown tokens and what they cost; they still stand in the history of others."""
-        return _exp(_ratio(self.nats - self.oov_nats, self.tokens - self.oov_tokens))
+    def in_vocabulary_token_perplexity(self) -> float:
+        """The token perplexity without out-of-vocabulary tokens, which stay in the history of others."""
+        return _exp(_ratio(self.nll_nats - self.oov_nll_nats, self.tokens - self.oov_tokens))
 
-    def open_token_perplexity(self, unseen_types: int) -> float:
-        """With p(<unk>) shared out evenly among so many types that the model has never seen."""
-        return _exp(_ratio(self.nats + self.oov_tokens * math.log(unseen_types), self.tokens))
+    def open_vocabulary_token_perplexity(self, oov_types: int) -> float:
+        """Return the token perplexity if p(<unk>) is divided evenly among `oov_types` unseen words."""
+        return _exp(_ratio(self.nll_nats + self.oov_tokens * math.log(oov_types), self.tokens))
 
     @property
     def bits_per_character(self) -> float:
-        return _ratio(self.nats, self.characters) / math.log(2)
+        """The NLL per character, in bits."""
+        return _ratio(self.nll_nats, self.characters) / math.log(2)
 
     @property
     def bits_per_byte(self) -> float:
-        return _ratio(self.nats, self.bytes) / math.log(2)
+        """The NLL per byte, in bits."""
+        return _ratio(self.nll_nats, self.bytes) / math.log(2)
 
-    def record(self) -> dict[str, float]:
-        """The sums and what follows from them, by the names that JSON output uses."""
+    def record(self) -> dict[str, object]:
+        """Return the sums and everything derived from them, as JSON output shows them."""
         return {
             **asdict(self),
             "nats_per_token": self.nats_per_token,
@@ -71,161 +83,260 @@ class Score:
             "word_perplexity": self.word_perplexity,
             "word_perplexity_with_line_ends": self.word_perplexity_with_line_ends,
             "oov_rate": self.oov_rate,
-            "known_token_perplexity": self.known_token_perplexity,
+            "in_vocabulary_token_perplexity": self.in_vocabulary_token_perplexity,
             "bits_per_character": self.bits_per_character,
             "bits_per_byte": self.bits_per_byte,
         }
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What one model says of a text; `low` and `high` bound its nats per token in 95 of 100 texts like it.
+class ModelScore:
+    """The score of a text under one model.
 
-    None where the text is too short to tell.
+    Attributes:
+        name: The model.
+        score: Its score.
+        ci_low: Lower bound of the 95% confidence interval of nats per token (block bootstrap); None if the
+          text is too short.
+        ci_high: Its upper bound.
     """
 
     name: str
     score: Score
-    low: float | None
-    high: float | None
+    ci_low: float | None
+    ci_high: float | None
 
-    def record(self) -> dict[str, Any]:
-        """The interval beside the figure that it is about."""
-        return {**self.score.record(), "nats_per_token_low": self.low, "nats_per_token_high": self.high}
+    def record(self) -> dict[str, object]:
+        """Return the score with its confidence interval, as JSON output shows it."""
+        return {
+            **self.score.record(),
+            "nats_per_token_ci_low": self.ci_low,
+            "nats_per_token_ci_high": self.ci_high,
+        }
 
 
 @dataclass(frozen=True)
-class Difference:
-    """By how many nats `better` beats `worse` on the same text, a token or a character, and its bounds."""
+class PairedDifference:
+    """The difference in NLL of two models on the same text.
+
+    Attributes:
+        better: The model with the lower NLL.
+        worse: The other model.
+        unit: What the difference is per.
+        nats_per_unit: The difference, in nats per unit.
+        ci_low: Lower bound of its 95% confidence interval (paired block bootstrap); None if the text is too
+          short.
+        ci_high: Its upper bound.
+    """
 
     better: str
     worse: str
     unit: Literal["token", "character"]
-    nats: float
-    low: float | None
-    high: float | None
+    nats_per_unit: float
+    ci_low: float | None
+    ci_high: float | None
+
+    def record(self) -> dict[str, object]:
+        """Return the difference as JSON output shows it."""
+        return {
+            "better": self.better,
+            "worse": self.worse,
+            "unit": self.unit,
+            "nats_per_unit": self.nats_per_unit,
+            "nats_per_unit_ci_low": self.ci_low,
+            "nats_per_unit_ci_high": self.ci_high,
+        }
 
 
 @dataclass(frozen=True)
-class Split:
-    """A text scored as so many streams: how far its nats per token may be from those of one long pass."""
+class ChunkedScoring:
+    """A text was scored in chunks, which is not exact.
 
-    streams: int
+    Attributes:
+        chunks: The number of chunks.
+        overlap_tokens: How many tokens before a chunk were read for its initial state.
+        nats_per_token_error: An estimate of the absolute error of the score, in nats per token.
+    """
+
+    chunks: int
     overlap_tokens: int
-    nats_per_token_gap: float
+    nats_per_token_error: float
 
 
 @dataclass(frozen=True)
-class Share:
-    """Some of a text's tokens, what they have in common, and their share of all nats."""
+class LossGroup:
+    """A group of tokens in a loss breakdown.
+
+    Attributes:
+        label: What the tokens have in common.
+        tokens: Their number.
+        nats_per_token: Their mean NLL.
+        fraction_of_nll: Their part of the NLL of the whole text.
+    """
 
     label: str
     tokens: int
     nats_per_token: float
-    share_of_nats: float
+    fraction_of_nll: float
 
 
 @dataclass(frozen=True)
-class Adaptive:
-    """The score of a model that learns from a text while it scores it, and how: another kind of figure."""
+class DynamicScore:
+    """The score of a model that learns from the text while scoring it; not comparable with static scores.
+
+    Attributes:
+        score: The score.
+        method: How the model learns: dynamic evaluation, a cache, and their parameters.
+    """
 
     score: Score
-    how: str
+    method: str
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One text under one or several models; the last speaks for all. Differences are those of interest.
+    """The evaluation of one or several models on one text.
 
-    `split` says that the figures are not exact; `unseen_types` share p(<unk>) in one of the perplexities;
-    `shares` are groups of tokens `by` something.
+    Attributes:
+        models: The score under each model; the last one is the model as a whole.
+        differences: Differences between models.
+        chunked: Set if the scores are not exact.
+        oov_types: The number of unseen words for open-vocabulary perplexity.
+        by: What the loss is broken down by.
+        loss_groups: The loss breakdown.
+        dynamic: The score with dynamic evaluation or a cache.
     """
 
-    columns: tuple[Measured, ...]
-    differences: tuple[Difference, ...] = ()
-    split: Split | None = None
-    unseen_types: int | None = None
+    models: tuple[ModelScore, ...]
+    differences: tuple[PairedDifference, ...] = ()
+    chunked: ChunkedScoring | None = None
+    oov_types: int | None = None
     by: str | None = None
-    shares: tuple[Share, ...] = ()
-    adaptive: Adaptive | None = None
+    loss_groups: tuple[LossGroup, ...] = ()
+    dynamic: DynamicScore | None = None
 
     @property
     def score(self) -> Score:
-        return self.columns[-1].score
+        """The score of the model as a whole."""
+        return self.models[-1].score
 
-    def record(self) -> dict[str, Any]:
-        """Of the last model; of each by itself, and their differences, where there are several."""
-        record = self._figures(self.columns[-1])
-        if len(self.columns) > 1:
-            record["models"] = [{"name": column.name, **self._figures(column)} for column in self.columns]
-            record["differences"] = [asdict(difference) for difference in self.differences]
-        if self.split is not None:
-            record["split"] = asdict(self.split)
+    def record(self) -> dict[str, object]:
+        """Return the evaluation as JSON output shows it."""
+        record = self._model_record(self.models[-1])
+        if len(self.models) > 1:
+            record["models"] = [{"name": model.name, **self._model_record(model)} for model in self.models]
+            record["differences"] = [difference.record() for difference in self.differences]
+        if self.chunked is not None:
+            record["chunked_scoring"] = asdict(self.chunked)
         if self.by is not None:
-            record[f"by_{self.by}"] = [asdict(share) for share in self.shares]
-        if self.adaptive is not None:  # under a key of its own, never among static figures
-            record["adaptive"] = {"how": self.adaptive.how, **self.adaptive.score.record()}
+            record[f"by_{self.by}"] = [asdict(group) for group in self.loss_groups]
+        if self.dynamic is not None:  # under its own key: not comparable with the static scores
+            record["dynamic"] = {"method": self.dynamic.method, **self.dynamic.score.record()}
         return record
 
-    def _figures(self, column: Measured) -> dict[str, Any]:
-        figures = column.record()
-        if self.unseen_types is not None:
-            figures["unseen_types"] = self.unseen_types
-            figures["open_token_perplexity"] = column.score.open_token_perplexity(self.unseen_types)
-        return figures
+    def _model_record(self, model: ModelScore) -> dict[str, object]:
+        record = model.record()
+        if self.oov_types is not None:
+            record["oov_types"] = self.oov_types
+            record["open_vocabulary_token_perplexity"] = model.score.open_vocabulary_token_perplexity(
+                self.oov_types
+            )
+        return record
 
 
 @dataclass(frozen=True)
-class Written:
-    """A text that was drawn or found, and what ended it: length, lines, stop, match, token or word.
+class GeneratedText:
+    """A generated text.
 
-    `tokens` and `nats` are of all that was drawn, the tokens of a stop that is not in the text among them.
+    Attributes:
+        number: The index of the text among those generated, from 0.
+        text: The text.
+        tokens: Generated tokens, with those of a stop string that is not part of the text.
+        nll_nats: Their negative log-likelihood, in nats.
+        finish_reason: What ended the text: length, lines, stop, match, token or word.
     """
 
     number: int
     text: str
     tokens: int
-    nats: float
+    nll_nats: float
     finish_reason: str
 
 
 @dataclass(frozen=True)
-class Copied:
-    """A run of characters that stands in the training text too: where in the sample, and where there."""
+class Completions:
+    """The most probable continuations of a prompt.
 
-    text: str
-    length: int
-    sample_start: int
-    source_start: int
-    source_line: int
-
-
-@dataclass(frozen=True)
-class Copies:
-    """How much of a sample is in runs of `least` characters and more that the training text has.
-
-    `usual_share` is that of the held-out part, None where there is none.
+    Attributes:
+        prompt: The prompt.
+        to: Where a continuation ends: at the end of a token, word or line.
+        completions: The continuations, the most probable first.
     """
 
-    name: str
-    characters: int
-    least: int
-    share: float
-    usual_share: float | None
-    longest: tuple[Copied, ...]
+    prompt: str
+    to: str
+    completions: tuple[GeneratedText, ...]
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, object]:
+        """Return the continuations as JSON output shows them."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
-class GradientReach:
-    """Norms of a loss's gradient by block ("layers.0") and by distance in steps, from 1.
+class Overlap:
+    """A run of characters that a text has in common with the training split.
 
-    Means over `stretches`.
+    Attributes:
+        text: The characters.
+        length: Their number.
+        sample_start: The position of the first one in the text.
+        train_start: Its position in the training split.
+        train_line: Its line in the training split, from 1.
     """
 
-    stretches: int
+    text: str
+    length: int
+    sample_start: int
+    train_start: int
+    train_line: int
+
+
+@dataclass(frozen=True)
+class Memorization:
+    """How much of a text occurs in the training split.
+
+    Attributes:
+        name: The text.
+        characters: Its length.
+        min_length: The number of characters from which a run that both have counts as overlap.
+        overlap_fraction: The fraction of characters in such runs.
+        valid_overlap_fraction: The same for the validation split; None if it is empty.
+        longest: The longest runs.
+    """
+
+    name: str
+    characters: int
+    min_length: int
+    overlap_fraction: float
+    valid_overlap_fraction: float | None
+    longest: tuple[Overlap, ...]
+
+    def record(self) -> dict[str, object]:
+        """Return the overlap as JSON output shows it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class GradientNorms:
+    """How the gradient of a token's loss vanishes (or explodes) over the steps before it.
+
+    Attributes:
+        segments: The number of text segments that the norms are averaged over.
+        norms: For each layer (such as "layers.0"), the norm of the gradient with respect to its state by
+          distance in steps, from 1.
+    """
+
+    segments: int
     norms: Mapping[str, tuple[float, ...]]
 
 
@@ -235,3 +346,14 @@ def _ratio(numerator: float, denominator: int) -> float:
 
 def _exp(nats: float) -> float:
     return math.exp(nats) if nats < 700.0 or math.isnan(nats) else math.inf
+
+
+class RankingRow(NamedTuple):
+    """One network structure after its longest trial."""
+
+    architecture: str
+    seconds: float
+    bits_per_character: float
+    tokens_per_second: float
+    parameters: int
+    characters_generated_per_second: float

@@ -5,8 +5,6 @@ enforces it. Standard library only. The questions are written as `sys.platform =
 understands: `mypy --platform win32` checks the code for Windows.
 """
 
-import atexit
-import contextvars
 import ctypes
 import errno
 import io
@@ -17,14 +15,11 @@ import shlex
 import shutil
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal, TypeVar
-
-Result = TypeVar("Result")
+from typing import Any, Literal
 
 SYSTEM: Literal["linux", "macos", "windows", "other"] = {
     "linux": "linux",
@@ -392,59 +387,6 @@ def ignore_ctrl_c() -> None:
     """Leave Ctrl-C and Ctrl-Break, sent to every process of a console, to the parent of this one."""
     for number in _known("SIGINT", "SIGBREAK"):
         signal.signal(number, signal.SIG_IGN)
-
-
-# Threads that may hang
-
-# A library's code that runs when Python ends its thread aborts the process: so such threads are known here.
-_answering: list[threading.Thread] = []
-_SLICE_SECONDS, _GRACE_SECONDS = 0.1, 2.0
-
-
-def within(seconds: float, work: Callable[[], Result]) -> Result:
-    """Return work() from a thread of its own; raises what it raises, and TimeoutError if it has not ended.
-
-    A thread that hangs cannot be ended in Python: it stays behind, and `leave` ends the process all the same.
-    """
-    answers: list[Result] = []
-    errors: list[Exception] = []
-
-    def answer() -> None:
-        try:
-            answers.append(work())
-        except Exception as error:  # handed on to the thread that waits
-            errors.append(error)
-
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(answer,), daemon=True)
-    _answering.append(thread)
-    thread.start()
-    deadline = time.monotonic() + seconds
-    while thread.is_alive() and time.monotonic() < deadline:
-        thread.join(_SLICE_SECONDS)  # on Windows Ctrl-C does not interrupt a longer one
-    if thread.is_alive():
-        raise TimeoutError
-    _answering.remove(thread)
-    if errors:
-        raise errors[0]
-    return answers[0]
-
-
-@atexit.register
-def let_threads_end() -> None:
-    """Wait for those that were left while they were only slow, as by Ctrl-C; up to two seconds."""
-    deadline = time.monotonic() + _GRACE_SECONDS
-    for thread in _answering:
-        thread.join(max(deadline - time.monotonic(), 0.0))
-
-
-def leave(code: int) -> None:
-    """End this process with an exit code if a thread hangs in it; else return, to end it in the usual way."""
-    let_threads_end()
-    if any(thread.is_alive() for thread in _answering):
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError, AttributeError):  # closed, or its reader is gone
-                stream.flush()
-        os._exit(code)
 
 
 # Processes, processors, memory

@@ -1,4 +1,4 @@
-"""Text of models and corpora made safe for a terminal: shown, never obeyed."""
+"""Make text of models and corpora safe for a terminal: control characters are shown, never executed."""
 
 import unicodedata
 
@@ -9,18 +9,18 @@ _HARMLESS = {"\n", "\t", "\N{ZERO WIDTH NON-JOINER}", "\N{ZERO WIDTH JOINER}"}
 
 
 def visible(text: str) -> str:
-    """Control characters as \\x1b and the like; line ends, tabs and joiners stay."""
+    """Escape control characters, as \\x1b; line ends, tabs and joiners stay."""
     return "".join(character if _is_harmless(character) else _escaped(character) for character in text)
 
 
 def one_line(text: str) -> str:
-    """As visible, with line ends and tabs shown too: for names, symbols and messages."""
+    """Escape line ends and tabs too: for names, tokens and messages."""
     return visible(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
-def symbol_label(symbol: str) -> str:
-    """A symbol of its own: white space can be seen, and so can nothing."""
-    return {" ": "␣", "\n": "↵", "\t": "⇥"}.get(symbol, one_line(symbol)) or "∅"
+def token_label(token: str) -> str:
+    """Return a visible form of one token: whitespace and the empty token have signs of their own."""
+    return {" ": "␣", "\n": "↵", "\t": "⇥"}.get(token, one_line(token)) or "∅"
 
 
 def _is_harmless(character: str) -> bool:

@@ -10,11 +10,11 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from rnncli.data.counting import TextCounts
-from rnncli.data.split import Part
+from rnncli.data.splits import Split
+from rnncli.data.text_units import TextCounts
 from rnncli.nn.config import ModelConfig
-from rnncli.nn.language_model import LanguageModel
-from rnncli.numpy_decoder.decoder import Stepper
+from rnncli.nn.language_model import RNNLanguageModel
+from rnncli.numpy_decoder.decoder import NumPyDecoder
 from rnncli.runtime import SYSTEM
 from rnncli.storage.manifest import Manifest
 from tests.processor import ON_PROCESSOR
@@ -59,14 +59,14 @@ def rhyme(own_folder: Path) -> Path:
     return path
 
 
-def tiny_model(**settings: object) -> LanguageModel:
+def tiny_model(**settings: object) -> RNNLanguageModel:
     """A model of a few hundred weights, the same at every call."""
     chosen = {"vocab_size": 11, "hidden_size": 8, "embedding_size": 5, "num_layers": 2, "dropout": 0.0}
     config = ModelConfig(**{**chosen, **settings})  # type: ignore[arg-type]
-    return LanguageModel.initialized(config, torch.Generator().manual_seed(7))
+    return RNNLanguageModel.initialized(config, torch.Generator().manual_seed(7))
 
 
-# Every kind of cell, and all that may stand beside one.
+# Every cell, and its combinations with convolution, attention, mogrifier and ensembles.
 STRUCTURES: dict[str, dict[str, Any]] = {
     "rnn": {"cell": "rnn"},
     "gru": {"cell": "gru"},
@@ -80,7 +80,7 @@ STRUCTURES: dict[str, dict[str, Any]] = {
     "attention": {"cell": "gru", "attention": 6},
     "mogrifier": {"cell": "lstm", "mogrifier": 3},
     "everything": {
-        **{"cell": "lstm,rglru", "convolution": 3, "attention": 5, "mogrifier": 2, "members": 2},
+        **{"cell": "lstm,rglru", "convolution": 3, "attention": 5, "mogrifier": 2, "ensemble_size": 2},
     },
 }
 
@@ -89,16 +89,22 @@ def part_of(
     ids: npt.NDArray[np.unsignedinteger[Any]],
     counts: TextCounts | None = None,
     line_starts: npt.NDArray[Any] | None = None,
-    unknown_id: int | None = None,
-) -> Part:
+    unk_id: int | None = None,
+) -> Split:
     """Ids as a part, of a text of as many characters unless `counts` says otherwise."""
-    oov_tokens = 0 if unknown_id is None else int(np.count_nonzero(ids == unknown_id))
-    return Part(ids, counts or TextCounts(len(ids), 1, len(ids)), oov_tokens, line_starts, unknown_id)
+    oov_tokens = 0 if unk_id is None else int(np.count_nonzero(ids == unk_id))
+    return Split(
+        ids=ids,
+        counts=counts or TextCounts(len(ids), 1, len(ids)),
+        oov_tokens=oov_tokens,
+        line_starts=line_starts,
+        unk_id=unk_id,
+    )
 
 
-def stepper(model: LanguageModel) -> Stepper:
-    """The same in numpy."""
-    return Stepper(model.config, {name: tensor.numpy() for name, tensor in model.state_dict().items()})
+def numpy_decoder_of(model: RNNLanguageModel) -> NumPyDecoder:
+    """The same network as a NumPy decoder."""
+    return NumPyDecoder(model.config, {name: tensor.numpy() for name, tensor in model.state_dict().items()})
 
 
 def signed(folder: Path) -> Path:

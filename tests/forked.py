@@ -23,11 +23,15 @@ from rnncli.__main__ import main
 ROOT = Path(__file__).parent.parent
 # What commands import when they need it.
 _IMPORTED = (
-    *("rnncli.cli.training_session", "rnncli.cli.preparing", "rnncli.cli.plotting", "rnncli.cli.contest"),
+    *(
+        "rnncli.workflows.training_session",
+        "rnncli.workflows.train",
+        "rnncli.workflows.plot",
+        "rnncli.workflows.compare",
+    ),
     *(
         "rnncli.workflows.evaluate",
-        "rnncli.workflows.compare_models",
-        "rnncli.cli.generating",
+        "rnncli.workflows.generate",
         "torch._dynamo",
     ),
 )

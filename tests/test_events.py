@@ -8,7 +8,7 @@ from rnncli.events import to_json
 from rnncli.results import Score
 
 # 8 tokens at 2 bits each: 16 bits over 2 words, 8 characters, 16 bytes.
-SCORE = Score(nats=16 * math.log(2), tokens=8, words=2, characters=8, bytes=16, oov_tokens=1)
+SCORE = Score(nll_nats=16 * math.log(2), tokens=8, words=2, characters=8, bytes=16, oov_tokens=1)
 
 
 def test_perplexities_and_bits_follow_from_the_sums() -> None:
@@ -21,14 +21,14 @@ def test_perplexities_and_bits_follow_from_the_sums() -> None:
 def test_unknown_tokens_are_left_out_or_shared_among_unseen_types() -> None:
     """4 tokens at 1, 1, 1 and 5 bits; the last is <unk>, and there are 8 types that it may be."""
     score = Score(
-        8 * math.log(2), 4, words=3, characters=12, bytes=12, oov_tokens=1, oov_nats=5 * math.log(2)
+        8 * math.log(2), 4, words=3, characters=12, bytes=12, oov_tokens=1, oov_nll_nats=5 * math.log(2)
     )
     assert score.oov_rate == 0.25
     assert score.token_perplexity == pytest.approx(4.0)
-    assert score.known_token_perplexity == pytest.approx(2.0)
-    assert score.open_token_perplexity(1) == pytest.approx(4.0)
-    assert score.open_token_perplexity(8) == pytest.approx(2 ** (11 / 4))
-    assert math.isnan(Score(1.0, 1, 1, 1, 1, oov_tokens=1, oov_nats=1.0).known_token_perplexity)
+    assert score.in_vocabulary_token_perplexity == pytest.approx(2.0)
+    assert score.open_vocabulary_token_perplexity(1) == pytest.approx(4.0)
+    assert score.open_vocabulary_token_perplexity(8) == pytest.approx(2 ** (11 / 4))
+    assert math.isnan(Score(1.0, 1, 1, 1, 1, oov_tokens=1, oov_nll_nats=1.0).in_vocabulary_token_perplexity)
 
 
 def test_line_ends_count_as_words_where_that_is_asked() -> None:
@@ -44,6 +44,6 @@ def test_a_score_of_nothing_and_one_too_large_for_a_float_do_not_raise() -> None
 
 def test_the_record_has_the_sums_and_what_follows_from_them() -> None:
     record = SCORE.record()
-    assert record["nats"] == SCORE.nats
+    assert record["nll_nats"] == SCORE.nll_nats
     assert record["word_perplexity"] == SCORE.word_perplexity
     assert to_json({"a": float("nan"), "b": [1.0, float("inf")]}) == '{"a": null, "b": [1.0, null]}'

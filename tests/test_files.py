@@ -136,7 +136,7 @@ def test_folders_above_are_made_where_they_are_missing(own_folder: Path) -> None
 def test_a_folder_that_another_is_making_is_not_taken_from_it(own_folder: Path) -> None:
     with files.new_folder(own_folder / "whole") as partial:
         (partial / "one").write_text("1")
-        with pytest.raises(StorageError, match="is being made by another process") as caught:
+        with pytest.raises(StorageError, match="is being created by another process") as caught:
             files.new_folder(own_folder / "whole").__enter__()
         assert caught.value.hint
         assert (partial / "one").read_text() == "1"

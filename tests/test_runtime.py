@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rnncli import runtime
+from rnncli import deadline, runtime
 
 LOCKS = """
 import os, sys
@@ -165,11 +165,11 @@ def test_work_has_its_result_its_error_or_a_limit() -> None:
     def fail() -> None:
         raise LookupError("no such thing")
 
-    assert runtime.within(10.0, lambda: 7) == 7
+    assert deadline.within(10.0, lambda: 7) == 7
     with pytest.raises(LookupError, match="no such thing"):
-        runtime.within(10.0, fail)
+        deadline.within(10.0, fail)
     released = threading.Event()
     with pytest.raises(TimeoutError):
-        runtime.within(0.2, released.wait)
+        deadline.within(0.2, released.wait)
     released.set()
-    runtime.let_threads_end()
+    deadline.let_threads_end()

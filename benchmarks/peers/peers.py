@@ -57,6 +57,6 @@ PEERS = {
     "nltk": _peer("NLTK, Kneser-Ney of order 6", "kneser_ney.py", "nltk", "nltk"),
     "textgenrnn": _peer("textgenrnn", "textgenrnn_lm.py", "textgenrnn", "textgenrnn"),
     "rnnlm": _peer(
-        "rnnlm, two layers of 512, pieces", "rnnlm_lm.py", "rnnlm", TORCH, "rnnlm", "sentencepiece"
+        "rnnlm, two layers of 512, subwords", "rnnlm_lm.py", "rnnlm", TORCH, "rnnlm", "sentencepiece"
     ),
 }

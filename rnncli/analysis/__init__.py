@@ -1,1 +1,1 @@
-"""What a network has learned: gradients, context, neurons, embeddings."""
+"""What a network has learned: gradients through time, use of context, neurons and embeddings."""

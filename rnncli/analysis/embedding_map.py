@@ -1,21 +1,32 @@
-"""Symbols as a plane: where their embeddings lie, by the two directions in which they differ most."""
+"""Project token embeddings onto a plane.
+
+Shapes:
+  N: tokens
+  E: embedding size
+"""
 
 import numpy as np
 import numpy.typing as npt
 
 
 def principal_plane(vectors: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.float64], float]:
-    """vectors (N, E) -> places (N, 2) and the share of their variance that the plane has.
+    """Project vectors onto their first two principal components (Pearson 1901).
 
-    Principal component analysis (Pearson 1901). Signs are such that each direction's largest weight is
-    positive, so that the same model gives the same picture everywhere.
+    The largest weight of each component is positive, so that the result is the same on every machine.
+
+    Args:
+        vectors: The vectors (N, E).
+
+    Returns:
+        Coordinates (N, 2), and the fraction of the variance that they explain.
     """
-    wide = vectors.astype(np.float64)
-    centred = wide - wide.mean(0)
-    _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
+    values = vectors.astype(np.float64)
+    centered = values - values.mean(0)
+    _, singular_values, components = np.linalg.svd(centered, full_matrices=False)
     plane = np.zeros((2, vectors.shape[1]))
-    plane[: len(directions[:2])] = directions[:2]
+    plane[: len(components[:2])] = components[:2]
     largest = np.abs(plane).argmax(1)
     plane *= np.where(plane[np.arange(2), largest] < 0.0, -1.0, 1.0)[:, None]
-    total = float((sizes**2).sum())
-    return centred @ plane.T, float((sizes[:2] ** 2).sum()) / total if total > 0.0 else 0.0
+    total = float((singular_values**2).sum())
+    explained = float((singular_values[:2] ** 2).sum()) / total if total > 0.0 else 0.0
+    return centered @ plane.T, explained

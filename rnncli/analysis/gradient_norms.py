@@ -1,8 +1,13 @@
-"""How far back a loss reaches: gradients through time of a trained network. Shapes: B stretches, T time.
+"""Vanishing gradients: the norm of a loss's gradient with respect to earlier states of a trained network.
 
-token    x1 ---- x2 ---- x3 ---- x4 -> loss
-memory      s1      s2      s3
-distance     3       2       1          |d loss / d s|, mean over the stretches
+    token      x1 ---- x2 ---- x3 ---- x4 -> loss
+    state          s1      s2      s3
+    distance        3       2       1        |d loss / d s|, averaged over segments
+
+Shapes:
+  N: tokens of a text
+  B: segments
+  T: tokens of a segment
 """
 
 from typing import Any
@@ -12,85 +17,97 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
-from rnncli.data.shards import Shards
+from rnncli.data.splits import ConcatenatedIds
 from rnncli.data.tokenizers.base import Ids
 from rnncli.errors import CorpusError
-from rnncli.nn.language_model import LanguageModel
-from rnncli.results import GradientReach
+from rnncli.nn.language_model import RNNLanguageModel
+from rnncli.results import GradientNorms
 
-STRETCHES, DISTANCES = 32, 128
-# Read before a stretch, so that its memory is one of the middle of a text.
+SEGMENTS, DISTANCES = 32, 128
+# Tokens read before the first distance, so that the state is typical of the middle of a text.
 _WARM_UP = 64
-_MOST_FLOATS = 2**26
-# Below this many tokens there is no fading to speak of.
-_SHORTEST = 3
+_MAX_FLOATS = 2**26
+# A shorter segment has no gradient that could vanish.
+_MIN_TOKENS = 3
 
 
-def stretches(
-    ids: Ids | Shards, line_starts: npt.NDArray[np.integer[Any]] | None = None
+def text_segments(
+    ids: Ids | ConcatenatedIds, line_starts: npt.NDArray[np.integer[Any]] | None = None
 ) -> npt.NDArray[np.int64]:
-    """ids (N,) -> (B, T): stretches from all over the text, or beginnings of its longest lines.
+    """Choose segments of a text to measure gradients on.
 
-    Of the lines as many are taken as give the most tokens together: one short line among long ones
-    would cut all of them to its own length. Raises CorpusError where there is too little.
+    Args:
+        ids: The token ids of the text (N,).
+        line_starts: The index of each line's first token if lines are independent, else None.
+
+    Returns:
+        Segments evenly distributed over the text, or the beginnings of its longest lines (B, T). The number
+        of lines is the one with the most tokens in total: a single short line would shorten all others.
+
+    Raises:
+        CorpusError: The text is too short.
     """
     if line_starts is None:
         length = min(_WARM_UP + DISTANCES + 1, len(ids))
-        starts = np.linspace(0, len(ids) - length, min(STRETCHES, len(ids) - length + 1)).astype(np.int64)
+        starts = np.linspace(0, len(ids) - length, min(SEGMENTS, len(ids) - length + 1)).astype(np.int64)
     else:
         bounds = np.append(line_starts, len(ids)).astype(np.int64)
         lengths = np.diff(bounds)
-        longest = np.argsort(-lengths, kind="stable")[:STRETCHES]
+        longest = np.argsort(-lengths, kind="stable")[:SEGMENTS]
         usable = np.minimum(lengths[longest], DISTANCES + 1)
-        tokens = np.where(usable >= _SHORTEST, usable * np.arange(1, len(usable) + 1), 0)
-        taken = int(tokens.argmax()) + 1
-        starts, length = bounds[longest[:taken]], int(usable[taken - 1])
-    if length < _SHORTEST:
+        tokens = np.where(usable >= _MIN_TOKENS, usable * np.arange(1, len(usable) + 1), 0)
+        lines = int(tokens.argmax()) + 1
+        starts, length = bounds[longest[:lines]], int(usable[lines - 1])
+    if length < _MIN_TOKENS:
         raise CorpusError(
-            f"the held-out part has {len(ids):,} tokens, too few for gradients through time"
+            f"the validation split has {len(ids):,} tokens, too few for gradients through time"
             if line_starts is None
-            else f"no held-out line has {_SHORTEST} tokens, too few for gradients through time",
-            hint="use a model with a longer held-out part",
+            else f"no line of the validation split has {_MIN_TOKENS} tokens, too few for gradients "
+            "through time",
+            hint="use a model with a longer validation split",
         )
     return ids[starts[:, None] + np.arange(length)].astype(np.int64)
 
 
-def gradient_reach(model: LanguageModel, tokens: npt.NDArray[np.int64]) -> GradientReach:
-    """tokens (B, T) -> how the gradient of each stretch's last loss fades over the steps before it.
+def gradient_norms(model: RNNLanguageModel, tokens: npt.NDArray[np.int64]) -> GradientNorms:
+    """Measure how the gradient of a loss changes with the distance in time.
 
-    The loss is -ln p of the last token alone. Its gradient with respect to the memory of a layer d
-    steps before is a product of d Jacobians, and fades or grows about geometrically with d (Bengio,
-    Simard and Frasconi 1994; Pascanu, Mikolov and Bengio 2013, equation 5). Its Euclidean norm is taken
-    over all of a layer's memory, also lstm's c and qrnn's last input, in all members, and averaged over
-    the stretches.
+    The loss is -ln p of the last token of each segment. Its gradient with respect to the state of a layer d
+    steps before is a product of d Jacobians, and vanishes or explodes about geometrically with d (Bengio,
+    Simard and Frasconi 1994; Pascanu, Mikolov and Bengio 2013, "On the Difficulty of Training Recurrent
+    Neural Networks", equation 5). The norm is the Euclidean norm over all of a layer's state (also the
+    LSTM's cell state and the QRNN's last input) in all ensemble members, averaged over segments.
 
-    Every stretch is led by "text begins", as texts and lines are in training.
+    Args:
+        model: The network.
+        tokens: Segments of token ids (B, T); BOS is read before each of them, as in training.
     """
-    # All memories of all steps are held, and their gradients: an attention has many.
-    tokens = tokens[: max(1, _MOST_FLOATS // (DISTANCES * model.config.memory_floats))]
-    ids = F.pad(torch.from_numpy(tokens), (1, 0), value=model.config.start).to(model.device)
-    warm = max(0, ids.shape[1] - 1 - DISTANCES)
+    # The states of all steps and their gradients are held at once; those of an attention are large.
+    tokens = tokens[: max(1, _MAX_FLOATS // (DISTANCES * model.config.state_floats))]
+    ids = F.pad(torch.from_numpy(tokens), (1, 0), value=model.config.bos_id).to(model.device)
+    warm_up = max(0, ids.shape[1] - 1 - DISTANCES)
     with torch.no_grad():
         state = model.initial_state(len(ids))
-        if warm:
-            _, state = model.hidden(ids[:, :warm], state)
+        if warm_up:
+            _, state = model.hidden(ids[:, :warm_up], state)
     state = state.map(lambda tensor: tensor.detach().requires_grad_())
-    memories = []
-    for position in range(warm, ids.shape[1] - 1):
-        memories.append(state)
+    states = []
+    for position in range(warm_up, ids.shape[1] - 1):
+        states.append(state)
         hidden, state = model.hidden(ids[:, position : position + 1], state)
-    nats = F.cross_entropy(model.logits(hidden[:, 0]).float(), ids[:, -1], reduction="sum")
-    tensors = [tensor for memory in memories for tensor in memory.tensors()]
-    gradients = iter(torch.autograd.grad(nats, tensors, materialize_grads=True))
-    blocks = list(model.config.memories)
-    by_distance = []
-    for memory in memories:
-        of_blocks = [torch.cat([next(gradients).flatten(1) for _ in block], dim=1) for block in memory.blocks]
-        # In float64: the squares of what has faded to 1e-20 are below all that float32 can hold.
-        by_distance.append(
+    loss = F.cross_entropy(model.logits(hidden[:, 0]).float(), ids[:, -1], reduction="sum")
+    tensors = [tensor for state in states for tensor in state.tensors()]
+    gradients = iter(torch.autograd.grad(loss, tensors, materialize_grads=True))
+    layers = list(model.config.state_shapes)
+    norms = []
+    for state in states:
+        by_layer = [torch.cat([next(gradients).flatten(1) for _ in layer], dim=1) for layer in state.layers]
+        # In float64, since the square of 1e-20 is below the range of float32.
+        norms.append(
             [
-                float(torch.cat(of_blocks[place :: len(blocks)], dim=1).double().norm(dim=1).mean())
-                for place in range(len(blocks))
+                float(torch.cat(by_layer[number :: len(layers)], dim=1).double().norm(dim=1).mean())
+                for number in range(len(layers))
             ]
         )
-    return GradientReach(len(ids), dict(zip(blocks, zip(*reversed(by_distance), strict=True), strict=True)))
+    by_distance = zip(*reversed(norms), strict=True)
+    return GradientNorms(len(ids), dict(zip(layers, by_distance, strict=True)))

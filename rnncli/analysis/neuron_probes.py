@@ -1,4 +1,11 @@
-"""What single units keep track of: quotes, brackets, the place in a line. Shapes: N tokens, U units."""
+"""Neuron probes: which neurons track quotes, brackets, or the position in a line or word.
+
+Source: Karpathy, Johnson and Fei-Fei 2015, "Visualizing and Understanding Recurrent Networks".
+
+Shapes:
+  N: tokens of a text
+  U: neurons
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -7,99 +14,136 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from rnncli.nn.language_model import LanguageModel
+from rnncli.nn.language_model import RNNLanguageModel
 
-# Enough lines and quotes for a correlation to mean something, in seconds.
+# Enough lines and quotes for a meaningful correlation, computed in seconds.
 TOKENS = 4_000
 _OPENING, _CLOSING = "([{（［｛【《〈", ")]}）］｝】》〉"
 _QUOTES_OPEN, _QUOTES_CLOSE, _QUOTES_BOTH = "“「『«", "”」』»", '"'
-# Positions beyond these are as good as each other.
-_LONGEST_LINE, _LONGEST_WORD = 80, 10
+# Larger distances are not distinguished.
+_MAX_LINE_POSITION, _MAX_WORD_POSITION = 80, 10
+_NEURONS_PER_FEATURE = 3
 
 
 @dataclass(frozen=True)
-class Tracked:
-    """A unit whose activation goes up (or down, where r is negative) with a feature: Pearson's r."""
+class NeuronProbe:
+    """A neuron whose activation is correlated with a feature of the text.
+
+    Attributes:
+        feature: The feature.
+        neuron: The neuron, such as "layers.0:17".
+        r: Pearson's correlation coefficient.
+    """
 
     feature: str
-    unit: str
+    neuron: str
     r: float
 
 
 @dataclass(frozen=True)
 class Activations:
-    """values (N, U) of units by name ("layers.0:17"), after each piece of a text."""
+    """The activations of neurons on a text.
 
-    units: tuple[str, ...]
-    pieces: tuple[str, ...]
+    Attributes:
+        neurons: The names of the neurons, such as "layers.0:17" (U,).
+        token_texts: The text of each token (N,).
+        values: The activation of each neuron after each token (N, U).
+    """
+
+    neurons: tuple[str, ...]
+    token_texts: tuple[str, ...]
     values: npt.NDArray[np.float32]
 
-    def of(self, unit: str) -> npt.NDArray[np.float32]:
-        """(N,); raises KeyError."""
-        if unit not in self.units:
-            raise KeyError(unit)
-        return self.values[:, self.units.index(unit)]
+    def of(self, neuron: str) -> npt.NDArray[np.float32]:
+        """Return the activations of one neuron (N,).
+
+        Raises:
+            KeyError: There is no such neuron.
+        """
+        if neuron not in self.neurons:
+            raise KeyError(neuron)
+        return self.values[:, self.neurons.index(neuron)]
 
 
 @torch.inference_mode()
-def activations(
-    model: LanguageModel,
+def record_activations(
+    model: RNNLanguageModel,
     ids: npt.NDArray[np.integer],
-    pieces: tuple[str, ...],
-    emptied: frozenset[int] = frozenset(),
+    token_texts: tuple[str, ...],
+    resets: frozenset[int] = frozenset(),
 ) -> Activations:
-    """ids (N,) and the text of each -> h of every recurrent layer after each, from an empty memory.
+    """Record the hidden states h of all recurrent layers on a text.
 
-    It is `emptied` again before some, where lines are texts of their own.
+    Args:
+        model: The network.
+        ids: The token ids (N,).
+        token_texts: The text of each token (N,).
+        resets: The positions of tokens before which the state is reset; it always is before the first.
     """
-    blocks = list(model.config.memories)
-    members = range(model.config.members)
-    owner = [
-        (f"members.{member}." if len(members) > 1 else "") + block for member in members for block in blocks
+    layers = list(model.config.state_shapes)
+    members = range(model.config.ensemble_size)
+    names = [
+        (f"members.{member}." if len(members) > 1 else "") + layer for member in members for layer in layers
     ]
-    recurrent = [place for place, name in enumerate(owner) if "layers." in name]
+    recurrent = [number for number, name in enumerate(names) if "layers." in name]
     tokens = torch.from_numpy(ids.astype(np.int64))[None].to(model.device)
-    begins = tokens.new_full((1, 1), model.config.start)
+    bos = tokens.new_full((1, 1), model.config.bos_id)
     rows = []
-    for place in range(tokens.shape[1]):
-        if place == 0 or place in emptied:
-            _, state = model.hidden(begins, model.initial_state(1))
-        _, state = model.hidden(tokens[:, place : place + 1], state)
-        rows.append(torch.cat([state.blocks[one][0][0] for one in recurrent]).float().cpu().numpy())
-    width = model.config.hidden_size
-    units = tuple(f"{owner[one]}:{unit}" for one in recurrent for unit in range(width))
-    return Activations(units, pieces, np.stack(rows))
+    for position in range(tokens.shape[1]):
+        if position == 0 or position in resets:
+            _, state = model.hidden(bos, model.initial_state(1))
+        _, state = model.hidden(tokens[:, position : position + 1], state)
+        rows.append(torch.cat([state.layers[number][0][0] for number in recurrent]).float().cpu().numpy())
+    hidden_size = model.config.hidden_size
+    neurons = tuple(f"{names[number]}:{neuron}" for number in recurrent for neuron in range(hidden_size))
+    return Activations(neurons, token_texts, np.stack(rows))
 
 
-def features(pieces: tuple[str, ...]) -> dict[str, npt.NDArray[np.float32]]:
-    """By name what holds after each piece (N,): inside quotes or brackets, how far into line and word."""
+def text_features(token_texts: tuple[str, ...]) -> dict[str, npt.NDArray[np.float32]]:
+    """Compute the features that neurons may track.
+
+    Args:
+        token_texts: The text of each token (N,).
+
+    Returns:
+        For each feature, its value after each token (N,).
+    """
+    quotes = _Nesting(_QUOTES_OPEN, _QUOTES_CLOSE, _QUOTES_BOTH)
     return {
-        "inside quotes": _per_piece(pieces, _Nesting(_QUOTES_OPEN, _QUOTES_CLOSE, _QUOTES_BOTH).after),
-        "inside brackets": _per_piece(pieces, _Nesting(_OPENING, _CLOSING).after),
-        "position in the line": _per_piece(pieces, _Since("\n", _LONGEST_LINE).after),
-        "position in the word": _per_piece(pieces, _Since(" \n\t", _LONGEST_WORD).after),
+        "inside quotes": _per_token(token_texts, quotes.after),
+        "inside brackets": _per_token(token_texts, _Nesting(_OPENING, _CLOSING).after),
+        "position in the line": _per_token(token_texts, _Distance("\n", _MAX_LINE_POSITION).after),
+        "position in the word": _per_token(token_texts, _Distance(" \n\t", _MAX_WORD_POSITION).after),
     }
 
 
-def tracked(found: Activations, each: int = 3) -> tuple[Tracked, ...]:
-    """By feature the units that go with it most closely; features that do not vary are left out."""
-    values = found.values.astype(np.float64)
-    centred = values - values.mean(0)
-    sizes = np.sqrt((centred**2).sum(0))
-    result = []
-    for name, feature in features(found.pieces).items():
+def neuron_probes(activations: Activations) -> tuple[NeuronProbe, ...]:
+    """Find the neurons whose activations have the highest correlation with each feature.
+
+    Args:
+        activations: The activations on a text.
+
+    Returns:
+        The neurons by feature, those with the highest correlation first; features that are constant on this
+        text are left out.
+    """
+    values = activations.values.astype(np.float64)
+    centered = values - values.mean(0)
+    norms = np.sqrt((centered**2).sum(0))
+    probes = []
+    for name, feature in text_features(activations.token_texts).items():
         own = feature - feature.mean(dtype=np.float64)
-        size = float(np.sqrt((own**2).sum()))
-        if size == 0.0:
+        norm = float(np.sqrt((own**2).sum()))
+        if norm == 0.0:
             continue
-        r = np.divide(own @ centred, size * sizes, out=np.zeros(len(sizes)), where=sizes > 0.0)
-        for unit in np.argsort(-np.abs(r), kind="stable")[:each].tolist():
-            result.append(Tracked(name, found.units[unit], float(r[unit])))
-    return tuple(result)
+        r = np.divide(own @ centered, norm * norms, out=np.zeros(len(norms)), where=norms > 0.0)
+        for neuron in np.argsort(-np.abs(r), kind="stable")[:_NEURONS_PER_FEATURE].tolist():
+            probes.append(NeuronProbe(name, activations.neurons[neuron], float(r[neuron])))
+    return tuple(probes)
 
 
 class _Nesting:
-    """Whether something that was opened has not been closed; a line's end closes what `both` opens."""
+    """Whether a quote or bracket is open; a line end closes those whose two ends look the same."""
 
     def __init__(self, opening: str, closing: str, both: str = "") -> None:
         self._opening, self._closing, self._both = opening, closing, both
@@ -117,23 +161,25 @@ class _Nesting:
         return float(self._open or self._depth > 0)
 
 
-class _Since:
-    """How many characters ago one of `marks` was, at most `most`."""
+class _Distance:
+    """The number of characters since the last of some characters, at most `most`."""
 
-    def __init__(self, marks: str, most: int) -> None:
-        self._marks, self._most, self._count = marks, most, 0
+    def __init__(self, characters: str, most: int) -> None:
+        self._characters, self._most, self._count = characters, most, 0
 
     def after(self, character: str) -> float:
-        self._count = 0 if character in self._marks else min(self._count + 1, self._most)
+        self._count = 0 if character in self._characters else min(self._count + 1, self._most)
         return float(self._count)
 
 
-def _per_piece(pieces: tuple[str, ...], after: Callable[[str], float]) -> npt.NDArray[np.float32]:
-    def last() -> Iterator[float]:
+def _per_token(token_texts: tuple[str, ...], after: Callable[[str], float]) -> npt.NDArray[np.float32]:
+    """The value of a feature after the last character of each token (N,)."""
+
+    def values() -> Iterator[float]:
         value = 0.0
-        for piece in pieces:
-            for character in piece:
+        for text in token_texts:
+            for character in text:
                 value = after(character)
             yield value
 
-    return np.fromiter(last(), np.float32, len(pieces))
+    return np.fromiter(values(), np.float32, len(token_texts))

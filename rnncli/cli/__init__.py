@@ -1,1 +1,1 @@
-"""Parse, call, show: one command a file. The only room that imports typer."""
+"""The commands: one per file. Only this package imports typer."""

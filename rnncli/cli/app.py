@@ -1,6 +1,7 @@
 """The `rnncli` command: its subcommands, and the edge where foreseen errors become two lines."""
 
 import os
+import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +10,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from rnncli import __version__, runtime
+from rnncli import __version__, deadline, runtime
 from rnncli.cli import (
+    adapter,
     compare,
     complete,
     doctor,
@@ -27,9 +29,9 @@ from rnncli.cli import (
     train,
     verify,
 )
-from rnncli.cli.stopping import leave_on_signals
+from rnncli.cli.signals import leave_on_signals
 from rnncli.console import terminal
-from rnncli.errors import RnncliError
+from rnncli.errors import ConfigError, RnncliError
 from rnncli.safe_text import one_line
 
 # Typer shows it to the person and has no public name for it.
@@ -53,6 +55,10 @@ class _Command(TyperCommand):
 
     def format_help(self, context: Any, formatter: Any) -> None:
         context.default_map = None
+        for parameter in self.get_params(context):
+            vars(parameter)["show_envvar"] = False
+            if getattr(parameter, "is_bool_flag", False):
+                vars(parameter)["metavar"] = ""  # in place of <bool>
         super().format_help(context, formatter)
 
 
@@ -90,16 +96,30 @@ for command in (
     manual.manual,
 ):
     # Typer would cut the first line of the help at 45 characters in the manual and in completions.
-    app.command(cls=_Command, short_help=(command.__doc__ or "").partition("\n")[0])(command)
+    app.command(cls=_Command, short_help=(command.__doc__ or "").partition("\n")[0])(adapter.command(command))
+
+
+def _torch_line() -> str:
+    """Versions, device and kernels, or why torch cannot be imported."""
+    python = f"Python {platform.python_version()}"
+    try:
+        import torch
+
+        from rnncli.nn.fused.support import why_no_kernels
+        from rnncli.workflows.devices import present_devices
+    except (ImportError, OSError) as error:
+        return f"{python}, no torch: {error}"
+    device = "cuda" if "cuda" in present_devices() else "cpu"
+    kernels = ", fused kernels" if device == "cpu" and why_no_kernels() is None else ""
+    threads = f" with {torch.get_num_threads()} threads" if device == "cpu" else ""
+    return f"{python}, torch {torch.__version__}, {device}{threads}{kernels}"
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"rnncli {__version__}")
         sys.stdout.flush()  # a script reads this line and no further
-        from rnncli.cli.versions import torch_line
-
-        typer.echo(torch_line())
+        typer.echo(_torch_line())
         raise typer.Exit
 
 
@@ -107,17 +127,22 @@ def _print_version(wanted: bool) -> None:
 def rnncli(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Of rnncli and of torch."),
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the versions of rnncli and torch."
+        ),
     ] = False,
 ) -> None:
-    """Recurrent language models: train on a text, measure honestly, write.
+    """Train, evaluate, score and generate text with recurrent language models.
 
     Start with: rnncli train YOUR-TEXT
     """
 
 
 def main() -> None:
-    """Run the command line. Exit codes: 0 done, 1 foreseen error, 2 wrong usage, 128 + number of a signal."""
+    """Run the command line.
+
+    Exit codes: 0 done, 2 wrong usage, 1 any other foreseen error, 128 + number of a signal.
+    """
     leave_on_signals()
     runtime.set_up_streams()
     terminal.show_log()
@@ -129,7 +154,7 @@ def main() -> None:
             if os.environ.get("RNNCLI_DEBUG") == "1":
                 raise
             terminal.error(str(error), error.hint)
-            sys.exit(1)
+            sys.exit(2 if isinstance(error, ConfigError) else 1)
     except SystemExit as leaving:
-        runtime.leave(leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None))
+        deadline.leave(leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None))
         raise

@@ -1,4 +1,4 @@
-"""`rnncli doctor`: what a report of a bug should say of a machine."""
+"""`rnncli doctor`: facts about this machine for a bug report."""
 
 from typing import Annotated
 
@@ -9,23 +9,20 @@ from rnncli.cli import options
 
 def doctor(
     measure: Annotated[
-        bool, typer.Option("--measure/--no-measure", help="Take some seconds to measure speeds too.")
+        bool, typer.Option("--measure/--no-measure", help="Also measure speeds, which takes some seconds.")
     ] = True,
     json: options.Json = False,
     config: options.Settings = None,
 ) -> None:
-    """Say what matters of this machine for a report: versions, devices, kernels, threads, measured speeds.
+    """Show what a bug report needs: versions, devices, kernels, threads, measured speeds.
 
     Example: rnncli doctor --json > doctor.json
     """
-    from rnncli.console import checkup_view, terminal
-    from rnncli.workflows import diagnostics
-    from rnncli.workflows.devices import pick_device
+    from rnncli.console import tables, terminal
+    from rnncli.workflows.diagnostics import diagnose
 
-    pick_device("cpu")  # what is measured is computed as a training computes
-    facts = diagnostics.facts()
-    speeds = diagnostics.speeds() if measure else {}
+    found = diagnose(measure=measure)
     if json:
-        terminal.print_json({**facts, "measured": speeds})
+        terminal.print_json(found.record())
     else:
-        checkup_view.show(facts, speeds)
+        tables.show_diagnostics(found)

@@ -1,4 +1,4 @@
-"""`rnncli generate --interactive`: a person and a model write in turns."""
+"""`rnncli generate --interactive`: a person and a model take turns."""
 
 import logging
 import signal
@@ -8,43 +8,43 @@ from dataclasses import replace
 from types import FrameType
 
 from rnncli import runtime
-from rnncli.cli import writing
 from rnncli.console import terminal
-from rnncli.data.tokenizers.base import Tokenizer
 from rnncli.errors import ConfigError, GenerationError, RnncliError
-from rnncli.generation.interactive import Conversation
-from rnncli.workflows.prompts import name_unseen
+from rnncli.generation.interactive import InteractiveSession
 
 _log = logging.getLogger(__name__)
-_HELP = """what you write goes before what the model writes; nothing lets it go on. Besides:
-/again       another text instead of the last
-/temp 0.7    the temperature from now on; also /length 200, /seed 1
-/forget      as if nothing had been said
+_HELP = """Type a line, and the model continues it; press Enter on an empty line to continue the text.
+/again       generate another text in place of the last
+/temp 0.7    set the temperature; also /length 200, /seed 1
+/reset       reset the hidden state and start over
 /help  /quit (or {end}); Ctrl-C stops a text"""
 
 
-def converse(conversation: Conversation, tokenizer: Tokenizer) -> None:
-    """Read lines from stdin and answer each, to the end of the input or /quit; raises GenerationError."""
+def converse(session: InteractiveSession) -> None:
+    """Read lines from stdin and reply to each, until the end of the input or /quit.
+
+    Raises:
+        GenerationError: stdin is closed or not UTF-8.
+    """
     if sys.stdin is None:
-        raise GenerationError("stdin is closed", hint="say something through it")
+        raise GenerationError("stdin is closed", hint="open stdin to type lines")
     if sys.stdin.isatty():
-        with suppress(ImportError):  # lines are edited and remembered where there is readline
+        with suppress(ImportError):  # readline, where there is one, adds line editing and a history
             import readline  # noqa: F401
         _help()
-    while (line := _line()) is not None:
+    while (line := _read_line()) is not None:
         command, _, value = line[1:].partition(" ") if line.startswith("/") else ("", "", "")
         if command == "quit":
             return
         try:
             if not command:
-                name_unseen(tokenizer, line)
-                _answer(conversation, line)
+                _reply(session, line)
             elif command == "again":
-                _answer(conversation, None)
-            elif command == "forget":
-                conversation.forget()
+                _reply(session, None)
+            elif command == "reset":
+                session.reset()
             elif command in ("temp", "temperature", "length", "seed"):
-                _set(conversation, command, value)
+                _set(session, command, value)
             else:
                 _help()
         except RnncliError as error:
@@ -56,50 +56,50 @@ def _help() -> None:
         _log.info(line)
 
 
-def _line() -> str | None:
-    """A line without its end, None at the end of the input; Ctrl-C begins it anew."""
+def _read_line() -> str | None:
+    """A line without its end, None at the end of the input; Ctrl-C discards the line."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         while True:
             try:
                 return input("> " if sys.stdin.isatty() and sys.stdout.isatty() else "")
             except KeyboardInterrupt:
-                writing.write("\n")
+                terminal.write("\n")
             except EOFError:
                 return None
             except UnicodeDecodeError as error:
-                raise GenerationError("what was said is not valid UTF-8", hint="say it in UTF-8") from error
+                raise GenerationError("stdin is not valid UTF-8", hint="type or pipe UTF-8 text") from error
     finally:
         signal.signal(signal.SIGINT, before)
 
 
-def _answer(conversation: Conversation, text: str | None) -> None:
-    """What follows a text, or another answer to the last; Ctrl-C stops it and not the program."""
+def _reply(session: InteractiveSession, text: str | None) -> None:
+    """Write the reply to a text, or another one to the last text; Ctrl-C stops the reply only."""
 
     def stop(number: int, frame: FrameType | None) -> None:
-        conversation.stop()
+        session.stop()
 
     before = signal.signal(signal.SIGINT, stop)
     try:
-        pieces = conversation.again() if text is None else conversation.say(text)
-        writing.stream("", pieces)
+        terminal.write_stream(session.again() if text is None else session.reply(text))
         if not sys.stdout.isatty():
-            writing.write("\n")
+            terminal.write("\n")
     finally:
         signal.signal(signal.SIGINT, before)
 
 
-def _set(conversation: Conversation, name: str, value: str) -> None:
-    """Raises ConfigError where it is no number, or out of bounds."""
+def _set(session: InteractiveSession, name: str, value: str) -> None:
+    """Change an option; raises ConfigError if the value is not a number or out of range."""
     try:
         number = float(value) if name.startswith("temp") else int(value)
     except ValueError as error:
         raise ConfigError(
             f"/{name} needs a number, not {value!r}", hint="for example /temp 0.7 or /length 200"
         ) from error
+    generator = session.generator
     if name == "length":
-        conversation.limits = replace(conversation.limits, tokens=int(number))
+        session.generator = replace(generator, stopping=replace(generator.stopping, length=int(number)))
     elif name == "seed":
-        conversation.begin_seed(int(number))
+        session.restart_seed(int(number))
     else:
-        conversation.sampling = replace(conversation.sampling, temperature=number)
+        session.generator = replace(generator, sampling=replace(generator.sampling, temperature=number))

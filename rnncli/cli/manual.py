@@ -45,6 +45,9 @@ def manual(context: typer.Context, config: options.Settings = None) -> None:
     from rnncli.console import terminal
 
     root = context.find_root()
+    for command in root.command.commands.values():  # type: ignore[attr-defined]  # a group, as Typer makes it
+        for parameter in command.params:
+            vars(parameter)["hidden"] = False
     # A new context, because that of this call would add the environment variable of every option.
     plain = typer.Context(root.command, help_option_names=root.help_option_names)
     text = get_docs_for_click(obj=root.command, ctx=plain, name="rnncli", title="Commands and options")

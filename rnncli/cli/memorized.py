@@ -1,4 +1,4 @@
-"""`rnncli memorized`: how much of a text is copied from what the model has learned from."""
+"""`rnncli memorized`: how much of a text is copied from the training data of a model."""
 
 import logging
 from typing import Annotated
@@ -6,61 +6,43 @@ from typing import Annotated
 import typer
 
 from rnncli.cli import options
+from rnncli.data.config import ReadOptions
+from rnncli.evaluation.config import MemorizationOptions
 
 _log = logging.getLogger(__name__)
 
 
 def memorized(
-    context: typer.Context,
     text: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[TEXT...|-]",
-            help=f"Texts to look at: {options.TEXTS}. Without any, the model writes one.",
+            metavar="[TEXT...|-]", help=f"Texts: {options.TEXTS}. Without any, the model generates one."
         ),
     ] = None,
     model: options.Model = None,
-    least: Annotated[
-        int,
-        typer.Option(min=4, max=1000, metavar="N", help="Characters that make a run count as copied."),
-    ] = 20,
-    length: Annotated[
-        int | None,
-        typer.Option("--length", "-l", min=1, help="Tokens that the model writes.", show_default="10000"),
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, help="Of what it writes, at temperature 1.", show_default="0")
-    ] = None,
-    encoding: options.Encoding = None,
-    errors: options.Errors = None,
-    newlines: options.Newlines = None,
-    device: options.WritingDevice = "auto",
+    *,
+    memorization: MemorizationOptions,
+    read: ReadOptions,
+    device: options.GenerationDevice = "auto",
     json: options.Json = False,
     quiet: options.Quiet = False,
     config: options.Settings = None,
 ) -> None:
-    """Say how much of a text stands in the training text, and where.
+    """Measure how much of a text is also in the training data, and where.
 
-    Beside it the same of the held-out part, which nobody copied: what is
-    usual in such texts.
+    The same fraction of the validation split, which was not copied, shows
+    what is usual in such texts.
 
     Example: rnncli memorized --model novel
     """
-    from rnncli.cli import copying, corpora
-    from rnncli.console import copies_view, terminal
-    from rnncli.errors import ConfigError
+    from rnncli.console import tables, terminal
     from rnncli.storage.model_dir import ModelDir
+    from rnncli.workflows.memorized import memorized
 
-    folder = ModelDir.find(model)
-    _log.info("model %s", folder.path)
-    if text and (length, seed) != (None, None):
-        raise ConfigError("a text that is named has its own length", hint="leave out --length and --seed")
-    if text:
-        name, sample = copying.named(text, corpora.read_config(context.params))
-    else:
-        name, sample = copying.written(folder, device, length or 10_000, seed or 0)
-    found = copying.compared(folder, name, sample, least)
+    model_dir = ModelDir.find(model)
+    _log.info("model %s", model_dir.path)
+    found = memorized(model_dir, text or (), options=memorization, read=read, device=device)
     if json:
-        terminal.print_json({"model": folder.path.name, **found.record()})
+        terminal.print_json({"model": model_dir.path.name, **found.record()})
     else:
-        copies_view.show_copies(found)
+        tables.show_memorization(found)

@@ -1,75 +1,38 @@
-"""`rnncli ngram`: a traditional model beside a network, mixed with it from then on."""
+"""`rnncli ngram`: an n-gram model, interpolated with a network from then on."""
 
 import logging
-from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from rnncli.cli import options
+from rnncli.ngram.config import NgramOptions
 
 _log = logging.getLogger(__name__)
 
 
 def ngram(
     model: options.NamedModel = None,
-    order: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Tokens that it looks at together, the predicted one among them.",
-            show_default="7 for characters and bytes, else 5",
-        ),
-    ] = None,
-    arpa: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Also write it in the format of SRILM and KenLM.", dir_okay=False),
-    ] = None,
-    from_arpa: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Take it from there; nothing is fitted.", dir_okay=False),
-    ] = None,
+    *,
+    chosen: NgramOptions,
     device: options.Device = "auto",
     json: options.Json = False,
     quiet: options.Quiet = False,
     config: options.Settings = None,
 ) -> None:
-    """Put an n-gram beside a model's network, mixed with it from then on.
+    """Interpolate a model's network with an n-gram model.
 
-    It is an interpolated modified Kneser-Ney model of the text that the
-    network was trained on. The held-out part says how much either counts.
-    What comes of it is what rnncli eval shows.
+    The n-gram model is estimated from the network's training split, with interpolated modified
+    Kneser-Ney smoothing, and weighted on the validation split. Then both are scored, as by rnncli eval.
 
     Example: rnncli ngram novel --order 7
     """
-    from rnncli.console import score_view, terminal
-    from rnncli.errors import ConfigError
-    from rnncli.export.arpa import write_arpa
-    from rnncli.storage.lock import held
+    from rnncli.console import evaluation_view, terminal
     from rnncli.storage.model_dir import ModelDir
-    from rnncli.storage.runs import load_model
     from rnncli.workflows.devices import pick_device
-    from rnncli.workflows.evaluate import beside_network, scored_part
-    from rnncli.workflows.ngram import add_ngram, import_arpa
-    from rnncli.workflows.splits import own_part
+    from rnncli.workflows.ngram import interpolate_ngram
 
-    if order is not None and from_arpa is not None:
-        raise ConfigError("both --order and --from-arpa are given", hint="the file has an order of its own")
-    folder = ModelDir.find(model)
-    _log.info("model %s", folder.path)
-    network = load_model(folder, pick_device(device))
-    with held(folder.path):
-        if from_arpa is None:
-            add_ngram(folder, network, order)
-        else:
-            import_arpa(folder, network, from_arpa)
-    if arpa is not None:
-        kept = folder.ngram()
-        assert kept is not None
-        write_arpa(arpa, kept[0], folder.tokenizer())
-    name, part = own_part(folder, "valid")
-    score = scored_part(network, part, beside_network(folder, weighed_on_it=True))
+    model_dir = ModelDir.find(model)
+    _log.info("model %s", model_dir.path)
+    name, score = interpolate_ngram(model_dir, chosen, pick_device(device))
     if json:
-        terminal.print_json({"model": folder.path.name, "text": name, **score.record()})
+        terminal.print_json({"model": model_dir.path.name, "text": name, **score.record()})
     else:
-        score_view.show(name, score)
+        evaluation_view.show_evaluation(name, score)

@@ -2,14 +2,14 @@
 
 import logging
 import os
+from collections.abc import Collection
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from rnncli.cli.parsing import settings_file
-from rnncli.data.config import ReadConfig, TextConfig
 
 
 def model_names(incomplete: str) -> list[str]:
@@ -21,7 +21,7 @@ def model_names(incomplete: str) -> list[str]:
 
 
 def models_or_usual(names: list[str] | None) -> list[str] | list[None]:
-    """Those that are named, else the usual one: in a list's own variable blanks would part names."""
+    """Return the named models, else RNNCLI_MODEL as one name (Typer would split it at spaces)."""
     usual = os.environ.get("RNNCLI_MODEL")
     return names or ([usual] if usual else [None])
 
@@ -59,21 +59,22 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", callback=_silence_log, hel
 Verbose = Annotated[
     bool,
     typer.Option(
-        "--verbose", "-v", help="Also show the precisions, kernels and GPUs that this machine cannot use."
+        "--verbose",
+        "-v",
+        help="Also show the precisions, kernels and GPUs that this machine cannot use.",
+        hidden=True,
     ),
 ]
 Device = Annotated[
     str,
     typer.Option(
         metavar="auto|cpu|cuda|mps",
-        help="Device to compute on (auto: CUDA if it works, else the CPU; mps is experimental).",
+        help="Device to compute on (auto: CUDA if it works, else the CPU).",
     ),
 ]
-WritingDevice = Annotated[
+GenerationDevice = Annotated[
     str,
-    typer.Option(
-        metavar="auto|cpu|cuda|mps", help="Where to compute; auto is the processor, where a step takes least."
-    ),
+    typer.Option(metavar="auto|cpu|cuda|mps", help="Device to generate on (auto: the CPU)."),
 ]
 Settings = Annotated[
     Path | None,
@@ -82,163 +83,68 @@ Settings = Annotated[
         metavar="FILE.toml",
         is_eager=True,
         callback=settings_file,
-        help="Settings by option name; options on the command line and RNNCLI_* variables come first.",
+        help="Read options from a file; the command line and RNNCLI_* variables take precedence.",
     ),
 ]
-_READING, _TOKENS, _PARTS = "Reading", "Tokens", "Parts"
-TEXTS = "files, folders, patterns, packed or not; @FILE lists them; - is stdin"
-Encoding = Annotated[
+TEXTS = "files, folders, patterns, compressed or not; @FILE lists them; - is stdin"
+Texts = Annotated[list[str], typer.Argument(metavar="TEXT...", help=f"Texts: {TEXTS}.")]
+OptionalTexts = Annotated[list[str] | None, typer.Argument(metavar="TEXT...", help=f"Texts: {TEXTS}.")]
+TrainingTexts = Annotated[
+    list[str] | None, typer.Argument(metavar="TEXT...", help=f"Texts: {TEXTS}. Or token datasets.")
+]
+Name = Annotated[
+    str | None, typer.Option(help="Name of the model under models/.", show_default="that of the text")
+]
+Resume = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Of texts without a byte order mark.",
-        show_default="utf-8",
-        rich_help_panel=_READING,
+        autocompletion=model_names,
+        help="Resume a training; a budget is its new total, or more: --time +10m.",
     ),
 ]
-Errors = Annotated[
+FromModel = Annotated[
     str | None,
     typer.Option(
-        metavar="strict|replace",
-        help="What does not decode: refused, or U+FFFD and counted.",
-        show_default=ReadConfig.errors,
-        rich_help_panel=_READING,
+        "--from",
+        metavar="NAME",
+        autocompletion=model_names,
+        help="Fine-tune a model: start from its weights.",
     ),
 ]
-Newlines = Annotated[
-    str | None,
+TensorBoard = Annotated[
+    bool,
     typer.Option(
-        metavar="keep|unix",
-        help="Line ends as they are, or all as \\n.",
-        show_default=ReadConfig.newlines,
-        rich_help_panel=_READING,
+        "--tensorboard",
+        help="Also write event files for TensorBoard.",
+        rich_help_panel="Training (what is not given is planned)",
+        hidden=True,
     ),
 ]
 
 
-def _level(default: str) -> Any:
-    return typer.Option(
-        metavar="char|byte|word|subword",
-        help="What a token is.",
-        show_default=default,
-        rich_help_panel=_TOKENS,
-    )
+def refuse_others(context: typer.Context, allowed: Collection[str], why: str) -> None:
+    """Raise a usage error for an option that is given, by the command line or --config, and not allowed."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        given = source is not None and source.name in ("COMMANDLINE", "DEFAULT_MAP")
+        if given and parameter.name not in allowed:
+            raise typer.BadParameter(why, param_hint=parameter.opts[0])
 
 
-Level = Annotated[str | None, _level("by the text")]
-TrainedLevel = Annotated[str | None, _level("by the text and the time")]
-VocabSize = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N",
-        help="Most symbols at word and subword level.",
-        show_default="by the text",
-        rich_help_panel=_TOKENS,
-    ),
-]
-SubwordKind = Annotated[
-    str | None,
-    typer.Option(
-        metavar="bpe|unigram",
-        help="How subword pieces are learned.",
-        show_default=TextConfig.subword_kind,
-        rich_help_panel=_TOKENS,
-    ),
-]
-Pattern = Annotated[
-    str | None,
-    typer.Option(
-        metavar="REGEX",
-        help="What a word is, at word level; the text between two matches is a word too.",
-        show_default="between white space",
-        rich_help_panel=_TOKENS,
-    ),
-]
-TokenizerFrom = Annotated[
-    str | None,
-    typer.Option(
-        "--tokenizer",
-        metavar="FOLDER|NAME",
-        help="That of a token store or a model, instead of a new one.",
-        rich_help_panel=_TOKENS,
-    ),
-]
-Unit = Annotated[
-    str | None,
-    typer.Option(
-        metavar="stream|line",
-        help="One text, or every line a sample of its own.",
-        show_default=TextConfig.unit,
-        rich_help_panel=_TOKENS,
-    ),
-]
-Valid = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--valid",
-        metavar="TEXT",
-        help="A text of its own as held-out part.",
-        rich_help_panel=_PARTS,
-    ),
-]
-ValidFraction = Annotated[
-    float | None,
-    typer.Option(
-        metavar="F",
-        help="Part of the text held out.",
-        show_default="0.1, at most 5 million tokens",
-        rich_help_panel=_PARTS,
-    ),
-]
-TestFraction = Annotated[
-    float | None,
-    typer.Option(
-        metavar="F",
-        help="Part kept for rnncli eval --part test.",
-        show_default=str(TextConfig.test_fraction),
-        rich_help_panel=_PARTS,
-    ),
-]
-Split = Annotated[
-    str | None,
-    typer.Option(
-        metavar="end|lines",
-        help="Held-out parts are the text's end, or lines drawn at random.",
-        show_default=TextConfig.split,
-        rich_help_panel=_PARTS,
-    ),
-]
-SplitSeed = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N",
-        help="Which lines --split lines draws.",
-        show_default=str(TextConfig.split_seed),
-        rich_help_panel=_PARTS,
-    ),
-]
-Workers = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N",
-        min=1,
-        help="Processes that cut words and pieces; the result is the same.",
-        show_default="one a processor",
-        rich_help_panel=_TOKENS,
-    ),
-]
-
-
-def refuse_no_picture(output: Path | None) -> None:
-    """Raises a usage error for a file that would be of no kind that is drawn."""
+def check_figure_suffix(output: Path | None) -> None:
+    """Raise a usage error for a file name that is neither PNG nor HTML."""
     if output is not None and output.suffix.lower() not in (".png", ".html"):
         raise typer.BadParameter("its name ends with .png or .html", param_hint="--output")
 
 
 class Progress(StrEnum):
-    """How a training is shown."""
+    """How progress is shown."""
 
     auto = "auto"
     bar = "bar"
     plain = "plain"
     none = "none"
+
+
+ShownProgress = Annotated[Progress, typer.Option(help="How to show progress.", hidden=True)]

@@ -1,4 +1,4 @@
-"""`rnncli tokenize`: text -> tokenizer + token store, a report, or ids."""
+"""`rnncli tokenize`: text -> tokenizer + token dataset, a report, or token ids."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,59 +6,51 @@ from typing import Annotated
 import typer
 
 from rnncli.cli import options
+from rnncli.data.config import TokenizeOptions
+
+_OF_STREAMS = ("texts", "encode", "decode", "tokenizer", "encoding", "errors", "newlines", "config", "quiet")
 
 
 def tokenize(
     context: typer.Context,
-    corpus: Annotated[
-        list[str] | None, typer.Argument(metavar="TEXT...", help=f"Texts: {options.TEXTS}.")
-    ] = None,
+    texts: options.OptionalTexts = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FOLDER", help="The token store.", show_default="TEXT.tok"),
+        typer.Option("--output", "-o", metavar="DIR", help="The token dataset.", show_default="TEXT.tok"),
     ] = None,
     report: Annotated[
-        bool, typer.Option("--report", help="Describe the text; without -o, make no store.")
+        bool, typer.Option("--report", help="Describe the text; without -o, make no token dataset.")
     ] = False,
-    encode: Annotated[bool, typer.Option("--encode", help="Text to ids on stdout, a line a line.")] = False,
-    decode: Annotated[bool, typer.Option("--decode", help="Ids to text on stdout.")] = False,
-    encoding: options.Encoding = None,
-    errors: options.Errors = None,
-    newlines: options.Newlines = None,
-    level: options.Level = None,
-    vocab_size: options.VocabSize = None,
-    subword_kind: options.SubwordKind = None,
-    pattern: options.Pattern = None,
-    tokenizer: options.TokenizerFrom = None,
-    unit: options.Unit = None,
-    workers: options.Workers = None,
-    valid: options.Valid = None,
-    valid_fraction: options.ValidFraction = None,
-    test_fraction: options.TestFraction = None,
-    split: options.Split = None,
-    split_seed: options.SplitSeed = None,
+    encode: Annotated[
+        bool,
+        typer.Option("--encode", help="Encode text to token ids on stdout, one line per input line."),
+    ] = False,
+    decode: Annotated[bool, typer.Option("--decode", help="Decode token ids to text on stdout.")] = False,
+    *,
+    chosen: TokenizeOptions,
     json: options.Json = False,
     quiet: options.Quiet = False,
     config: options.Settings = None,
 ) -> None:
-    """Cut a text into tokens once, for training on it many times.
+    """Tokenize a text once, to train on it many times.
 
     Example: rnncli tokenize novel.txt -o novel.tok && rnncli train novel.tok
     """
-    from rnncli.cli import tokenizing
-    from rnncli.console import corpus_view, terminal
-
+    if encode and decode:
+        raise typer.BadParameter("give --encode or --decode, not both", param_hint="--encode")
     if encode or decode:
-        tokenizing.refuse_beside_streaming(context)
-        tokenizing.stream(corpus or ["-"], context.params)
-        return
-    if not corpus:
+        options.refuse_others(context, _OF_STREAMS, "has no meaning with --encode or --decode")
+        if chosen.text.tokenizer is None:
+            raise typer.BadParameter("name a token dataset or a model", param_hint="--tokenizer")
+    elif not texts:
         raise typer.BadParameter("name a text, or - for stdin", param_hint="TEXT...")
-    described, record = tokenizing.tokenize(corpus, output, context.params, report)
-    if json:
-        terminal.print_json(corpus_view.tokenized_record(described, record))
+    from rnncli.console import dataset_view, terminal
+    from rnncli.workflows import tokenize
+
+    if chosen.text.tokenizer is not None and (encode or decode):
+        convert = tokenize.encode if encode else tokenize.decode
+        for piece in convert(texts or ["-"], chosen.text.tokenizer, chosen.read):
+            terminal.write_bytes(piece)
         return
-    if described is not None:
-        corpus_view.show_report(described)
-    if record is not None:
-        corpus_view.show_store(record)
+    result = tokenize.tokenize_texts(texts or [], output, chosen, report=report)
+    dataset_view.print_tokenized(result, json)

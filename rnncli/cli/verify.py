@@ -1,4 +1,4 @@
-"""`rnncli verify`: whether a model folder is what was written."""
+"""`rnncli verify`: whether the files of a model match its manifest."""
 
 import logging
 
@@ -15,19 +15,19 @@ def verify(
     quiet: options.Quiet = False,
     config: options.Settings = None,
 ) -> None:
-    """Check every file of a model against its manifest; ends with 1 where anything is wrong.
+    """Check every file of a model against the manifest; exit with code 1 if one does not match.
 
     Example: rnncli verify novel
     """
     from rnncli.console import terminal
     from rnncli.storage.model_dir import ModelDir
 
-    folder = ModelDir.find(model)
-    _log.info("model %s", folder.path)
-    wrong = folder.wrong()
+    model_dir = ModelDir.find(model)
+    _log.info("model %s", model_dir.path)
+    mismatches = model_dir.mismatches()
     if json:
-        terminal.print_json({"model": folder.path.name, "wrong": wrong})
+        terminal.print_json({"model": model_dir.path.name, "mismatches": mismatches})
     else:
-        terminal.print_lines(wrong or [f"every file of {folder.path} is what was written"])
-    if wrong:
+        terminal.print_lines(mismatches or [f"every file of {model_dir.path} matches its manifest"])
+    if mismatches:
         raise typer.Exit(1)

@@ -1,1 +1,1 @@
-"""What a person sees: views of reports. The only room that imports rich."""
+"""What users see: tables, plots, progress and pages. Only this package imports rich."""

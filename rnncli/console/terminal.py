@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Any
@@ -11,7 +12,10 @@ from rich.console import Console
 from rich.text import Text
 
 from rnncli.events import to_json
-from rnncli.safe_text import one_line
+from rnncli.safe_text import one_line, visible
+
+# Streamed text is written at most this often, so that a fast model does not wait for the terminal.
+_WRITE_INTERVAL_SECONDS = 0.02
 
 
 def stderr_console() -> Console:
@@ -42,7 +46,7 @@ class _LogHandler(logging.Handler):
 def show_log() -> None:
     """Print messages of the logger `rnncli` on stderr, from level INFO on."""
     log = logging.getLogger("rnncli")
-    log.handlers = [_LogHandler(_print_note)]
+    log.handlers = [_LogHandler(_print_remark)]
     log.propagate = False
     log.setLevel(logging.INFO)
 
@@ -59,7 +63,7 @@ def redirected_log(show: Callable[[str], None]) -> Iterator[None]:
         log.handlers = before
 
 
-def _print_note(message: str) -> None:
+def _print_remark(message: str) -> None:
     stderr_console().print(Text(one_line(message), style="dim"))
 
 
@@ -84,3 +88,36 @@ def print_document(text: str) -> None:
 def print_json(record: Mapping[str, Any]) -> None:
     """One object on stdout."""
     print(to_json(record))  # noqa: T201
+
+
+def write_stream(pieces: Iterable[str]) -> None:
+    """Write a prompt and the pieces that follow it as they come, to stdout."""
+    held, shown, last = list[str](), 0.0, ""
+    try:
+        for piece in pieces:
+            held.append(piece)
+            last = piece or last
+            if time.monotonic() - shown >= _WRITE_INTERVAL_SECONDS:
+                now = "".join(held)
+                held.clear()  # first: what is shown when Ctrl-C comes is not shown again
+                write(now)
+                shown = time.monotonic()
+    finally:
+        write("".join(held))
+        if sys.stdout.isatty() and not last.endswith("\n"):
+            write("\n")
+
+
+def write(text: str) -> None:
+    """Write to stdout: made safe on a terminal, elsewhere exact UTF-8 with undecodable bytes as they were."""
+    write_bytes(text.encode("utf-8", "surrogateescape"))
+
+
+def write_bytes(data: bytes) -> None:
+    """Write UTF-8 bytes to stdout: made safe on a terminal, elsewhere as they are."""
+    if sys.stdout.isatty():
+        sys.stdout.write(visible(data.decode("utf-8", "replace")))
+        sys.stdout.flush()
+    else:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()

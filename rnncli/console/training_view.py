@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from rich.console import Console
 from rich.panel import Panel
@@ -15,12 +15,15 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from rnncli.console.corpus_view import summary_rows
-from rnncli.console.terminal import is_live, redirected_log, stderr_console
-from rnncli.console.units import clock, duration, perplexity, size
-from rnncli.events import CorpusReport, Evaluated, Noted, Planned, Report, Sampled, Saved, Stepped
-from rnncli.results import Score
+from rnncli import runtime
+from rnncli.console.dataset_view import summary_rows
+from rnncli.console.formatting import clock, duration, perplexity, size
+from rnncli.console.terminal import is_live, print_json, redirected_log, stderr_console, write
+from rnncli.events import CorpusReport, Evaluated, Event, Planned, Remark, Sampled, Saved, Stepped
 from rnncli.safe_text import one_line, visible
+
+if TYPE_CHECKING:
+    from rnncli.workflows.training_session import TrainResult
 
 ProgressMode = Literal["auto", "bar", "plain", "none"]
 # The design promises a plain line at least every 30 seconds.
@@ -39,7 +42,7 @@ _COLUMNS = (
 class View(Protocol):
     """Shows reports until it is closed."""
 
-    def show(self, report: Report) -> None: ...
+    def show(self, report: Event) -> None: ...
 
     def close(self) -> None: ...
 
@@ -67,19 +70,34 @@ def open_view(mode: ProgressMode, quiet: bool, verbose: bool = False) -> Iterato
 @contextmanager
 def log_shown_in(view: View) -> Iterator[None]:
     """Show the messages that rnncli logs as notes of a view, above its bar, until the end of the block."""
-    with redirected_log(lambda message: view.show(Noted(message))):
+    with redirected_log(lambda message: view.show(Remark(message))):
         yield
 
 
-def outcome_record(saved: Saved, planned: Planned, score: Score | None) -> dict[str, Any]:
-    """What `train --json` prints."""
-    return {**asdict(saved), "plan": asdict(planned), "valid": None if score is None else score.record()}
+def is_shown(view: View) -> bool:
+    """Return whether a view shows anything."""
+    return not isinstance(view, SilentView)
+
+
+def print_result(result: "TrainResult", json: bool) -> None:
+    """Print the path of the trained model, or one JSON object, on stdout."""
+    saved = Saved(result.path, result.step, result.seconds, result.interrupted)
+    valid = None if result.score is None else result.score.record()
+    try:
+        if json:
+            print_json({**asdict(saved), "plan": asdict(result.planned), "valid": valid})
+        else:
+            write(f"{result.path}\n")
+    except OSError:
+        if not result.signal:
+            raise
+        runtime.discard_stdout()  # the terminal is gone, which is why training stopped
 
 
 class SilentView:
     """Nothing at all; errors still come."""
 
-    def show(self, report: Report) -> None: ...
+    def show(self, report: Event) -> None: ...
 
     def close(self) -> None: ...
 
@@ -90,7 +108,7 @@ class SteadyView:
     def __init__(self, view: View) -> None:
         self._view = view
 
-    def show(self, report: Report) -> None:
+    def show(self, report: Event) -> None:
         try:
             self._view.show(report)
         except OSError:
@@ -109,7 +127,7 @@ class PlainView:
         self._verbose = verbose
         self._last_step_line = -math.inf
 
-    def show(self, report: Report) -> None:
+    def show(self, report: Event) -> None:
         match report:
             case Stepped() if self._now() - self._last_step_line < _PLAIN_SECONDS:
                 return
@@ -136,7 +154,7 @@ class PlainView:
                 line = "\n".join(f"text: {name}={one_line(value)}" for name, value in summary_rows(report))
             case Sampled():
                 line = f"sample: {one_line(report.text)}"
-            case Noted():
+            case Remark():
                 line = f"note: {one_line(report.message)}"
             case Saved():
                 line = f"saved={one_line(report.path)} step={report.step} seconds={report.seconds:.0f}"
@@ -155,7 +173,7 @@ class BarView:
         self._progress: Progress | None = None
         self._header_shown = False
 
-    def show(self, report: Report) -> None:
+    def show(self, report: Event) -> None:
         match report:
             case Planned():
                 self._console.print(_panel("plan", _plan_rows(report, self._verbose)))
@@ -167,7 +185,7 @@ class BarView:
                 self._row(report)
             case Sampled():
                 self._console.print(Text(visible(report.text).strip(), style="dim"))
-            case Noted():
+            case Remark():
                 self._console.print(Text(f"note: {one_line(report.message)}", style="yellow"))
             case Saved():
                 self.close()
@@ -222,14 +240,14 @@ def _plan_rows(plan: Planned, verbose: bool) -> list[tuple[str, str]]:
         (
             "text",
             f"{plan.corpus} ({plan.encoding}): {plan.corpus_tokens:,} tokens, "
-            f"{plan.valid_tokens:,} of them held out",
+            f"{plan.valid_tokens:,} of them for validation",
         ),
-        ("validation", f"on {_part(plan)}"),
-        ("level", f"{plan.level}, {plan.vocab_size:,} symbols"),
+        ("validation", f"on {_validation_sample(plan)}"),
+        ("level", f"{plan.level}, vocabulary of {plan.vocab_size:,}"),
         ("model", f"{plan.architecture}, {plan.parameters:,} parameters"),
         (
             "training",
-            f"{plan.batch_size} lanes of {plan.bptt}, {plan.precision}, "
+            f"batches of {plan.batch_size} x {plan.bptt} tokens, {plan.precision}, "
             f"{plan.kernels} kernels on {plan.device}"
             + ("" if plan.threads is None else f", threads {plan.threads}"),
         ),
@@ -239,12 +257,12 @@ def _plan_rows(plan: Planned, verbose: bool) -> list[tuple[str, str]]:
             f"{plan.tokens_per_second:,.0f} tokens/s measured, about {size(plan.memory_bytes)} of memory",
         ),
         *(("because", reason) for reason in plan.reasons),
-        *(("not used", dropped) for dropped in plan.dropped if verbose),
+        *(("not used", unusable) for unusable in plan.unusable if verbose),
     ]
 
 
 def _budget(plan: Planned) -> str:
-    ends = [] if plan.patience is None else [f"until {plan.patience} validations bring nothing better"]
+    ends = [] if plan.patience is None else [f"until {plan.patience} validations without improvement"]
     if plan.seconds is not None:
         ends.insert(
             0,
@@ -254,7 +272,7 @@ def _budget(plan: Planned) -> str:
     return ", or ".join(ends)
 
 
-def _part(plan: Planned) -> str:
+def _validation_sample(plan: Planned) -> str:
     whole = plan.validation_tokens == plan.valid_tokens
     return "all of those" if whole else f"{plan.validation_tokens:,} of those, spread evenly"
 

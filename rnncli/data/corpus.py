@@ -1,10 +1,12 @@
-"""A text of any size, read once: checked, hashed, counted, and marked out in blocks to be read again.
+"""A text of any size, read once: checked, hashed, counted, and divided into blocks that are read again later.
 
-    sources  --decode-->  UTF-8, all sources in a row  --marked out-->  | block | block | block |
+    sources  --decode-->  UTF-8, one source after another  --divide-->  | block | block | block |
 
-A plain UTF-8 file is read again where it lies. What cannot be (stdin, packed files, other encodings)
-is copied to a spool file as UTF-8. Blocks end after a line where they can, so that each can be cut
-into tokens on its own, in any process.
+A plain UTF-8 file is read again where it is. What cannot be read twice as UTF-8 (stdin, compressed files,
+other encodings) is copied to a spool file. Blocks end after a line where possible, so that each can be
+tokenized on its own, in any process.
+
+C distinct code points.
 """
 
 import re
@@ -18,23 +20,23 @@ from typing import NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from rnncli.data.config import ReadConfig
-from rnncli.data.counting import code_points
-from rnncli.data.decoding import opened
-from rnncli.data.reading import BLOCK_BYTES, CharacterStream, joined_name
-from rnncli.data.sources import expand
+from rnncli.data.compression import open_source
+from rnncli.data.config import ReadOptions
+from rnncli.data.decoding import BLOCK_BYTES, CharacterStream, joined_name
+from rnncli.data.sources import expand_sources
+from rnncli.data.tokenizers.base import code_points
 from rnncli.errors import CorpusError, StorageError
 
 _CODE_POINTS = 0x110000
 _SPOOL = "spool"
 _LAST_SPACE = re.compile(r"(?<!\s)\s+\S*\Z")
-# From how many places a sample is drawn at most.
-_STRETCHES = 32
+# A sample comes from at most this many places.
+_SAMPLE_PLACES = 32
 
 
 @dataclass(frozen=True)
-class Source:
-    """One source as it was read; `modified_ns` is None for what cannot be looked at again."""
+class SourceInfo:
+    """One source as it was read; `modified_ns` is None for a source that is not a regular file."""
 
     path: str
     sha256: str
@@ -43,16 +45,16 @@ class Source:
     encoding: str
 
 
-class Run(NamedTuple):
-    """Bytes start..stop of a file, UTF-8."""
+class ByteRange(NamedTuple):
+    """Bytes start..stop of a UTF-8 file."""
 
     path: Path
     start: int
     stop: int
 
 
-class Block(NamedTuple):
-    """Bytes start..stop of the whole text, and the characters and line ends before them."""
+class TextBlock(NamedTuple):
+    """Bytes start..stop of the whole text, and how many characters and line ends come before them."""
 
     start: int
     stop: int
@@ -60,59 +62,82 @@ class Block(NamedTuple):
     lines_before: int
 
 
-class Passage(NamedTuple):
-    """A block and where its bytes lie: all that another process needs to read it."""
+class ReadableBlock(NamedTuple):
+    """A block and the files that hold its bytes: all that another process needs to read it."""
 
-    block: Block
-    runs: tuple[Run, ...]
+    bounds: TextBlock
+    ranges: tuple[ByteRange, ...]
 
     def read(self) -> str:
-        """Raises CorpusError where a file is no longer what it was."""
-        return _read_runs(self.runs, "strict")
+        """Return the text of the block; raises CorpusError if a file has changed."""
+        return _read_ranges(self.ranges, "strict")
 
-    def beginning(self, most_bytes: int) -> str:
-        """As much of it as so many bytes hold."""
-        runs, left = [], most_bytes
-        for run in self.runs:
-            runs.append(run._replace(stop=min(run.stop, run.start + left)))
-            left -= runs[-1].stop - run.start
-        return _read_runs(runs, "ignore")  # it may end inside a character
+    def beginning(self, max_bytes: int) -> str:
+        """Return the text of the first `max_bytes` bytes."""
+        ranges, remaining = [], max_bytes
+        for one in self.ranges:
+            ranges.append(one._replace(stop=min(one.stop, one.start + remaining)))
+            remaining -= ranges[-1].stop - one.start
+        return _read_ranges(ranges, "ignore")  # the last character may be incomplete
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """`given` is what a person named; `histogram` (C,) counts each of the code points `symbols` (C,)."""
+    """A text that has been read once.
+
+    Attributes:
+        name: The text by name, for messages.
+        inputs: Files, folders and patterns as they were given.
+        sources: The files that were read.
+        reading: How bytes were decoded.
+        bytes: Size in UTF-8.
+        characters: Number of code points.
+        lines: Number of lines.
+        code_points: The distinct code points (C,), sorted.
+        histogram: How often each of them occurs (C,).
+        blocks: Where the blocks begin and end.
+        ranges: Where the bytes of the whole text are.
+    """
 
     name: str
-    given: tuple[str, ...]
-    sources: tuple[Source, ...]
-    reading: ReadConfig
+    inputs: tuple[str, ...]
+    sources: tuple[SourceInfo, ...]
+    reading: ReadOptions
     bytes: int
     characters: int
     lines: int
-    symbols: npt.NDArray[np.int64]
+    code_points: npt.NDArray[np.int64]
     histogram: npt.NDArray[np.int64]
-    blocks: tuple[Block, ...]
-    runs: tuple[Run, ...]
+    blocks: tuple[TextBlock, ...]
+    ranges: tuple[ByteRange, ...]
 
     @classmethod
-    def survey(cls, given: Sequence[str], reading: ReadConfig, scratch: Path) -> Self:
-        """Read everything once; a spool file goes into the folder `scratch`. Raises CorpusError."""
-        paths = expand(given)
-        survey = _Survey()
-        sources = [survey.read(path, reading, scratch / _SPOOL) for path in paths]
+    def scan(cls, inputs: Sequence[str], reading: ReadOptions, scratch: Path) -> Self:
+        """Read everything once.
+
+        Args:
+            inputs: Files, folders and patterns; see rnncli/data/sources.py.
+            reading: How to decode them.
+            scratch: A folder for the spool file.
+
+        Raises:
+            CorpusError: A source cannot be read or decoded.
+        """
+        paths = expand_sources(inputs)
+        scanner = _CorpusScanner()
+        sources = [scanner.read(path, reading, scratch / _SPOOL) for path in paths]
         return cls(
             name=joined_name(paths),
-            given=tuple(given),
+            inputs=tuple(inputs),
             sources=tuple(sources),
             reading=reading,
-            bytes=survey.bytes,
-            characters=survey.characters,
-            lines=survey.line_ends + (not survey.ends_with_line_end),
-            symbols=np.flatnonzero(survey.histogram),
-            histogram=survey.histogram[survey.histogram > 0],
-            blocks=tuple(survey.all_blocks()),
-            runs=tuple(survey.runs),
+            bytes=scanner.bytes,
+            characters=scanner.characters,
+            lines=scanner.line_ends + (not scanner.ends_with_line_end),
+            code_points=np.flatnonzero(scanner.histogram),
+            histogram=scanner.histogram[scanner.histogram > 0],
+            blocks=tuple(scanner.all_blocks()),
+            ranges=tuple(scanner.ranges),
         )
 
     @property
@@ -122,73 +147,73 @@ class Corpus:
     @property
     def alphabet(self) -> str:
         """Every distinct character, in code point order."""
-        return "".join(map(chr, self.symbols))
+        return "".join(map(chr, self.code_points))
 
-    def passages(self) -> Iterator[Passage]:
-        """All blocks in order, each with the files that hold it."""
-        ends = list(accumulate(run.stop - run.start for run in self.runs))
+    def readable_blocks(self) -> Iterator[ReadableBlock]:
+        """Yield all blocks in order, each with the files that hold it."""
+        ends = list(accumulate(one.stop - one.start for one in self.ranges))
         for block in self.blocks:
-            index, position, runs = bisect_right(ends, block.start), block.start, []
+            index, position, ranges = bisect_right(ends, block.start), block.start, []
             while position < block.stop:
-                run, end = self.runs[index], ends[index]
-                taken = min(block.stop, end) - position
-                start = run.stop - (end - position)
-                runs.append(Run(run.path, start, start + taken))
-                index, position = index + 1, position + taken
-            yield Passage(block, tuple(runs))
+                one, end = self.ranges[index], ends[index]
+                length = min(block.stop, end) - position
+                start = one.stop - (end - position)
+                ranges.append(ByteRange(one.path, start, start + length))
+                index, position = index + 1, position + length
+            yield ReadableBlock(block, tuple(ranges))
 
     def sample(self, characters: int) -> str:
-        """The whole text where it is no longer than that; else stretches of it, from evenly spread blocks."""
-        passages = list(self.passages())
+        """Return the whole text if it is no longer than that; else passages from evenly spaced blocks."""
+        blocks = list(self.readable_blocks())
         if self.characters <= characters:
-            return "".join(passage.read() for passage in passages)
-        chosen = {index * len(passages) // _STRETCHES for index in range(_STRETCHES)}
+            return "".join(block.read() for block in blocks)
+        chosen = {index * len(blocks) // _SAMPLE_PLACES for index in range(_SAMPLE_PLACES)}
         length = characters // len(chosen)
-        return "".join(passages[index].beginning(length) for index in sorted(chosen))
+        return "".join(blocks[index].beginning(length) for index in sorted(chosen))
 
-    def refuse_changed(self) -> None:
-        """Raises CorpusError where a file is not what it was when it was read."""
+    def check_unchanged(self) -> None:
+        """Raise CorpusError if a file has changed since it was read."""
         for source in self.sources:
             if source.modified_ns is not None and stamp(source.path) != (source.bytes, source.modified_ns):
                 raise _changed(Path(source.path))
 
 
 def stamp(path: str) -> tuple[int, int] | None:
-    """A file's size and time of change, None where it is gone."""
+    """Return the size and the modification time (ns) of a file, None if it does not exist."""
     try:
         facts = Path(path).stat()
-    except (OSError, ValueError):  # gone, or not even a possible name of a file
+    except (OSError, ValueError):  # ValueError: no possible file name
         return None
     return facts.st_size, facts.st_mtime_ns
 
 
-class _Survey:
-    """What has been found so far, while sources are read."""
+class _CorpusScanner:
+    """Reads sources one after another and collects what is known about them."""
 
     def __init__(self) -> None:
         self.bytes = self.characters = self.line_ends = 0
         self.histogram: npt.NDArray[np.int64] = np.zeros(_CODE_POINTS, np.int64)
-        self.runs: list[Run] = []
-        self.ends_with_line_end = True  # of nothing
-        self._cuts = [Block(0, 0, 0, 0)]  # where blocks begin
+        self.ranges: list[ByteRange] = []
+        self.ends_with_line_end = True  # an empty text has no lines
+        self._starts = [TextBlock(0, 0, 0, 0)]
 
-    def read(self, path: str, reading: ReadConfig, spool: Path) -> Source:
-        with opened(path) as file:
+    def read(self, path: str, reading: ReadOptions, spool: Path) -> SourceInfo:
+        with open_source(path) as file:
             stream = CharacterStream(file, reading)
-            as_it_is = file.regular and file.packing is None and stream.encoding == "utf-8"
+            is_plain_utf8 = file.regular and file.compression is None and stream.encoding == "utf-8"
             before = self.bytes
-            if as_it_is and reading == ReadConfig(reading.encoding):
+            if is_plain_utf8 and reading == ReadOptions(encoding=reading.encoding):
                 for text in stream:
                     self._add(text, text.encode("utf-8"))
                 start = stream.mark_bytes
-                self.runs.append(Run(Path(path).absolute(), start, start + self.bytes - before))
+                self.ranges.append(ByteRange(Path(path).absolute(), start, start + self.bytes - before))
             else:
                 self._spool(stream, spool)
-            return Source(path, file.sha256, file.disk_bytes, file.modified_ns, stream.described)
+            return SourceInfo(path, file.sha256, file.disk_bytes, file.modified_ns, stream.description)
 
-    def all_blocks(self) -> Iterator[Block]:
-        ends = [block.start for block in self._cuts[1:]] + [self.bytes]
-        for block, end in zip(self._cuts, ends, strict=True):
+    def all_blocks(self) -> Iterator[TextBlock]:
+        ends = [block.start for block in self._starts[1:]] + [self.bytes]
+        for block, end in zip(self._starts, ends, strict=True):
             if end > block.start:
                 yield block._replace(stop=end)
 
@@ -200,35 +225,35 @@ class _Survey:
                     data = text.encode("utf-8")
                     spool.write(data)
                     self._add(text, data)
-                self.runs.append(Run(path.absolute(), start, spool.tell()))
+                self.ranges.append(ByteRange(path.absolute(), start, spool.tell()))
         except OSError as error:
             raise StorageError(
                 f"cannot write {path.parent}: {error.strerror or error}",
-                hint="check the free space there; what cannot be read twice is kept there meanwhile",
+                hint="check its free space: it holds a temporary copy of texts that cannot be read twice",
             ) from error
 
     def _add(self, text: str, data: bytes) -> None:
-        self._count_symbols(text)
+        self._count_characters(text)
         lines = text.count("\n")
-        size = self.bytes + len(data) - self._cuts[-1].start
+        size = self.bytes + len(data) - self._starts[-1].start
         cut = text.rfind("\n") + 1 if size >= BLOCK_BYTES // 2 else 0
         if not cut and size >= BLOCK_BYTES:
-            # A line longer than a block: it is cut before white space, else anywhere.
+            # A line longer than a block is divided before whitespace, else anywhere.
             space = _LAST_SPACE.search(text)
             cut = (space.start() if space else 0) or len(text)
         if cut:
-            behind = len(text[cut:].encode("utf-8"))
-            self._cuts.append(
-                Block(self.bytes + len(data) - behind, 0, self.characters + cut, self.line_ends + lines)
+            after = len(text[cut:].encode("utf-8"))
+            self._starts.append(
+                TextBlock(self.bytes + len(data) - after, 0, self.characters + cut, self.line_ends + lines)
             )
         self.bytes += len(data)
         self.characters += len(text)
         self.line_ends += lines
         self.ends_with_line_end = text.endswith("\n")
 
-    def _count_symbols(self, text: str) -> None:
+    def _count_characters(self, text: str) -> None:
         if text.isascii():
-            # Pairs of characters at once: half as many steps.
+            # Count pairs of characters: half as many steps.
             pairs = np.frombuffer(text.encode("ascii") + b"\0" * (len(text) % 2), np.uint16)
             table = np.bincount(pairs, minlength=2**16).reshape(256, 256)
             found = table.sum(0) + table.sum(1)
@@ -238,21 +263,23 @@ class _Survey:
         self.histogram[: len(found)] += found
 
 
-def _read_runs(runs: Sequence[Run], errors: str) -> str:
+def _read_ranges(ranges: Sequence[ByteRange], errors: str) -> str:
     try:
-        return b"".join(map(_read_run, runs)).decode("utf-8", errors)
+        return b"".join(map(_read_range, ranges)).decode("utf-8", errors)
     except (OSError, UnicodeDecodeError) as error:
-        raise _changed(runs[0].path) from error
+        raise _changed(ranges[0].path) from error
 
 
-def _read_run(run: Run) -> bytes:
-    with run.path.open("rb") as file:
-        file.seek(run.start)
-        data = file.read(run.stop - run.start)
-    if len(data) < run.stop - run.start:
-        raise _changed(run.path)
+def _read_range(part: ByteRange) -> bytes:
+    with part.path.open("rb") as file:
+        file.seek(part.start)
+        data = file.read(part.stop - part.start)
+    if len(data) < part.stop - part.start:
+        raise _changed(part.path)
     return data
 
 
 def _changed(path: Path) -> CorpusError:
-    return CorpusError(f"{path} changed while it was read", hint="wait until it is whole, or copy it first")
+    return CorpusError(
+        f"{path} changed while it was read", hint="wait until it is complete, or copy it first"
+    )

@@ -1,54 +1,175 @@
-"""A tokenized text on disk: memory-mapped ids, their tokenizer, their parts, and where they came from.
+"""A token dataset: a tokenized text on disk with its tokenizer, its splits, and where it came from.
 
 NAME.tok/
-    tokens.bin                            ids, little-endian, the smallest unsigned type
-    lines.bin                             with --unit line: where lines begin in their part, uint64
+    tokens.bin                            token ids, little-endian, the smallest unsigned type; memory-mapped
+    lines.bin                             with --line-by-line: where lines begin in their split, uint64
     tokenizer.json or tokenizer.model
-    store.json                            written last: a folder without it is not a store
+    dataset.json                          written last: a folder without it is not a token dataset
 
-| <------------ train ------------> | <- valid -> | <- test -> |      one array; a part may be empty
+| <------------ train ------------> | <- valid -> | <- test -> |      one array; a split may be empty
 """
 
+import hashlib
 import json
 import os
-import stat
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Self, cast
 
 import numpy as np
 
-from rnncli import strict
-from rnncli.data.config import Unit
-from rnncli.data.counting import TextCounts, count
-from rnncli.data.origin import Origin
-from rnncli.data.split import Part, joined
-from rnncli.data.tokenizers.base import (
-    Ids,
-    Tokenizer,
-    decode,
-    fingerprint,
-    from_json,
-    line_end,
-    smallest_dtype,
+from rnncli.data.compression import open_source
+from rnncli.data.config import ReadOptions, TextConfig
+from rnncli.data.corpus import Corpus, SourceInfo, stamp
+from rnncli.data.splits import SPLITS, Split, concatenate_splits
+from rnncli.data.text_units import TextCounts, count_text
+from rnncli.data.tokenizers.base import Ids, Tokenizer, decode, fingerprint, line_end, smallest_dtype
+from rnncli.data.tokenizers.serialization import (
+    check_plain_file,
+    load_tokenizer,
+    read_plain_file,
+    tokenizer_file,
 )
-from rnncli.data.tokenizers.subword import SubwordTokenizer
-from rnncli.errors import CorpusError, RnncliError
+from rnncli.errors import ConfigError, CorpusError, RnncliError
+from rnncli.files import check_types, parse_json_object
 
 FORMAT_VERSION = 1
-PARTS = ("train", "valid", "test")
-TOKENS, LINES, RECORD = "tokens.bin", "lines.bin", "store.json"
-# Of a store of 100,000 files, and of a tokenizer of a million words.
-MOST_RECORD_BYTES = MOST_TOKENIZER_BYTES = 2**26
+TOKENS_FILE, LINES_FILE, RECORD_FILE = "tokens.bin", "lines.bin", "dataset.json"
+# A record with 100,000 source files fits.
+MAX_RECORD_BYTES = 2**26
 LINE_DTYPE = np.dtype("<u8")
-TOKENIZERS = ("tokenizer.model", "tokenizer.json")
-_AT_ONCE = 2**24
-_AGAIN = "tokenize the text again"
+_CHECK_CHUNK = 2**24
+_HINT = "tokenize the text again"
 
 
 @dataclass(frozen=True)
-class PartSize:
-    """What store.json says of a part."""
+class Origin:
+    """Where a token dataset came from.
+
+    Attributes:
+        name: The text by name, for messages.
+        inputs: Files, folders and patterns as they were given.
+        valid_inputs: The same for a separate validation split.
+        sources: The files that were read.
+        reading: How bytes were decoded.
+        text: How the text was tokenized and divided.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    valid_inputs: tuple[str, ...]
+    sources: tuple[SourceInfo, ...]
+    reading: ReadOptions
+    text: TextConfig
+
+    @classmethod
+    def of(cls, corpus: Corpus, valid: Corpus | None, config: TextConfig) -> Self:
+        return cls(
+            name=corpus.name,
+            inputs=corpus.inputs,
+            valid_inputs=valid.inputs if valid else (),
+            sources=corpus.sources + (valid.sources if valid else ()),
+            reading=corpus.reading,
+            text=config,
+        )
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, object]) -> Self:
+        """Undo `asdict`; raises KeyError, TypeError or ValueError for anything else."""
+        check_types(cls, {name: record[name] for name in ("name", "inputs", "valid_inputs")})
+        values = cast(Mapping[str, Any], record)  # from a file: checked here and by the classes below
+        try:
+            return cls(
+                name=str(values["name"]),
+                inputs=tuple(values["inputs"]),
+                valid_inputs=tuple(values["valid_inputs"]),
+                sources=tuple(map(_source_info, values["sources"])),
+                reading=ReadOptions(**values["reading"]),
+                text=TextConfig(**values["text"]),
+            )
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+
+    @classmethod
+    def joined(cls, origins: Sequence[Self]) -> Self:
+        """Combine the origins of several texts, which were made with the options of the first."""
+        return cls(
+            name=", ".join(origin.name for origin in origins),
+            inputs=tuple(name for origin in origins for name in origin.inputs),
+            valid_inputs=tuple(name for origin in origins for name in origin.valid_inputs),
+            sources=tuple(source for origin in origins for source in origin.sources),
+            reading=origins[0].reading,
+            text=origins[0].text,
+        )
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the source as it is on disk; of several sources, the hash of their hashes."""
+        hashes = [source.sha256 for source in self.sources]
+        return hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+    @property
+    def encoding(self) -> str:
+        return ", ".join(dict.fromkeys(source.encoding for source in self.sources))
+
+    def same_text(self, other: "Origin") -> bool:
+        """Return whether both were made from the same bytes with the same options."""
+        return (self.sha256, self.reading, self.text, bool(self.valid_inputs)) == (
+            other.sha256,
+            other.reading,
+            other.text,
+            bool(other.valid_inputs),
+        )
+
+    def changed(self) -> str | None:
+        """Return a file that is new or has changed, or None; a missing file counts as unchanged."""
+        known = {source.path: source for source in self.sources}
+        for path, source in known.items():
+            if _differs(source):
+                return path
+        # Lists and patterns are not expanded again: those of an untrusted dataset could lead anywhere.
+        inputs = (*self.inputs, *self.valid_inputs)
+        return next((new for name in inputs if (new := _new_file(name, known)) is not None), None)
+
+
+def _source_info(record: object) -> SourceInfo:
+    if not isinstance(record, dict):
+        raise TypeError(f"a source is {type(record).__name__}")
+    check_types(SourceInfo, record)
+    return SourceInfo(**record)
+
+
+def _new_file(folder: str, known: Container[str]) -> str | None:
+    """Return the first file below `folder` that is not known."""
+    if "\0" in folder:  # no possible name of a folder; an untrusted record may hold it
+        return None
+    for root, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            path = Path(root, name)
+            if not name.startswith(".") and path.as_posix() not in known and path.is_file():
+                return path.as_posix()
+    return None
+
+
+def _differs(source: SourceInfo) -> bool:
+    """Return whether a file has changed; it is hashed only if its size or modification time has."""
+    if source.modified_ns is None or stamp(source.path) in (None, (source.bytes, source.modified_ns)):
+        return False
+    try:
+        if not Path(source.path).is_file():  # opening a FIFO would block
+            return True
+        with open_source(source.path) as file:
+            file.finish()
+            return file.sha256 != source.sha256
+    except CorpusError:
+        return False
+
+
+@dataclass(frozen=True)
+class SplitSize:
+    """The size of a split as recorded in dataset.json."""
 
     tokens: int
     characters: int
@@ -59,16 +180,16 @@ class PartSize:
 
     def __post_init__(self) -> None:
         if not all(type(value) is int and value >= 0 for value in vars(self).values()):
-            raise ValueError(f"a part is of size {vars(self)}")
+            raise ValueError(f"a split has the size {vars(self)}")
 
 
 @dataclass(frozen=True)
-class TokenStore:
-    """The parts of a tokenized text with everything needed to read them."""
+class TokenDataset:
+    """The splits of a tokenized text, its tokenizer and its origin."""
 
-    train: Part
-    valid: Part
-    test: Part
+    train: Split
+    valid: Split
+    test: Split
     tokenizer: Tokenizer
     origin: Origin
 
@@ -77,34 +198,35 @@ class TokenStore:
         return self.origin.name
 
     @property
-    def unit(self) -> Unit:
-        return self.origin.text.unit
+    def line_by_line(self) -> bool:
+        return self.origin.text.line_by_line
 
     @property
-    def parts(self) -> dict[str, Part]:
-        return {name: getattr(self, name) for name in PARTS}
+    def splits(self) -> dict[str, Split]:
+        return {name: getattr(self, name) for name in SPLITS}
 
-    def measure(self, ids: Ids) -> TextCounts:
-        """The size of the text that some ids stand for, as they decode."""
-        return count(decode(self.tokenizer, ids))
+    def count_decoded(self, ids: Ids) -> TextCounts:
+        """Return the size of the text that some ids decode to."""
+        return count_text(decode(self.tokenizer, ids))
 
     @classmethod
-    def open(cls, path: Path) -> "TokenStore":
-        """Map a store that was written; raises CorpusError when it is not one or is damaged."""
+    def open(cls, path: Path) -> "TokenDataset":
+        """Open a token dataset and map its ids into memory; raises CorpusError if it is damaged."""
         try:
-            record = strict.parsed(_content(path / RECORD, MOST_RECORD_BYTES), MOST_RECORD_BYTES)
+            content = read_plain_file(path / RECORD_FILE, MAX_RECORD_BYTES)
+            record = parse_json_object(content, MAX_RECORD_BYTES)
             version = record["format_version"]
             if type(version) is not int or version != FORMAT_VERSION:
                 raise CorpusError(
-                    f"{path} has store format {version!r}; this rnncli reads {FORMAT_VERSION}",
-                    hint=f"{_AGAIN} with this version",
+                    f"{path} has dataset format {version!r}; this rnncli reads {FORMAT_VERSION}",
+                    hint=f"{_HINT} with this version",
                 )
             tokenizer = load_tokenizer(path)
             if fingerprint(tokenizer) != record["tokenizer_fingerprint"]:
-                raise CorpusError(f"{path} holds a tokenizer of another store", hint=_AGAIN)
-            origin = Origin.parsed(record)
-            sizes = {part: PartSize(**record["parts"][part]) for part in PARTS}
-            return cls(**_map_parts(path, sizes, tokenizer, origin), tokenizer=tokenizer, origin=origin)
+                raise CorpusError(f"{path} holds the tokenizer of another token dataset", hint=_HINT)
+            origin = Origin.from_record(record)
+            sizes = {split: SplitSize(**record["splits"][split]) for split in SPLITS}
+            return cls(**_map_splits(path, sizes, tokenizer, origin), tokenizer=tokenizer, origin=origin)
         except CorpusError:
             raise
         except (
@@ -112,30 +234,34 @@ class TokenStore:
             *(RecursionError, MemoryError, RnncliError),
         ) as error:
             raise CorpusError(
-                f"{path} is not a whole token store: {error}", hint="make it again with rnncli tokenize"
+                f"{path} is not a complete token dataset: {error}", hint="make it again with rnncli tokenize"
             ) from error
 
     @classmethod
-    def joined(cls, stores: Sequence["TokenStore"]) -> "TokenStore":
-        """Several stores as one stream, part by part; raises CorpusError where they do not fit together."""
-        first = stores[0]
-        for store in stores[1:]:
-            if fingerprint(store.tokenizer) != fingerprint(first.tokenizer) or store.unit != first.unit:
+    def joined(cls, datasets: Sequence["TokenDataset"]) -> "TokenDataset":
+        """Join token datasets split by split; raises CorpusError if their tokenizers or options differ."""
+        first = datasets[0]
+        for dataset in datasets[1:]:
+            if (
+                fingerprint(dataset.tokenizer) != fingerprint(first.tokenizer)
+                or dataset.line_by_line != first.line_by_line
+            ):
                 raise CorpusError(
-                    f"{store.name} and {first.name} are not cut into the same tokens",
-                    hint="tokenize each with --tokenizer, the folder of the first, and the same --unit",
+                    f"{dataset.name} and {first.name} are not tokenized alike",
+                    hint="tokenize each with --tokenizer and the folder of the first; "
+                    "use --line-by-line for all or none",
                 )
-        if len(stores) == 1:
+        if len(datasets) == 1:
             return first
-        parts = {name: joined([store.parts[name] for store in stores]) for name in PARTS}
-        origin = Origin.joined([store.origin for store in stores])
-        return cls(**parts, tokenizer=first.tokenizer, origin=origin)
+        splits = {name: concatenate_splits([dataset.splits[name] for dataset in datasets]) for name in SPLITS}
+        origin = Origin.joined([dataset.origin for dataset in datasets])
+        return cls(**splits, tokenizer=first.tokenizer, origin=origin)
 
 
 def write_record(
-    folder: Path, origin: Origin, tokenizer: Tokenizer, sizes: dict[str, PartSize], tokens_sha256: str
+    folder: Path, *, origin: Origin, tokenizer: Tokenizer, sizes: Mapping[str, SplitSize], tokens_sha256: str
 ) -> None:
-    """The tokenizer and, last of all, store.json beside ids that lie there already."""
+    """Complete a folder that holds the ids: write the tokenizer and, last of all, dataset.json."""
     (folder / tokenizer_file(tokenizer)).write_bytes(tokenizer.to_bytes())
     record = {
         "format_version": FORMAT_VERSION,
@@ -143,88 +269,57 @@ def write_record(
         "tokens_sha256": tokens_sha256,
         "dtype": smallest_dtype(tokenizer.vocab_size).name,
         "tokenizer_fingerprint": fingerprint(tokenizer),
-        "parts": {part: asdict(size) for part, size in sizes.items()},
+        "splits": {split: asdict(size) for split, size in sizes.items()},
         **asdict(origin),
     }
     content = json.dumps(record, indent=1).encode() + b"\n"
-    if len(content) > MOST_RECORD_BYTES:
-        raise CorpusError(f"{origin.name} is of too many files", hint="join them into fewer, larger ones")
-    (folder / RECORD).write_bytes(content)
+    if len(content) > MAX_RECORD_BYTES:
+        raise CorpusError(f"{origin.name} has too many files", hint="join them into fewer, larger ones")
+    (folder / RECORD_FILE).write_bytes(content)
 
 
-def is_store(path: Path) -> bool:
-    """A folder counts as a store when its last-written file is there."""
+def is_token_dataset(path: Path) -> bool:
+    """Return whether a folder holds the file that is written last."""
     try:
-        return (path / RECORD).is_file()
-    except (OSError, ValueError):  # not even a possible name of a file
+        return (path / RECORD_FILE).is_file()
+    except (OSError, ValueError):  # ValueError: no possible file name
         return False
 
 
-def tokenizer_file(tokenizer: Tokenizer) -> str:
-    return TOKENIZERS[0 if tokenizer.level == "subword" else 1]
-
-
-def load_tokenizer(folder: Path) -> Tokenizer:
-    """The tokenizer kept in a store; raises CorpusError and TokenizerError."""
-    name = next((name for name in TOKENIZERS if os.path.lexists(folder / name)), TOKENIZERS[1])
-    try:
-        return parsed_tokenizer(name, _content(folder / name, MOST_TOKENIZER_BYTES))
-    except (OSError, ValueError) as error:
-        raise CorpusError(f"{folder} has no tokenizer: {error}", hint=_AGAIN) from error
-
-
-def parsed_tokenizer(name: str, content: bytes) -> Tokenizer:
-    """From the content of the file of that name; raises TokenizerError."""
-    return SubwordTokenizer(content) if name == TOKENIZERS[0] else from_json(content)
-
-
-def _content(path: Path, most_bytes: int) -> bytes:
-    """Of a plain file that is no larger; raises OSError and ValueError."""
-    _check_plain(path)
-    if path.stat().st_size > most_bytes:
-        raise ValueError(f"{path} is larger than any of its kind")
-    return path.read_bytes()
-
-
-def _check_plain(path: Path) -> None:
-    """Raises OSError for nothing and ValueError for what is no file: a FIFO would keep one waiting."""
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise ValueError(f"{path} is not a plain file")
-
-
-def _map_parts(
-    path: Path, sizes: dict[str, PartSize], tokenizer: Tokenizer, origin: Origin
-) -> dict[str, Part]:
-    for name in (TOKENS, LINES) if origin.text.unit == "line" else (TOKENS,):
-        _check_plain(path / name)
+def _map_splits(
+    path: Path, sizes: dict[str, SplitSize], tokenizer: Tokenizer, origin: Origin
+) -> dict[str, Split]:
+    line_by_line = origin.text.line_by_line
+    for name in (TOKENS_FILE, LINES_FILE) if line_by_line else (TOKENS_FILE,):
+        check_plain_file(path / name)
     dtype = smallest_dtype(tokenizer.vocab_size).newbyteorder("<")
-    tokens = np.memmap(path / TOKENS, dtype=dtype, mode="r")
-    lines = np.memmap(path / LINES, dtype=LINE_DTYPE, mode="r") if origin.text.unit == "line" else None
-    for array, name, field in ((tokens, TOKENS, "tokens"), (lines, LINES, "lines")):
+    tokens = np.memmap(path / TOKENS_FILE, dtype=dtype, mode="r")
+    lines = np.memmap(path / LINES_FILE, dtype=LINE_DTYPE, mode="r") if line_by_line else None
+    for array, name, field in ((tokens, TOKENS_FILE, "tokens"), (lines, LINES_FILE, "lines")):
         expected = sum(getattr(size, field) for size in sizes.values())
         if array is not None and len(array) != expected:
-            raise CorpusError(f"{path}/{name} is not as long as recorded", hint=_AGAIN)
+            raise CorpusError(f"{path}/{name} does not have the recorded length", hint=_HINT)
     if any(
-        int(tokens[start : start + _AT_ONCE].max()) >= tokenizer.vocab_size
-        for start in range(0, len(tokens), _AT_ONCE)
+        int(tokens[start : start + _CHECK_CHUNK].max()) >= tokenizer.vocab_size
+        for start in range(0, len(tokens), _CHECK_CHUNK)
     ):
-        raise CorpusError(f"{path}/{TOKENS} has ids that its tokenizer does not know", hint=_AGAIN)
-    parts, token, line = {}, 0, 0
+        raise CorpusError(f"{path}/{TOKENS_FILE} has ids outside the vocabulary", hint=_HINT)
+    splits, token, line = {}, 0, 0
     for name, size in sizes.items():
-        parts[name] = Part(
+        starts = None if lines is None else lines[line : line + size.lines]
+        splits[name] = Split(
             ids=tokens[token : token + size.tokens],
             counts=TextCounts(size.characters, size.words, size.bytes),
             oov_tokens=size.oov_tokens,
-            line_starts=None if lines is None else lines[line : line + size.lines],
-            unknown_id=tokenizer.unknown_id,
+            line_starts=starts,
+            unk_id=tokenizer.unk_id,
             line_end=line_end(tokenizer),
         )
-        starts = parts[name].line_starts
         if (
             starts is not None
             and len(starts)
             and not (starts[-1] < size.tokens and (starts[1:] > starts[:-1]).all())
         ):
-            raise CorpusError(f"{path}/{LINES} does not go forwards", hint=_AGAIN)
+            raise CorpusError(f"{path}/{LINES_FILE} is not in ascending order", hint=_HINT)
         token, line = token + size.tokens, line + size.lines
-    return parts
+    return splits

@@ -1,210 +1,204 @@
-"""The bytes of one source: opened, unpacked, hashed, and watched for changes while they are read."""
+"""Decoding bytes to characters, block by block, strictly and without guessing.
 
-import bz2
-import gzip
-import hashlib
-import lzma
-import os
-import stat
-import sys
-import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+The encoding is that of a byte order mark, which is removed; else --encoding; else UTF-8. Bytes that do not
+decode are an error that states where they are and which encoding the text may have.
+"""
 
-from rnncli.data.sources import HOW_TO_READ, STDIN, readable_name
-from rnncli.errors import CorpusError
+import codecs
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from rnncli.data.compression import SourceFile, open_source
+from rnncli.data.config import ReadOptions
+from rnncli.data.sources import expand_sources, readable_name
+from rnncli.errors import CorpusError, OptionError
 
-# First bytes of packed files; no text begins like them.
-_MARKS = {
-    b"\x1f\x8b\x08": "gzip",
-    **{b"BZh%d1AY&SY" % level: "bzip2" for level in range(1, 10)},
-    **{b"BZh%d\x17rE8P\x90" % level: "bzip2" for level in range(1, 10)},  # of nothing
-    b"\xfd7zXZ\0": "xz",
-    b"\x28\xb5\x2f\xfd": "zstd",
-    **{bytes([0x50 + kind]) + b"\x2a\x4d\x18": "zstd" for kind in range(16)},  # a frame to be skipped
-}
-_UNPACKERS: dict[str, Callable[[Any], "Bytes"]] = {
-    "gzip": lambda raw: gzip.GzipFile(fileobj=raw),
-    "bzip2": lambda raw: _Members(raw, bz2.BZ2Decompressor),
-    "xz": lambda raw: _Members(raw, lzma.LZMADecompressor),
-    "zstd": zstd.ZstdFile,
-}
-_PACKED_BYTES = 2**16
-_DAMAGES = (OSError, ValueError, zlib.error, lzma.LZMAError, zstd.ZstdError)
-# What unpacks to more than this, and to this many times its size, is a bomb and not a text.
-_BOMB_BYTES, _BOMB_RATIO = 100_000_000, 200
+# Large enough for NumPy and the disk, small enough for any memory.
+BLOCK_BYTES = 2**21
+# UTF-32 first: its little-endian mark begins with that of UTF-16.
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_LONGEST_MARK = max(len(mark) for mark, _ in _BYTE_ORDER_MARKS)
+# With fewer bytes than this, a large fraction of NULs means nothing.
+_MIN_NUL_CHECK = 16
+_REPLACING = "rnncli-replace"
+# Enough for charset-normalizer to be certain, and little enough to be fast.
+_GUESS_BYTES = 2**16
 
 
-class Bytes(Protocol):
-    """read(n) -> up to n bytes, none at the end."""
+@dataclass(frozen=True)
+class Text:
+    """Documents in memory, one per source; `name` and `encoding` are for messages."""
 
-    def read(self, size: int, /) -> bytes: ...
+    documents: tuple[str, ...]
+    name: str
+    encoding: str
 
-
-@contextmanager
-def opened(source: str) -> Iterator["Opened"]:
-    """A file, a FIFO or "-", open for reading; raises CorpusError."""
-    if source == STDIN:
-        if sys.stdin is None:
-            raise CorpusError("stdin is closed", hint="pipe a text into it, or name a file")
-        yield Opened(source, sys.stdin.buffer, None)
-        return
-    try:
-        file = Path(source).open("rb", buffering=0)  # noqa: SIM115 - closed below
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise CorpusError(f"cannot read {source}: {reason}", hint=HOW_TO_READ) from error
-    with file:
-        facts = os.fstat(file.fileno())
-        if stat.S_ISCHR(facts.st_mode) or stat.S_ISBLK(facts.st_mode):
-            raise CorpusError(f"{source} is a device, not a text", hint="name a file, or - for stdin")
-        yield Opened(source, file, facts)
+    @cached_property
+    def content(self) -> str:
+        """All documents with nothing between them."""
+        return "".join(self.documents)
 
 
-class Opened:
-    """A source's text as bytes, unpacked; `packing` is gzip, bzip2, xz, zstd or None.
+def read_texts(inputs: Sequence[str], config: ReadOptions) -> Text:
+    """Read whole texts into memory, in the given order; raises CorpusError."""
+    sources = expand_sources(inputs)
+    documents, encodings = [], []
+    for source in sources:
+        with open_source(source) as file:
+            stream = CharacterStream(file, config)
+            documents.append("".join(stream))
+            encodings.append(stream.description)
+    return Text(tuple(documents), joined_name(sources), ", ".join(dict.fromkeys(encodings)))
 
-    `regular` is true of a file that can be read again; `modified_ns` is its time stamp then.
+
+def joined_name(sources: Sequence[str]) -> str:
+    """Return "a.txt", "a.txt, b.txt", or "a.txt and 9 more"."""
+    names = [readable_name(source) for source in sources]
+    return ", ".join(names) if len(names) < 4 else f"{names[0]} and {len(names) - 1:,} more"
+
+
+class CharacterStream:
+    """Iterates over the characters of one source, block by block, once.
+
+    Blocks are full unless `as_available` is true: then they hold what has arrived.
+
+    Attributes:
+        encoding: The encoding in use.
+        mark_bytes: Length of the byte order mark; 0 if there is none.
+        replaced: How many times invalid bytes have been replaced by U+FFFD so far.
     """
 
-    def __init__(self, source: str, file: BinaryIO, facts: os.stat_result | None) -> None:
-        self.name = readable_name(source)
-        self.regular = facts is not None and stat.S_ISREG(facts.st_mode)
-        self.modified_ns = facts.st_mtime_ns if facts is not None and self.regular else None
+    def __init__(self, file: SourceFile, config: ReadOptions, as_available: bool = False) -> None:
+        self.replaced = 0
         self._file = file
-        self._raw = _Raw(file, self.name)
-        head = self._raw.peek(tuple(_MARKS))
-        self.packing = next((packing for mark, packing in _MARKS.items() if head.startswith(mark)), None)
-        self._unpacked = _UNPACKERS[self.packing](self._raw) if self.packing else self._raw
-        self._text_bytes = 0
+        self._config = config
+        self._read = file.read_some if as_available else file.read
+        self._first = self._read(BLOCK_BYTES)
+        while any(mark != self._first and mark.startswith(self._first) for mark, _ in _BYTE_ORDER_MARKS):
+            more = self._read(_LONGEST_MARK - len(self._first))  # a stream may deliver less at first
+            if not more:
+                break
+            self._first += more
+        self.encoding, self.mark_bytes = self._choose_encoding()
+        self._fed_bytes = self.mark_bytes
 
     @property
-    def disk_bytes(self) -> int:
-        """How many bytes were read of it, packed ones unopened."""
-        return self._raw.taken_bytes
+    def description(self) -> str:
+        """The encoding for messages: "utf-8", "gb18030, 3 replaced", "utf-8, gzip"."""
+        replaced = f"{self.replaced:,} replaced" if self.replaced else None
+        return ", ".join(filter(None, (self.encoding, self._file.compression, replaced)))
 
-    @property
-    def sha256(self) -> str:
-        """Of those bytes."""
-        return self._raw.digest.hexdigest()
+    def __iter__(self) -> Iterator[str]:
+        """Yield the text of each block; raises CorpusError if bytes do not decode or the file has changed."""
+        held = ""  # a \r at the end of a block: a \n may follow in the next block
+        for text in self._decoded():
+            if self._config.newlines == "keep":
+                yield text
+                continue
+            text = held + text
+            held = "\r" if text.endswith("\r") else ""
+            if text != held:
+                yield text.removesuffix("\r").replace("\r\n", "\n").replace("\r", "\n")
+        if held:
+            yield "\n"
 
-    def read(self, size: int) -> bytes:
-        """`size` bytes, fewer at the end only; raises CorpusError where they are damaged or a bomb."""
-        parts: list[bytes] = []
-        missing = size
-        while missing and (part := self.read_some(missing)):
-            parts.append(part)
-            missing -= len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+    def _decoded(self) -> Iterator[str]:
+        decoder = self._decoder()
+        block = self._first[self.mark_bytes :] or self._read(BLOCK_BYTES)
+        self._first, nul_checked = b"", False
+        while True:
+            self._fed_bytes += len(block)
+            if not nul_checked and len(block) >= _MIN_NUL_CHECK:  # a stream may deliver less at first
+                self._check_nuls(block)
+                nul_checked = True
+            try:
+                text = decoder.decode(block, final=not block)
+                text.encode("utf-8")  # some codecs, such as utf-7, pass lone surrogates through
+            except UnicodeError as error:
+                raise self._undecodable(error) from error
+            if text:
+                yield text
+            if not block:
+                self._file.finish()
+                return
+            block = self._read(BLOCK_BYTES)
 
-    def read_some(self, size: int) -> bytes:
-        """What has come by now, but at least one byte; none at the end."""
-        if self.packing is None:
-            return self._raw.read(size)
-        try:
-            data = self._unpacked.read(size)
-        except EOFError as error:
-            raise self._damaged("is cut off") from error
-        except _DAMAGES as error:
-            raise self._damaged(f"is damaged ({error})") from error
-        self._text_bytes += len(data)
-        if self._text_bytes > max(_BOMB_BYTES, _BOMB_RATIO * self.disk_bytes):
+    def _choose_encoding(self) -> tuple[str, int]:
+        for mark, marked in _BYTE_ORDER_MARKS:
+            if self._first.startswith(mark):
+                return marked, len(mark)
+        return self._config.encoding or "utf-8", 0
+
+    def _check_nuls(self, block: bytes) -> None:
+        if self._config.encoding is None and not self.mark_bytes and 5 * block.count(0) > len(block):
             raise CorpusError(
-                f"{self.name} unpacks to more than {_BOMB_RATIO} times its size, as bombs do",
-                hint="if it is a text all the same, unpack it yourself and name the unpacked file",
+                f"{self._file.name} is full of NUL bytes, like UTF-16 without a byte order mark",
+                hint="give its encoding, for example --encoding utf-16-le (if it is UTF-8, --encoding utf-8)",
             )
-        return data
 
-    def finish(self) -> None:
-        """Read what an unpacker left over; raises CorpusError where the file changed meanwhile."""
-        # A terminal that was read to its end would ask for more.
-        while (self.regular or self.packing is not None) and self._raw.read(1 << 20):
-            pass
-        if self.regular:
-            now = os.fstat(self._file.fileno())
-            if (now.st_size, now.st_mtime_ns) != (self.disk_bytes, self.modified_ns):
-                raise CorpusError(
-                    f"{self.name} changed while it was read", hint="wait until it is whole, or copy it first"
-                )
+    def _decoder(self) -> codecs.IncrementalDecoder:
+        def replace(error: UnicodeError) -> tuple[str, int]:
+            assert isinstance(error, UnicodeDecodeError)
+            self.replaced += 1
+            return "\N{REPLACEMENT CHARACTER}", error.end
 
-    def _damaged(self, how: str) -> CorpusError:
+        codecs.register_error(_REPLACING, replace)
+        try:
+            "".encode(self.encoding)  # raises for a codec that is no text encoding, such as base64
+            make = codecs.getincrementaldecoder(self.encoding)
+        except (LookupError, ValueError) as error:  # ValueError: a NUL in the name
+            raise OptionError(
+                f"there is no encoding named {self.encoding!r}", hint="for example --encoding gb18030"
+            ) from error
+        return make(_REPLACING if self._config.errors == "replace" else "strict")
+
+    def _undecodable(self, error: UnicodeError) -> CorpusError:
+        name, where, hint = self._file.name, "", "give another encoding with --encoding"
+        if isinstance(error, UnicodeDecodeError):
+            offset = self._fed_bytes - len(error.object) + error.start
+            where = f" at byte offset {offset:,} (0x{error.object[error.start]:02X})"
+            likely = likely_encodings(_around(error.object, error.start))
+            hint = f"it looks like {' or '.join(likely)}: try --encoding {likely[0]}" if likely else hint
         return CorpusError(
-            f"{self.name}, packed by {self.packing}, {how} after {self.disk_bytes:,} bytes",
-            hint="fetch or copy it again",
+            f"{name} is not valid {self.encoding}{where}",
+            hint=hint
+            if self._config.errors == "replace"
+            else f"{hint}; --errors replace puts U+FFFD for invalid bytes",
         )
 
 
-class _Members:
-    """Packed texts one after another, as pbzip2 and cat leave them, and NULs after the last.
+def likely_encodings(data: bytes) -> list[str]:
+    """Return at most three encodings that decode `data`, which may end inside a character."""
+    # Imported here because only an error needs it and it is slow to import.
+    from charset_normalizer import from_bytes  # noqa: PLC0415
 
-    BZ2File and LZMAFile take a later one whose first bytes are damaged for something that is not theirs.
-    """
-
-    def __init__(self, raw: "_Raw", begin: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor]) -> None:
-        self._raw = raw
-        self._begin = begin
-        self._member = begin()
-
-    def read(self, size: int, /) -> bytes:
-        """Raises EOFError where a member is cut off, OSError and LZMAError where it is damaged."""
-        while True:
-            packed = b""
-            if self._member.eof:
-                packed = self._member.unused_data.lstrip(b"\0")
-                while not packed:
-                    more = self._raw.read(_PACKED_BYTES)
-                    if not more:
-                        return b""
-                    packed = more.lstrip(b"\0")
-                self._member = self._begin()
-            elif self._member.needs_input:
-                packed = self._raw.read(_PACKED_BYTES)
-                if not packed:
-                    raise EOFError
-            if data := self._member.decompress(packed, size):
-                return data
+    guessed = [match.encoding.replace("_", "-") for match in from_bytes(data)]
+    candidates = dict.fromkeys([*guessed[:2], "gb18030"])
+    return [name for name in candidates if name != "utf-8" and _decodes(data, name)]
 
 
-class _Raw:
-    """The bytes as they lie on disk, counted and hashed; as much of a file as an unpacker needs."""
+def _decodes(data: bytes, encoding: str) -> bool:
+    try:
+        codecs.getincrementaldecoder(encoding)().decode(data)
+    except (UnicodeError, LookupError):
+        return False
+    return True
 
-    def __init__(self, file: BinaryIO, name: str) -> None:
-        self._file = file
-        self._name = name
-        self._head = b""
-        self.digest = hashlib.sha256()
-        self.taken_bytes = 0
 
-    def peek(self, marks: Sequence[bytes]) -> bytes:
-        """The first bytes, as many as tell which of the marks they begin with."""
-        while possible := [len(mark) for mark in marks if mark != self._head and mark.startswith(self._head)]:
-            more = self._take(min(possible) - len(self._head))
-            if not more:
-                break
-            self._head += more
-        return self._head
-
-    def read(self, size: int) -> bytes:
-        if self._head:
-            taken, self._head = self._head[:size], self._head[size:]
-            return taken
-        return self._take(size)
-
-    def _take(self, size: int) -> bytes:
-        try:
-            # read1: a pipe's reader need not wait until so much has come.
-            read = getattr(self._file, "read1", self._file.read)
-            data: bytes = read(size)
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise CorpusError(f"cannot read {self._name}: {reason}", hint=HOW_TO_READ) from error
-        self.taken_bytes += len(data)
-        self.digest.update(data)
-        return data
+def _around(data: bytes, position: int) -> bytes:
+    """Return the bytes around a position, beginning with a line if possible."""
+    start = max(0, position - _GUESS_BYTES // 2)
+    if start:
+        start = max(start, data.find(b"\n", start, position) + 1)
+    nearby = data[start : start + _GUESS_BYTES]
+    if len(nearby) == _GUESS_BYTES and 0 not in nearby:
+        # End with a line: an incomplete character would be invalid in every multibyte encoding.
+        nearby = nearby[: nearby.rfind(b"\n") + 1] or nearby
+    return nearby

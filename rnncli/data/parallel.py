@@ -1,4 +1,4 @@
-"""One function over many tasks in several processes: results in order, the same for any number."""
+"""Ordered parallel map: results in the order of the tasks, the same for any number of processes."""
 
 import multiprocessing
 from collections import deque
@@ -14,58 +14,65 @@ from rnncli.errors import CorpusError, RnncliError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-# A process that always has a second task waiting never stands still.
+# With a second task waiting, a process is never idle.
 _TASKS_AHEAD = 2
 
 
 def ordered_map(work: Callable[[Task], Result], tasks: Iterable[Task], workers: int) -> Iterator[Result]:
-    """work(task) for each task, in order; `work` and tasks are picklable.
+    """Yield work(task) for each task, in order.
 
-    One worker is this process. Others end when this one ends, however it ends: their pipe closes.
+    Args:
+        work: A picklable function.
+        tasks: Picklable arguments.
+        workers: Number of processes; 1 works in this process. They end when this process ends, however it
+            ends, because their pipe closes.
+
+    Raises:
+        CorpusError: A process ended early. What `work` raises is raised here.
     """
     if workers <= 1:
         yield from map(work, tasks)
         return
-    helpers: list[_Helper] = []
+    processes: list[_WorkerProcess] = []
     try:
-        with runtime.blocked_signals():  # they are for this process to answer, once it can end its helpers
+        with runtime.blocked_signals():  # handled here once the processes exist and can be ended
             for _ in range(workers):
-                helpers.append(_Helper(work))
-        waiting: deque[_Helper] = deque()
+                processes.append(_WorkerProcess(work))
+        waiting: deque[_WorkerProcess] = deque()
         for number, task in enumerate(tasks):
             if len(waiting) >= workers * _TASKS_AHEAD:
                 yield waiting.popleft().result()
-            helper = helpers[number % workers]
-            helper.give(task)
-            waiting.append(helper)
-        for helper in waiting:
-            yield helper.result()
+            process = processes[number % workers]
+            process.send(task)
+            waiting.append(process)
+        for process in waiting:
+            yield process.result()
     finally:
-        for helper in helpers:
-            helper.close()
+        for process in processes:
+            process.close()
 
 
-class _Helper:
-    """Another process, at the far end of a pipe."""
+class _WorkerProcess:
+    """Another process, connected by a pipe."""
 
     def __init__(self, work: Callable[[Any], Any]) -> None:
-        context = multiprocessing.get_context("spawn")  # a fork would copy the locks of torch's threads
+        context = multiprocessing.get_context("spawn")  # fork would copy the locks of torch's threads
         self._pipe, far_end = context.Pipe()
         self._process = context.Process(target=_serve, args=(far_end, work), daemon=True)
         self._process.start()
         far_end.close()
 
-    def give(self, task: Any) -> None:
+    def send(self, task: Any) -> None:
         try:
             self._pipe.send(task)
         except OSError as error:
-            raise _gone() from error
+            raise _ended_early() from error
 
     def result(self) -> Any:
         try:
             error, result = self._pipe.recv()
         except (EOFError, OSError) as failure:
-            raise _gone() from failure
+            raise _ended_early() from failure
         if error is not None:
             raise error
         return result
@@ -77,31 +84,31 @@ class _Helper:
 
 
 def _serve(pipe: Connection, work: Callable[[Any], Any]) -> None:
-    """Tasks are taken in while others are worked on: two ends that both write would wait for each other."""
+    """Receive tasks in a thread while working: two ends that both write would wait for each other."""
     runtime.ignore_ctrl_c()
     tasks: SimpleQueue[list[Any]] = SimpleQueue()
-    Thread(target=_take_in, args=(pipe, tasks), daemon=True).start()
+    Thread(target=_receive, args=(pipe, tasks), daemon=True).start()
     while task := tasks.get():
         try:
             answer: tuple[Exception | None, Any] = None, work(task[0])
-        except Exception as error:  # handed on: it is raised again where the result is awaited
+        except Exception as error:  # raised again where the result is awaited
             answer = error, None
         try:
             pipe.send(answer)
-        except OSError:  # nobody waits any more
+        except OSError:  # nobody waits for it any more
             return
 
 
-def _take_in(pipe: Connection, tasks: "SimpleQueue[list[Any]]") -> None:
-    """Each as a list of one; an empty one when the other end is gone."""
+def _receive(pipe: Connection, tasks: "SimpleQueue[list[Any]]") -> None:
+    """Put each task into the queue as a list of one; an empty list when the other end is closed."""
     with suppress(EOFError, OSError):
         while True:
             tasks.put([pipe.recv()])
     tasks.put([])
 
 
-def _gone() -> RnncliError:
+def _ended_early() -> RnncliError:
     return CorpusError(
-        "a worker process ended before its work was done, perhaps for lack of memory",
+        "a worker process ended before it was done, perhaps because memory ran out",
         hint="try --workers 1",
     )

@@ -1,14 +1,14 @@
-"""What a person may name as a text, and in which order it is read.
+"""Finding the sources of a text: files, folders, patterns, lists, stdin.
 
-    novel.txt            a file, plain or packed by gzip, bzip2, xz or zstd: its first bytes tell
-    corpus/              a folder: every file below it, by name, hidden ones left out
-    'part-*.txt'         a pattern, where no file has that name: what it matches, by name
-    @list.txt            a list of such names, one a line, seen from the list's folder; # comments
+    novel.txt            a file, plain or compressed by gzip, bzip2, xz or zstd (known from its first bytes)
+    corpus/              a folder: every file below it, sorted by name, without hidden files
+    'part-*.txt'         a pattern, unless a file has that name: the files it matches, sorted by name
+    @list.txt            a list of such names, one per line, relative to the folder of the list; # comments
     -                    stdin
     <(zcat x.gz)         a FIFO
 
-Several are read in the order given, and nothing is put between them. Names come out with forward slashes, on
-Windows too, which takes both: they are saved in records that other systems read.
+Several sources are read in the given order with nothing between them. Paths are returned with forward
+slashes, on Windows too, because they are saved in records that other systems read.
 """
 
 import glob
@@ -21,19 +21,19 @@ from rnncli.errors import CorpusError
 
 STDIN = "-"
 LIST_MARK = "@"
-HOW_TO_READ = "check the name and its permissions"
+READ_HINT = "check the name and its permissions"
 
 
-def expand(given: Sequence[str]) -> list[str]:
-    """What was named -> files and "-" in the order of reading; raises CorpusError."""
-    found = [source for name in given for source in _expand(name, Path(), ())]
+def expand_sources(inputs: Sequence[str]) -> list[str]:
+    """Return the files, or "-" for stdin, in the order of reading; raises CorpusError."""
+    found = [source for name in inputs for source in _expand(name, Path(), ())]
     if found.count(STDIN) > 1:
         raise CorpusError("stdin is named twice", hint="name it once: it can be read only once")
     return found
 
 
 def readable_name(source: str) -> str:
-    """For people: a name whose bytes are no UTF-8 comes out with escapes instead of half characters."""
+    """Return the file name for messages; bytes that are not UTF-8 are escaped."""
     if source == STDIN:
         return "stdin"
     return os.fsencode(Path(source).name).decode("utf-8", "backslashreplace")
@@ -49,43 +49,45 @@ def _expand(name: str, base: Path, lists: tuple[Path, ...]) -> list[str]:
         if path.is_dir():
             return _files_below(path)
         if os.path.lexists(path):
-            return [_as_file(path)]
-    except (OSError, ValueError):  # not even a possible name; opening it says so
-        return [_as_file(path)]
+            return [as_file_path(path)]
+    except (OSError, ValueError):  # no possible file name: opening it reports that
+        return [as_file_path(path)]
     if name.startswith(LIST_MARK):
         return _listed(base / name[len(LIST_MARK) :], lists)
     if glob.has_magic(name) and "\0" not in name:
-        pattern = os.path.join(glob.escape(str(base)), name)  # noqa: PTH118 - an absolute name stays one
-        matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - Path's takes no absolute one
-        # A folder is read whole, and what is in it may match as well.
+        pattern = os.path.join(glob.escape(str(base)), name)  # noqa: PTH118 - keeps an absolute name
+        matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+        # The files of a matching folder may match as well: each is read once.
         found = list(
-            dict.fromkeys(file for match in matches for file in _expand(_as_file(Path(match)), Path(), lists))
+            dict.fromkeys(
+                file for match in matches for file in _expand(as_file_path(Path(match)), Path(), lists)
+            )
         )
         if not found:
             raise CorpusError(f"{name} matches no file", hint="check the pattern, and quote it")
         return found
-    return [_as_file(path)]
+    return [as_file_path(path)]
 
 
-def _as_file(path: PurePath) -> str:
-    """Its name, which never means stdin."""
+def as_file_path(path: PurePath) -> str:
+    """Return the path in a form that never means stdin."""
     return f"./{STDIN}" if str(path) == STDIN else path.as_posix()
 
 
 def _files_below(folder: Path) -> list[str]:
-    """Plain files, by name at every level; each folder once, so that a link cannot lead in circles."""
+    """Return regular files, sorted by name at every level; each folder once, because links may form loops."""
     found: list[str] = []
     seen: set[tuple[int, int]] = set()
 
     def refuse(error: OSError) -> None:
-        raise CorpusError(f"cannot read {error.filename}: {error.strerror}", hint=HOW_TO_READ) from error
+        raise CorpusError(f"cannot read {error.filename}: {error.strerror}", hint=READ_HINT) from error
 
     for root, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
-        facts = Path(root).stat()
-        if (facts.st_dev, facts.st_ino) in seen:
+        info = Path(root).stat()
+        if (info.st_dev, info.st_ino) in seen:
             folders.clear()
             continue
-        seen.add((facts.st_dev, facts.st_ino))
+        seen.add((info.st_dev, info.st_ino))
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         inside = (Path(root, name) for name in files if not name.startswith("."))
         found += [path.as_posix() for path in inside if path.is_file()]
@@ -95,17 +97,17 @@ def _files_below(folder: Path) -> list[str]:
 
 
 def _listed(path: Path, lists: tuple[Path, ...]) -> list[str]:
-    place = Path(os.path.abspath(path))  # noqa: PTH100 - a link's folder is where it lies
-    if place in lists:
-        raise CorpusError(f"the list {path} names itself", hint="take that line out")
+    absolute = Path(os.path.abspath(path))  # noqa: PTH100 - does not follow links
+    if absolute in lists:
+        raise CorpusError(f"the list {path} names itself", hint="remove that line")
     try:
         if stat.S_ISCHR(path.stat().st_mode):
-            raise CorpusError(f"the list {path} is a device", hint="name a file with one name a line")
+            raise CorpusError(f"the list {path} is a device", hint="name a file with one name per line")
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise CorpusError(f"cannot read the list {path}: {reason}", hint=HOW_TO_READ) from error
+        raise CorpusError(f"cannot read the list {path}: {reason}", hint=READ_HINT) from error
     names = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
     if not names:
-        raise CorpusError(f"the list {path} names nothing", hint="write one file name a line")
-    return [source for name in names for source in _expand(name, path.parent, (*lists, place))]
+        raise CorpusError(f"the list {path} names nothing", hint="write one file name per line")
+    return [source for name in names for source in _expand(name, path.parent, (*lists, absolute))]

@@ -1,220 +1,89 @@
-"""A network and an n-gram on the same text, token by token. Shapes: N tokens, L lines."""
+"""Fit an n-gram and its interpolation weights to the texts of a network.
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+Shapes:
+  N: tokens of a text
+  n: some tokens of it
+"""
+
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from rnncli.data.shards import Shards
-from rnncli.data.split import Part
-from rnncli.data.tokenizers.base import Ids
-from rnncli.evaluation.bootstrap import BlockSums, block_cuts, block_sums, difference, measured
-from rnncli.evaluation.config import Adaptation, Cache
-from rnncli.evaluation.dynamic import adaptive_measures
-from rnncli.evaluation.evaluation import network_measures
-from rnncli.evaluation.metrics import nats_alone, nats_and_entropy
-from rnncli.evaluation.scoring import BLOCK_TOKENS, line_measures, sampled_lines, sampled_measures
+from rnncli.data.splits import Split
+from rnncli.evaluation.estimation import sampled_lines, sampled_metrics
+from rnncli.evaluation.metrics import nll_and_entropy
+from rnncli.evaluation.scoring import BLOCK_TOKENS, line_metrics
 from rnncli.ngram import interpolation, kneser_ney
-from rnncli.ngram.interpolation import Mixture
-from rnncli.ngram.kneser_ney import Ngram
-from rnncli.nn.language_model import LanguageModel
-from rnncli.results import Evaluation, Score
+from rnncli.ngram.interpolation import Interpolation
+from rnncli.ngram.kneser_ney import NgramModel, with_bos
+from rnncli.nn.language_model import RNNLanguageModel
 
-LineStarts = npt.NDArray[Any]
 Reals = npt.NDArray[np.float64]
 
 
-class Measures(NamedTuple):
-    """What both models say of some tokens (n,): see ngram/interpolation.py."""
+class ComponentScores(NamedTuple):
+    """Scores of some tokens (n,) under a network and an n-gram: the arguments of Interpolation.nll.
 
-    network_nats: Reals
-    ngram_nats: Reals
+    Attributes:
+        network_nll: -ln p under the network.
+        ngram_nll: -ln p under the n-gram.
+        known: The length of the longest context that the n-gram has seen before something else.
+        entropy: Expected -ln p under the network before the token is known.
+    """
+
+    network_nll: Reals
+    ngram_nll: Reals
     known: npt.NDArray[np.int8]
     entropy: Reals
 
-    def part(self, chosen: slice) -> "Measures":
-        return Measures(
-            self.network_nats[chosen], self.ngram_nats[chosen], self.known[chosen], self.entropy[chosen]
+    def part(self, chosen: slice) -> "ComponentScores":
+        """Return the scores of consecutive tokens."""
+        return ComponentScores(
+            self.network_nll[chosen], self.ngram_nll[chosen], self.known[chosen], self.entropy[chosen]
         )
 
 
-def fit_ngram(text: Part, order: int, vocab_size: int) -> Ngram:
-    """An n-gram of a training part: one text, or lines that know nothing of one another."""
-    ids = _with_starts(text.ids[0 : text.tokens], vocab_size, text.line_starts)
-    return kneser_ney.fit(ids, order, vocab_size)
-
-
-def fit_mixture(model: LanguageModel, beside: Ngram, text: Part, tokens: int) -> Mixture:
-    """The weights of the two, from about `tokens` of a text that neither has learned from.
-
-    At the cost of watching as many in a training: the network's guesses are not checked.
-    """
-    ids, line_starts = text.ids, text.line_starts
-    if line_starts is None:
-        columns, positions = sampled_measures(model, ids, tokens, nats_and_entropy)
-        firsts = range(0, len(ids), BLOCK_TOKENS)
-        parts = [
-            _ngram_nats(beside, ids, first, min(first + BLOCK_TOKENS, len(ids)), None) for first in firsts
-        ]
-        nats, known = (np.concatenate(column)[positions] for column in zip(*parts, strict=True))
-    else:
-        lines, positions = sampled_lines(ids, tokens, line_starts)
-        columns = np.concatenate(list(line_measures(model, ids, line_starts, nats_and_entropy, lines)))
-        own_starts = np.flatnonzero(np.isin(positions, line_starts))
-        nats, known = _ngram_nats(beside, ids[positions], 0, len(positions), own_starts)
-    network, entropy = columns.T.astype(np.float64)
-    return interpolation.fit(network, nats, known, entropy)
-
-
-def compare(
-    model: LanguageModel,
-    beside: Ngram,
-    mixed: Mixture | None,
-    text: Part,
-    streams: int | None = None,
-) -> Evaluation:
-    """Network, n-gram and their mixture on the same text, each token once.
-
-    Without `mixed` it is the text on which the weights were fitted: then the weights for either half of
-    it are fitted anew on the other, so that no token is scored by weights that have seen it.
-    """
-    cuts = block_cuts(text.tokens)
-    sums, tokens = mixture_sums(model, beside, mixed, text, cuts, streams), np.diff(cuts)
-    names = ("network", f"{beside.order}-gram", "mixture")
-    network, alone, together = zip(names, sums.nats.T, strict=True)
-    better = network if network[1].sum() <= alone[1].sum() else alone
-    return Evaluation(
-        tuple(measured(name, *sums.of_model(at), text, cuts) for at, name in enumerate(names)),
-        (difference(network, alone, "token", tokens), difference(together, better, "token", tokens)),
+def fit_ngram(text: Split, order: int, vocab_size: int) -> NgramModel:
+    """Fit an n-gram to a training split: to one text, or to lines that are independent of one another."""
+    return kneser_ney.fit(
+        with_bos(text.ids[0 : text.tokens], vocab_size, text.line_starts), order, vocab_size
     )
 
 
-def mixture_sums(
-    model: LanguageModel,
-    beside: Ngram,
-    mixed: Mixture | None,
-    text: Part,
-    cuts: npt.NDArray[np.int64],
-    streams: int | None = None,
-) -> BlockSums:
-    """Of network, n-gram and mixture, as in `compare`."""
-    parts = _measures(model, beside, text, streams)
-    if mixed is None:
-        parts = iter([_joined(parts)])
+def fit_weights(model: RNNLanguageModel, ngram: NgramModel, text: Split, tokens: int) -> Interpolation:
+    """Fit interpolation weights to about `tokens` tokens of a text on which neither model was trained.
 
-    def nats() -> Iterator[Reals]:
-        for part in parts:
-            mixture_nats = _cross_fitted(part) if mixed is None else mixed.nats(*part)
-            yield np.stack([part.network_nats, part.ngram_nats, mixture_nats], axis=1)
-
-    return block_sums(nats(), text, cuts, 3)
-
-
-def token_nats(
-    model: LanguageModel, beside: tuple[Ngram, Mixture | None] | None, text: Part, streams: int | None = None
-) -> Reals:
-    """-ln p of each token (N,) under the whole model: the network, or its mixture with what is beside it."""
-    if beside is None:
-        return np.concatenate(list(network_measures(model, text, nats_alone, streams)))[:, 0].astype(
-            np.float64
-        )
-    kneser_ney, mixed = beside
-    measures = _joined(_measures(model, kneser_ney, text, streams))
-    return _cross_fitted(measures) if mixed is None else mixed.nats(*measures)
-
-
-def adaptive_score(
-    model: LanguageModel,
-    train_ids: Ids | Shards,
-    beside: tuple[Ngram, Mixture | None] | None,
-    adaptation: Adaptation | None,
-    cache: Cache | None,
-    text: Part,
-) -> Score:
-    """Of a text under a model that learns from each stretch of it after it was scored.
-
-    The network adapts, the n-gram beside it does not; the cache has its share of their mixture. The weights
-    of the mixture are treated as in `compare`.
+    It costs as much as one validation of `tokens` tokens during training: the warm-up states of the
+    network are not verified.
     """
-    nats, cached = adaptive_columns(model, train_ids, beside, adaptation, cache, text)
-    if cache is not None:
-        nats = with_cache(nats, cached, cache.share)
-    unknown = text.ids[0 : text.tokens] == text.unknown_id
-    return text.score(float(nats.sum()), float(nats[unknown].sum()))
-
-
-def adaptive_columns(
-    model: LanguageModel,
-    train_ids: Ids | Shards,
-    beside: tuple[Ngram, Mixture | None] | None,
-    adaptation: Adaptation | None,
-    cache: Cache | None,
-    text: Part,
-) -> tuple[Reals, Reals]:
-    """-ln p of each token (N,) under all but the cache, and under the cache alone (N,)."""
-    stretches = adaptive_measures(model, text.ids, train_ids, adaptation, cache)
-    columns = np.concatenate(list(stretches)).T
-    nats, entropy, cached = columns.astype(np.float64)
-    if beside is not None:
-        kneser_ney, mixed = beside
-        ngram_nats, known = _ngram_nats(kneser_ney, text.ids, 0, text.tokens, None)
-        measures = Measures(nats, ngram_nats, known, entropy)
-        nats = _cross_fitted(measures) if mixed is None else mixed.nats(*measures)
-    return nats, cached
-
-
-def with_cache(nats: Reals, cached: Reals, share: float) -> Reals:
-    """-ln p (N,) where a cache has its share; before the first token there is nothing to remember."""
-    mixed = -np.logaddexp(np.log1p(-share) - nats, np.log(share) - cached)
-    return np.concatenate([nats[:1], mixed[1:]])
-
-
-def _cross_fitted(measures: Measures) -> Reals:
-    half = len(measures.known) // 2
-    first, second = measures.part(slice(half)), measures.part(slice(half, None))
-    if not half:
-        return interpolation.fit(*measures).nats(*measures)
-    return np.concatenate([interpolation.fit(*second).nats(*first), interpolation.fit(*first).nats(*second)])
-
-
-def _measures(
-    model: LanguageModel, beside: Ngram, text: Part, streams: int | None = None
-) -> Iterator[Measures]:
-    """In blocks, in the order of the text."""
-    first = 0
-    for block in network_measures(model, text, nats_and_entropy, streams):
-        last = first + len(block)
-        nats, known = _ngram_nats(beside, text.ids, first, last, text.line_starts)
-        network, entropy = block.T.astype(np.float64)
-        yield Measures(network, nats, known, entropy)
-        first = last
-
-
-def _ngram_nats(
-    beside: Ngram, ids: Ids | Shards, first: int, last: int, line_starts: LineStarts | None
-) -> tuple[Reals, npt.NDArray[np.int8]]:
-    """-ln p of ids[first:last] with what stands before them, and how much of that the n-gram knew."""
+    ids, line_starts = text.ids, text.line_starts
     if line_starts is None:
-        begin = max(first - beside.order + 1, 0)
-        text = ids[begin:last].astype(np.int64)
-        if begin == 0:
-            text = _with_starts(text, beside.start, None)
-        nats, known = beside.nats(text)
-        return nats[len(text) - (last - first) :], known[len(text) - (last - first) :]
-    inside = line_starts[np.searchsorted(line_starts, first) : np.searchsorted(line_starts, last)]
-    text = _with_starts(ids[first:last], beside.start, inside.astype(np.int64) - first)
-    nats, known = beside.nats(text)
-    return nats[text != beside.start], known[text != beside.start]
+        columns, positions = sampled_metrics(model, ids, tokens, nll_and_entropy)
+        blocks = [
+            ngram.range_nll(ids, first, min(first + BLOCK_TOKENS, len(ids)), None)
+            for first in range(0, len(ids), BLOCK_TOKENS)
+        ]
+        ngram_nll, known = (np.concatenate(column)[positions] for column in zip(*blocks, strict=True))
+    else:
+        lines, positions = sampled_lines(ids, tokens, line_starts)
+        columns = np.concatenate(list(line_metrics(model, ids, line_starts, nll_and_entropy, lines=lines)))
+        own_starts = np.flatnonzero(np.isin(positions, line_starts))
+        ngram_nll, known = ngram.range_nll(ids[positions], 0, len(positions), own_starts)
+    network_nll, entropy = columns.T.astype(np.float64)
+    return interpolation.fit(network_nll, ngram_nll, known, entropy)
 
 
-def _with_starts(
-    ids: npt.NDArray[np.integer], start: int, line_starts: LineStarts | None
-) -> npt.NDArray[np.int64]:
-    """ids with "text begins" before the first, or before every line."""
-    places = np.zeros(1, np.int64) if line_starts is None else line_starts.astype(np.int64)
-    return np.insert(ids.astype(np.int64), places, start)
+def cross_fitted(scores: ComponentScores) -> Reals:
+    """Return -ln p of tokens (N,) under weights that are fitted, for either half of them, on the other."""
+    half = len(scores.known) // 2
+    first, second = scores.part(slice(half)), scores.part(slice(half, None))
+    if not half:
+        return interpolation.fit(*scores).nll(*scores)
+    return np.concatenate([interpolation.fit(*second).nll(*first), interpolation.fit(*first).nll(*second)])
 
 
-def _joined(blocks: Iterator[Measures]) -> Measures:
-    return Measures(*(np.concatenate(columns) for columns in zip(*blocks, strict=True)))
+def interpolate_cache(nll: Reals, cache_nll: Reals, weight: float) -> Reals:
+    """Return -ln p (N,) of a model interpolated with a cache; before the first token the cache is empty."""
+    interpolated = -np.logaddexp(np.log1p(-weight) - nll, np.log(weight) - cache_nll)
+    return np.concatenate([nll[:1], interpolated[1:]])

@@ -1,12 +1,15 @@
-"""What of a text was copied from another: runs of characters that both have. Shapes: N characters.
+"""Find what a text has in common with the training data: runs of characters that occur in both.
 
-Every window of so many characters of the source has a number that its characters make up, and these are
-sorted. A window of the sample that has the same number is looked up, compared character by character, and
-made as long as it goes:
+Every substring of `min_length` characters of the training data is hashed, and the hashes are sorted. A
+substring of the sample with the same hash is compared character by character, and extended as far as both
+agree:
 
-    source   ...and what was lost was what we learned...
-    sample   he said what was lost was found
-                     +----------------+  a run, if it is long enough
+    training data   ...and what was lost was what we learned...
+    sample          he said what was lost was found
+                            +----------------+  an overlap, if it is long enough
+
+Shapes:
+  N: characters of a text
 """
 
 from dataclasses import dataclass
@@ -14,71 +17,77 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rnncli.data.counting import code_points
+from rnncli.data.tokenizers.base import code_points
 
-Points = npt.NDArray[np.uint32]
+CodePoints = npt.NDArray[np.uint32]
 
 _BASE = np.uint64(0x9E3779B97F4A7C15)
-# Of places in the source that begin alike so many are compared.
-_MOST_PLACES = 64
+# How many positions of the training data with the same substring are compared.
+_MAX_CANDIDATES = 64
 
 
 @dataclass(frozen=True)
-class Run:
-    """Characters of the sample from `start` on that stand in the source from `source` on."""
+class OverlapSpan:
+    """A run of characters that occurs in the sample and in the training data.
+
+    Attributes:
+        start: Its position in the sample.
+        length: Its length in characters.
+        train_start: Its position in the training data.
+    """
 
     start: int
     length: int
-    source: int
+    train_start: int
 
 
-class Source:
-    """A text that others may have copied from, in runs of at least so many characters (> 0)."""
+class OverlapIndex:
+    """An index of the training data for finding overlaps of at least `min_length` characters."""
 
-    def __init__(self, text: str, least: int) -> None:
-        self._points, self._least = code_points(text), least
-        known = _numbers(self._points, least)
-        self._order = np.argsort(known, kind="stable")
-        self._known = known[self._order]
+    def __init__(self, text: str, min_length: int) -> None:
+        self._characters, self._min_length = code_points(text), min_length
+        hashes = _substring_hashes(self._characters, min_length)
+        self._order = np.argsort(hashes, kind="stable")
+        self._hashes = hashes[self._order]
 
-    def runs(self, sample: str) -> list[Run]:
-        """What of the sample is copied, no run overlapping another, from left to right.
+    def overlaps(self, sample: str) -> list[OverlapSpan]:
+        """Return the overlaps of a sample with the training data, from left to right, without intersections.
 
-        Each is made as long as it goes from where it begins; of places that are as good the first.
+        Each is as long as possible given its start; among equally long ones, the first in the training data.
         """
-        ours = code_points(sample)
-        windows = _numbers(ours, self._least)
-        lows = np.searchsorted(self._known, windows, "left")
-        highs = np.searchsorted(self._known, windows, "right")
-        runs: list[Run] = []
-        place = 0
-        while place < len(windows):
-            places = self._order[lows[place] : min(highs[place], lows[place] + _MOST_PLACES)].tolist()
-            lengths = [_common(ours[place:], self._points[start:]) for start in places]
+        characters = code_points(sample)
+        hashes = _substring_hashes(characters, self._min_length)
+        lows = np.searchsorted(self._hashes, hashes, "left")
+        highs = np.searchsorted(self._hashes, hashes, "right")
+        spans: list[OverlapSpan] = []
+        start = 0
+        while start < len(hashes):
+            candidates = self._order[lows[start] : min(highs[start], lows[start] + _MAX_CANDIDATES)].tolist()
+            lengths = [_common_prefix(characters[start:], self._characters[other:]) for other in candidates]
             longest = max(lengths, default=0)
-            if longest >= self._least:
-                runs.append(Run(place, longest, places[lengths.index(longest)]))
-            place += longest if longest >= self._least else 1
-        return runs
+            if longest >= self._min_length:
+                spans.append(OverlapSpan(start, longest, candidates[lengths.index(longest)]))
+            start += longest if longest >= self._min_length else 1
+        return spans
 
 
-def _numbers(points: Points, width: int) -> npt.NDArray[np.uint64]:
-    """A number for each window of so many characters (N - width + 1,): equal ones for equal windows."""
-    if len(points) < width:
+def _substring_hashes(characters: CodePoints, length: int) -> npt.NDArray[np.uint64]:
+    """The hash of each substring of this length (N - length + 1,)."""
+    if len(characters) < length:
         return np.zeros(0, np.uint64)
-    numbers, of_one = np.zeros(len(points) - width + 1, np.uint64), points.astype(np.uint64)
-    for offset in range(width):
-        numbers = numbers * _BASE + of_one[offset : offset + len(numbers)]
-    return numbers
+    hashes, values = np.zeros(len(characters) - length + 1, np.uint64), characters.astype(np.uint64)
+    for offset in range(length):
+        hashes = hashes * _BASE + values[offset : offset + len(hashes)]
+    return hashes
 
 
-def _common(one: Points, other: Points) -> int:
-    """How many characters two texts begin with alike."""
+def _common_prefix(one: CodePoints, other: CodePoints) -> int:
+    """The number of characters that two texts have in common at their beginning."""
     done, size, end = 0, 64, min(len(one), len(other))
     while done < end:
         stop = min(done + size, end)
-        differ = np.flatnonzero(one[done:stop] != other[done:stop])
-        if len(differ):
-            return done + int(differ[0])
+        different = np.flatnonzero(one[done:stop] != other[done:stop])
+        if len(different):
+            return done + int(different[0])
         done, size = stop, 4 * size
     return end

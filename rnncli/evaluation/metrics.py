@@ -1,4 +1,12 @@
-"""What is to be known of a token from the logits before it. Shapes: N tokens, V symbols, M measures."""
+"""Per-token metrics, computed from the logits before each token.
+
+Shapes:
+  N: tokens
+  V: vocabulary size
+  M: metrics per token
+
+All logarithms are natural: probabilities are -ln p, in nats.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -6,38 +14,39 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# logits (N, V) and targets (N), negative where there is none -> what is to be known of each token (N, M)
-Measure = Callable[[Tensor, Tensor], Tensor]
+# Logits (N, V) and targets (N,), negative where there is none -> metrics of each token (N, M).
+Metric = Callable[[Tensor, Tensor], Tensor]
 
 
-def token_nats(logits: Tensor, targets: Tensor) -> Tensor:
-    """logits (..., V), targets (...) -> -ln p(target) (...) in float32."""
-    flat = F.cross_entropy(logits.flatten(0, -2).float(), targets.flatten(), reduction="none")
-    return flat.view(targets.shape)
+def nll_only(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the negative log-likelihood of each target (N, 1)."""
+    return F.cross_entropy(logits.float(), targets, reduction="none")[:, None]
 
 
-def nats_alone(logits: Tensor, targets: Tensor) -> Tensor:
-    """-ln p(target) (N, 1)."""
-    return token_nats(logits, targets)[:, None]
-
-
-def nats_and_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """-ln p(target), and the expected value of -ln p before the target is known (N, 2)."""
+def nll_and_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the negative log-likelihood of each target, and the entropy before it is known (N, 2)."""
     logs = torch.log_softmax(logits.float(), -1)
-    nats = -logs.gather(1, targets.clamp(min=0)[:, None])
+    nll = -logs.gather(1, targets.clamp(min=0)[:, None])
     entropy = -(logs.exp() * logs.clamp(min=torch.finfo(logs.dtype).min)).sum(1, keepdim=True)
-    return torch.cat([nats * (targets >= 0)[:, None], entropy], dim=1)
+    return torch.cat([nll * (targets >= 0)[:, None], entropy], dim=1)
 
 
-def surprisal_measures(boundaries: Sequence[int]) -> Measure:
-    """Measures -ln p(target), the entropy, the target's rank from 1, -ln p(any of `boundaries`) (N, 4)."""
-    places = torch.tensor(list(boundaries), dtype=torch.long)
+def surprisal_metrics(boundary_ids: Sequence[int]) -> Metric:
+    """Return a metric that computes four numbers of each token (N, 4).
 
-    def measure(logits: Tensor, targets: Tensor) -> Tensor:
+    They are its negative log-likelihood, the entropy before it, its rank by probability from 1, and
+    -ln P(word boundary) before it.
+
+    Args:
+        boundary_ids: The token ids that are word boundaries.
+    """
+    boundaries = torch.tensor(list(boundary_ids), dtype=torch.long)
+
+    def metric(logits: Tensor, targets: Tensor) -> Tensor:
         logs = torch.log_softmax(logits.float(), -1)
-        known = logs.gather(1, targets.clamp(min=0)[:, None])
-        rank = 1.0 + (logs > known).sum(1, keepdim=True)
-        boundary = -torch.logsumexp(logs[:, places.to(logs.device)], 1, keepdim=True)
-        return torch.cat([nats_and_entropy(logits, targets), rank, boundary], dim=1)
+        own = logs.gather(1, targets.clamp(min=0)[:, None])
+        rank = 1.0 + (logs > own).sum(1, keepdim=True)
+        boundary = -torch.logsumexp(logs[:, boundaries.to(logs.device)], 1, keepdim=True)
+        return torch.cat([nll_and_entropy(logits, targets), rank, boundary], dim=1)
 
-    return measure
+    return metric

@@ -1,19 +1,29 @@
-"""The only code that scores a text. Shapes: S lanes, L lane length, V symbols, N tokens, M measures.
+"""Exact scoring: per-token metrics of a text under a network, every token once with its full history.
 
-A recurrent network reads one token after another, so the score of a text seems to need N steps of
-one lane. But most networks forget: started from a wrong state they soon behave as if it had been the
-right one. So the text is cut into S lanes, each lane's first state is guessed by reading a little of
-the lane before it, and all lanes are scored side by side. Then every guess is checked against the
-state in which the lane before really ended:
+A recurrent network reads one token after another, so exact scoring seems to need N sequential steps.
+But most networks forget: started from a wrong state, they soon behave as if it had been the right one.
+So the text is cut into S chunks. The initial state of each chunk is approximated by a warm-up, which reads
+the last tokens of the chunk before it, and all chunks are scored in parallel. Then each warm-up state is
+compared with the state in which the chunk before really ended:
 
-    lane 1   0 ==================> a          a = a', b = b' within a tolerance: done
-    lane 2            (guess) ---> a' ==================> b
-    lane 3                                   (guess) ---> b' ==================>
+    chunk 1   0 =================> a            exact if a = a' and b = b' within a tolerance
+    chunk 2           (warm-up) -> a' ================> b
+    chunk 3                                 (warm-up) -> b' ================>
 
-Where they differ, the lane is read again from there, without logits and beside all others of its kind,
-until nothing changes: a lane is long, and mostly forgets what led it. For a network that remembers longer
-still the text is read once in a single lane. The lanes that had a wrong start are scored again. Either
-way the result is that of one long pass with full history, within rounding: checked, not assumed.
+Where they differ, the chunk before is read again from its corrected state, without logits and together with
+all others like it, until no state changes: a chunk is long, so the network forgets most of what precedes it.
+If a network remembers for longer than that, the states are computed in one sequential pass. Chunks whose
+initial state was wrong are scored again. Either way the result is that of one sequential pass, within
+rounding; this is verified, not assumed.
+
+Shapes:
+  N: tokens of a text
+  n: tokens of one block of it
+  S: chunks
+  L: chunk length
+  W: chunks whose initial state was wrong
+  V: vocabulary size
+  M: metrics per token
 """
 
 from collections.abc import Iterator
@@ -24,234 +34,333 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from rnncli.data.lines import line_bounds, padded
-from rnncli.data.shards import Shards
+from rnncli.data.batching import pad_segments
+from rnncli.data.splits import ConcatenatedIds, Split, line_bounds
 from rnncli.data.tokenizers.base import Ids
-from rnncli.evaluation.lane_starts import (
-    differing,
-    guessed_starts,
-    of_lanes,
-    read_lanes,
-    set_lanes,
-    true_starts,
-)
-from rnncli.evaluation.metrics import Measure, nats_alone
-from rnncli.nn.language_model import LanguageModel
-from rnncli.nn.state import State
+from rnncli.evaluation.config import CHUNKS, WARM_UP
+from rnncli.evaluation.metrics import Metric, nll_only
+from rnncli.nn.language_model import RNNLanguageModel, State
 
-LANES = 64
-# Steps at a time: a longer window takes more memory, which is the peak of a training, and is no faster.
-WINDOW = 64
-# Bounds the memory that a long text takes: ids, nats and their lanes.
+# Steps per call of the network. More of them need more memory, which would be the peak of a training run,
+# and are not faster.
+SEGMENT_STEPS = 64
+# Tokens of a text that are scored at once: this bounds the memory that a long text takes.
 BLOCK_TOKENS = 2**21
-# What a guess reads of the lane before; most trained networks forget within a few hundred tokens.
-WARM_UP = 512
-# Below this many tokens a lane would mostly be warm-up.
-_SHORTEST_LANE = WARM_UP
-# A sample comes from fewer places rather than in shorter stretches than this.
-_SHORTEST_STRETCH = 128
-# At most so many places where split_gap looks.
-_PLACES = 16
-# Lines that are scored side by side, and among how many those of like length are looked for.
-_LINES_AT_ONCE, LINES_SORTED = 256, 8192
-_MOST_LINE_TOKENS = 2**20
-# Logits held at once, as floats: they should stay in the cache and never fill the memory.
-_MOST_LOGITS = 2**22
+# Lines are sorted by length within groups of LINES_SORTED, and scored in batches of LINES_PER_BATCH.
+LINES_PER_BATCH, LINES_SORTED = 256, 8192
+# A shorter chunk would be mostly warm-up.
+_MIN_CHUNK_TOKENS = WARM_UP
+MAX_BATCH_TOKENS = 2**20
+# Logits held at once, in numbers: few enough for the processor's cache.
+_MAX_LOGITS = 2**22
+# States are equal if they differ by less than this, relative to their size; that changes a total by < 1e-6.
+_TOLERANCE = 1e-5
+# Maximum number of times that chunks are read again, each time from better states; one is usually enough.
+_MAX_CORRECTIONS = 4
+
+
+def network_metrics(
+    model: RNNLanguageModel, text: Split, metric: Metric, chunks: int | None = None
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield metrics of every token of a text, in order, in blocks (n, M).
+
+    Args:
+        model: The network.
+        text: The text; its state is reset where the text says so.
+        metric: What to compute of each token.
+        chunks: Score this many chunks without verifying their warm-up states: faster, but not exact.
+          None: exact. A text that consists of lines is always scored exactly.
+    """
+    if text.line_starts is None:
+        return stream_metrics(model, text.ids, metric, chunks=chunks or CHUNKS, exact=chunks is None)
+    return line_metrics(model, text.ids, text.line_starts, metric)
 
 
 @torch.inference_mode()
-def stream_measures(
-    model: LanguageModel,
-    ids: Ids | Shards,
-    measure: Measure = nats_alone,
-    lanes: int = LANES,
-    window: int = WINDOW,
+def stream_metrics(
+    model: RNNLanguageModel,
+    ids: Ids | ConcatenatedIds,
+    metric: Metric = nll_only,
+    *,
+    chunks: int = CHUNKS,
+    segment_steps: int = SEGMENT_STEPS,
     block_tokens: int = BLOCK_TOKENS,
-    checked: bool = True,
+    exact: bool = True,
 ) -> Iterator[npt.NDArray[np.float32]]:
-    """Measures of every id of a text (N,) in order, in blocks (n, M): each once, with all its history.
+    """Yield metrics of every token of one continuous text, each with its full history.
 
-    The first id is predicted from "text begins". Lanes, window and block size change speed and
-    memory, and the result by rounding only, unless the guesses are not `checked`: that is quicker for a
-    network that forgets late, and as far from exact as split_gap says.
+    The first token is predicted from BOS. `chunks`, `segment_steps` and `block_tokens` change speed and
+    memory, and the result only by rounding.
+
+    Args:
+        model: The network.
+        ids: The token ids (N,).
+        metric: What to compute of each token.
+        chunks: Maximum number of chunks scored in parallel.
+        segment_steps: Steps per call of the network.
+        block_tokens: Tokens that are scored before the next block is read.
+        exact: Whether to verify the warm-up states. Without, scoring is faster if the network has a long
+          memory; `chunking_error` says how far the result may be off.
+
+    Yields:
+        Metrics of consecutive tokens (n, M).
     """
-    state, before = model.initial_state(1), model.config.start
+    state, previous_id = model.initial_state(1), model.config.bos_id
     for start in range(0, len(ids), block_tokens):
-        targets = _tensor(model, ids[start : start + block_tokens])
-        inputs = _behind(targets, before)
-        measures, state = _block_measures(model, inputs, targets, state, measure, lanes, window, checked)
-        before = int(targets[-1])
-        yield measures.cpu().numpy()
+        targets = ids_tensor(model, ids[start : start + block_tokens])
+        metrics, state = _block_metrics(
+            model,
+            shifted_inputs(targets, previous_id),
+            targets,
+            state,
+            metric=metric,
+            chunks=chunks,
+            segment_steps=segment_steps,
+            exact=exact,
+        )
+        previous_id = int(targets[-1])
+        yield metrics.cpu().numpy()
 
 
 @torch.inference_mode()
-def split_gap(model: LanguageModel, ids: Ids | Shards, lanes: int) -> float:
-    """How far the nats per token of unchecked lanes may be off: measured at some places of the text.
-
-    There WARM_UP tokens are scored after as many others, as at the border of two lanes, and again after
-    four times as many.
-    """
-    blocks = -(-len(ids) // BLOCK_TOKENS)
-    borders = blocks * (lanes_for(min(len(ids), BLOCK_TOKENS), lanes) - 1)
-    if not borders:
-        return 0.0
-    long = min(4 * WARM_UP, len(ids) - WARM_UP - 1)
-    places = np.linspace(long + 1, len(ids) - WARM_UP, min(borders, _PLACES)).astype(np.int64).tolist()
-    nats = []
-    for before in (min(WARM_UP, long), long):
-        rows = _tensor(model, np.stack([ids[place - before - 1 : place + WARM_UP] for place in places]))
-        state = read_lanes(model, rows[:, :before], model.initial_state(len(rows)), WINDOW)
-        measures, _ = _score(model, rows[:, before:-1], rows[:, before + 1 :], state, nats_alone, WINDOW)
-        nats.append(measures.cpu().sum((1, 2), dtype=torch.float64))  # MPS has no float64
-    return float((nats[0] - nats[1]).abs().mean()) * borders / len(ids)
-
-
-@torch.inference_mode()
-def line_measures(
-    model: LanguageModel,
-    ids: Ids | Shards,
+def line_metrics(
+    model: RNNLanguageModel,
+    ids: Ids | ConcatenatedIds,
     line_starts: npt.NDArray[Any],
-    measure: Measure = nats_alone,
+    metric: Metric = nll_only,
+    *,
     lines: npt.NDArray[np.intp] | None = None,
-    window: int = WINDOW,
+    segment_steps: int = SEGMENT_STEPS,
 ) -> Iterator[npt.NDArray[np.float32]]:
-    """Measures of every id of some lines in order, in blocks of whole lines (n, M).
+    """Yield metrics of every token of some lines, in order, in blocks of whole lines.
 
-    Of all lines unless `lines` has the numbers of some. Every line starts from "text begins" and an empty
-    memory, and is read to its end with all of its own history. Lines of about the same length are scored
-    together.
+    Every line starts from BOS and the initial state. Lines of similar length are scored together.
+
+    Args:
+        model: The network.
+        ids: The token ids of the text (N,).
+        line_starts: The index of each line's first token.
+        metric: What to compute of each token.
+        lines: The indices of the lines to score; None: all.
+        segment_steps: Steps per call of the network.
+
+    Yields:
+        Metrics of consecutive tokens (n, M).
     """
-    wanted = np.arange(len(line_starts)) if lines is None else lines
-    for first in range(0, len(wanted), LINES_SORTED):
-        begins, lengths = line_bounds(ids, line_starts, wanted[first : first + LINES_SORTED])
-        places = np.cumsum(lengths) - lengths
+    selected = np.arange(len(line_starts)) if lines is None else lines
+    for first in range(0, len(selected), LINES_SORTED):
+        begins, lengths = line_bounds(ids, line_starts, selected[first : first + LINES_SORTED])
+        offsets = np.cumsum(lengths) - lengths
         block = None
         order = np.argsort(-lengths, kind="stable")
         while len(order):
-            at_once = max(1, min(_LINES_AT_ONCE, _MOST_LINE_TOKENS // int(lengths[order[0]])))
-            chosen, order = order[:at_once], order[at_once:]
+            batch_size = max(1, min(LINES_PER_BATCH, MAX_BATCH_TOKENS // int(lengths[order[0]])))
+            chosen, order = order[:batch_size], order[batch_size:]
             opens = np.ones(len(chosen), np.bool_)
-            batch = padded(ids, begins[chosen], lengths[chosen], opens, model.config.start)
+            batch = pad_segments(
+                ids,
+                starts=begins[chosen],
+                lengths=lengths[chosen],
+                begins_line=opens,
+                bos_id=model.config.bos_id,
+            )
             inputs, targets = (torch.from_numpy(a).to(model.device) for a in (batch.inputs, batch.targets))
-            measures, _ = _score(model, inputs, targets, model.initial_state(len(chosen)), measure, window)
+            state = model.initial_state(len(chosen))
+            metrics, _ = chunk_metrics(
+                model, inputs, targets, state, metric=metric, segment_steps=segment_steps
+            )
             if block is None:
-                block = np.empty((int(lengths.sum()), measures.shape[-1]), np.float32)
-            inside = batch.targets >= 0
-            own = (places[chosen][:, None] + np.arange(inside.shape[1]))[inside]
-            block[own] = measures.cpu().numpy()[inside]
+                block = np.empty((int(lengths.sum()), metrics.shape[-1]), np.float32)
+            is_token = batch.targets >= 0
+            positions = (offsets[chosen][:, None] + np.arange(is_token.shape[1]))[is_token]
+            block[positions] = metrics.cpu().numpy()[is_token]
         if block is not None:
             yield block
 
 
-@torch.inference_mode()
-def sampled_measures(
-    model: LanguageModel,
-    ids: Ids | Shards,
-    tokens: int,
-    measure: Measure = nats_alone,
-    lanes: int = LANES,
-    window: int = WINDOW,
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.intp]]:
-    """Measures of about `tokens` ids from all over a text (n, M), and their positions: to watch a training.
-
-    One stretch of each lane is scored, at a cost known beforehand: sampled_cost. The guesses are not
-    checked, so that a stretch may lack what lies further back than WARM_UP tokens.
-    """
-    lanes = min(_sampled_lanes(min(len(ids), tokens), lanes), lanes_for(len(ids), lanes))
-    length = len(ids) // lanes
-    stretch = min(max(tokens // lanes, 1), length)
-    positions = np.arange(lanes)[:, None] * length + np.arange(stretch)
-    targets = _tensor(model, ids[0 : len(ids)])
-    inputs = _behind(targets, model.config.start)
-    rows, goals = inputs[: lanes * length].view(lanes, length), targets[: lanes * length].view(lanes, length)
-    starts = guessed_starts(model, rows, model.initial_state(1), WARM_UP, window)
-    measures, _ = _score(model, rows[:, :stretch], goals[:, :stretch], starts, measure, window)
-    return measures.flatten(0, 1).cpu().numpy(), positions.flatten()
+def chunk_count(tokens: int, most: int) -> int:
+    """Return the number of chunks for a text of so many tokens, at most `most`."""
+    return max(1, min(most, tokens // _MIN_CHUNK_TOKENS))
 
 
-def sampled_lines(
-    ids: Ids | Shards, tokens: int, line_starts: npt.NDArray[Any]
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """The numbers of lines from all over a text that have about `tokens` ids, and the positions of these."""
-    lines = min(max(tokens * len(line_starts) // len(ids), 1), len(line_starts))
-    chosen = np.arange(lines) * len(line_starts) // lines
-    begins, lengths = line_bounds(ids, line_starts, chosen)
-    return chosen, np.repeat(begins - np.cumsum(lengths) + lengths, lengths) + np.arange(lengths.sum())
-
-
-def sampled_cost(total: int, tokens: int) -> int:
-    """How many tokens sampled_measures reads to score `tokens` of `total`, warm-up included."""
-    wanted = min(total, tokens)
-    return wanted + WARM_UP * (_sampled_lanes(wanted, LANES) - 1)
-
-
-def _sampled_lanes(tokens: int, most: int) -> int:
-    return max(1, min(most, tokens // _SHORTEST_STRETCH))
-
-
-def _tensor(model: LanguageModel, ids: Ids) -> Tensor:
-    """On the model's device."""
+def ids_tensor(model: RNNLanguageModel, ids: Ids) -> Tensor:
+    """Return token ids as a tensor on the model's device."""
     return torch.from_numpy(np.asarray(ids).astype(np.int64)).to(model.device)
 
 
-def _behind(tokens: Tensor, before: int) -> Tensor:
-    """tokens (N,) -> what is read when each is predicted (N,): those before them, led by `before`."""
-    return torch.cat([tokens.new_tensor([before]), tokens])[:-1]
+def shifted_inputs(targets: Tensor, previous_id: int) -> Tensor:
+    """Return the inputs (N,) from which targets (N,) are predicted: the token before each."""
+    return torch.cat([targets.new_tensor([previous_id]), targets])[:-1]
 
 
-def lanes_for(tokens: int, most: int) -> int:
-    """How many lanes a text is worth: none so short that it would mostly be warm-up."""
-    return max(1, min(most, tokens // _SHORTEST_LANE))
-
-
-def _block_measures(
-    model: LanguageModel,
+def chunk_metrics(
+    model: RNNLanguageModel,
     inputs: Tensor,
     targets: Tensor,
     state: State,
-    measure: Measure,
-    lanes: int,
-    window: int,
-    checked: bool,
+    *,
+    metric: Metric = nll_only,
+    segment_steps: int = SEGMENT_STEPS,
 ) -> tuple[Tensor, State]:
-    """inputs and targets (N,) and the state before them -> measures (N, M) and the state after them."""
-    # An attention is guessed well once all of its past was read by a memory that was.
-    warm_up = WARM_UP + model.config.attention if checked else WARM_UP
-    lanes = max(1, min(lanes_for(len(targets), lanes), len(targets) // warm_up))
-    length = len(targets) // lanes
-    body = length * lanes  # what does not fill the lanes is scored after them
-    rows, goals = inputs[:body].view(lanes, length), targets[:body].view(lanes, length)
-    starts = guessed_starts(model, rows, state, warm_up, window)
-    measures, ends = _score(model, rows, goals, starts, measure, window)
-    if checked:
-        found = true_starts(model, rows, state, starts, ends, window)
-        wrong = differing(found, starts)
-        if len(wrong):
-            again = of_lanes(found, wrong)
-            measures[wrong], new_ends = _score(model, rows[wrong], goals[wrong], again, measure, window)
-            set_lanes(ends, wrong, new_ends)
-    measured, after = measures.flatten(0, 1), ends.map(lambda tensor: tensor[-1:])
-    if body < len(targets):
-        rest, after = _score(model, inputs[None, body:], targets[None, body:], after, measure, window)
-        measured = torch.cat([measured, rest[0]])
-    return measured, after
+    """Score chunks in parallel.
 
+    Args:
+        model: The network.
+        inputs: Token ids (S, L), L > 0.
+        targets: Token ids (S, L), one step ahead; negative where there is none.
+        state: The state before each chunk.
+        metric: What to compute of each token.
+        segment_steps: Steps per call of the network.
 
-def _score(
-    model: LanguageModel, inputs: Tensor, targets: Tensor, state: State, measure: Measure, window: int
-) -> tuple[Tensor, State]:
-    """inputs and targets (S, L), L > 0 -> measures (S, L, M) and the states after each lane."""
-    parts = []
-    rows_at_once = max(1, _MOST_LOGITS // model.config.vocab_size)
-    for start in range(0, inputs.shape[1], window):
-        hidden, state = model.hidden(inputs[:, start : start + window], state)
-        goals = targets[:, start : start + window]
-        flat, flat_goals = hidden.flatten(0, 1), goals.flatten()
-        measured = torch.cat(
+    Returns:
+        Metrics (S, L, M) and the state after each chunk.
+    """
+    segments = []
+    rows_per_call = max(1, _MAX_LOGITS // model.config.vocab_size)
+    for start in range(0, inputs.shape[1], segment_steps):
+        hidden, state = model.hidden(inputs[:, start : start + segment_steps], state)
+        segment_targets = targets[:, start : start + segment_steps]
+        flat, flat_targets = hidden.flatten(0, 1), segment_targets.flatten()
+        metrics = torch.cat(
             [
-                measure(model.logits(flat[row : row + rows_at_once]), flat_goals[row : row + rows_at_once])
-                for row in range(0, len(flat), rows_at_once)
+                metric(model.logits(flat[row : row + rows_per_call]), flat_targets[row : row + rows_per_call])
+                for row in range(0, len(flat), rows_per_call)
             ]
         )
-        parts.append(measured.view(*goals.shape, -1))
-    return torch.cat(parts, dim=1), state
+        segments.append(metrics.view(*segment_targets.shape, -1))
+    return torch.cat(segments, dim=1), state
+
+
+def run_chunks(model: RNNLanguageModel, inputs: Tensor, state: State, segment_steps: int) -> State:
+    """Return the state after each chunk of inputs (S, L), without computing logits."""
+    for start in range(0, inputs.shape[1], segment_steps):
+        _, state = model.hidden(inputs[:, start : start + segment_steps], state)
+    return state
+
+
+def warm_up_states(
+    model: RNNLanguageModel, inputs: Tensor, first: State, *, warm_up: int, segment_steps: int
+) -> State:
+    """Approximate the state before each chunk.
+
+    Args:
+        model: The network.
+        inputs: Token ids (S, L).
+        first: The state before the first chunk, which is known.
+        warm_up: How many tokens are read before each other chunk.
+        segment_steps: Steps per call of the network.
+    """
+    others = model.initial_state(len(inputs) - 1)
+    if len(inputs) > 1:
+        others = run_chunks(model, inputs[:-1, -warm_up:], others, segment_steps)
+    return first.merge(others, lambda known, approximate: torch.cat([known, approximate]))
+
+
+def verified_states(
+    model: RNNLanguageModel,
+    inputs: Tensor,
+    first: State,
+    *,
+    initial: State,
+    final: State,
+    segment_steps: int,
+) -> State:
+    """Find the true state before each chunk.
+
+    Args:
+        model: The network.
+        inputs: Token ids (S, L).
+        first: The state before the first chunk, which is known.
+        initial: Approximate states before each chunk.
+        final: The states after each chunk that `initial` led to.
+        segment_steps: Steps per call of the network.
+    """
+    for corrections_left in reversed(range(_MAX_CORRECTIONS + 1)):
+        corrected = first.merge(final, lambda known, after: torch.cat([known, after[:-1]]))
+        wrong = differing_chunks(corrected, initial)
+        if not len(wrong):
+            return initial
+        followed = wrong[wrong < len(inputs) - 1]  # no chunk depends on the final state of the last one
+        if corrections_left and len(followed):
+            after = run_chunks(model, inputs[followed], select_chunks(corrected, followed), segment_steps)
+            final = replace_chunks(final, followed, after)
+        initial = corrected
+    return sequential_states(model, inputs, first, segment_steps)
+
+
+def sequential_states(model: RNNLanguageModel, inputs: Tensor, first: State, segment_steps: int) -> State:
+    """Compute the state before each chunk (S, L) in one pass, with as many steps as there are tokens."""
+    states = [first]
+    for chunk in inputs[:-1]:
+        states.append(run_chunks(model, chunk[None], states[-1], segment_steps))
+    joined = states[0]
+    for state in states[1:]:
+        joined = joined.merge(state, lambda before, one: torch.cat([before, one]))
+    return joined
+
+
+def differing_chunks(a: State, b: State) -> Tensor:
+    """Return the indices of the chunks (W,) in which two states differ by more than the tolerance."""
+
+    def close(x: Tensor, y: Tensor) -> Tensor:
+        equal = torch.isclose(x, y, rtol=_TOLERANCE, atol=_TOLERANCE, equal_nan=True)
+        return equal.flatten(1).all(1)
+
+    return torch.nonzero(~torch.stack(a.merge(b, close).tensors()).all(0)).flatten()
+
+
+def select_chunks(state: State, chunks: Tensor) -> State:
+    """Return the state of some chunks, given by index (W,)."""
+    return state.map(lambda tensor: tensor[chunks])
+
+
+def replace_chunks(state: State, chunks: Tensor, by: State) -> State:
+    """Return `state` with the states of some chunks, given by index (W,), replaced."""
+    return state.merge(by, lambda tensor, new: tensor.index_copy(0, chunks, new))
+
+
+def _block_metrics(
+    model: RNNLanguageModel,
+    inputs: Tensor,
+    targets: Tensor,
+    state: State,
+    *,
+    metric: Metric,
+    chunks: int,
+    segment_steps: int,
+    exact: bool,
+) -> tuple[Tensor, State]:
+    """Inputs and targets (N,) and the state before them -> metrics (N, M) and the state after them."""
+    # The state of an attention is right once all of its context was read from a state that is.
+    warm_up = WARM_UP + model.config.attention if exact else WARM_UP
+    count = max(1, min(chunk_count(len(targets), chunks), len(targets) // warm_up))
+    length = len(targets) // count
+    body = length * count  # the remainder is scored after the chunks
+    rows, goals = inputs[:body].view(count, length), targets[:body].view(count, length)
+    initial = warm_up_states(model, rows, state, warm_up=warm_up, segment_steps=segment_steps)
+    metrics, final = chunk_metrics(model, rows, goals, initial, metric=metric, segment_steps=segment_steps)
+    if exact:
+        true = verified_states(model, rows, state, initial=initial, final=final, segment_steps=segment_steps)
+        wrong = differing_chunks(true, initial)
+        if len(wrong):
+            metrics[wrong], after = chunk_metrics(
+                model,
+                rows[wrong],
+                goals[wrong],
+                select_chunks(true, wrong),
+                metric=metric,
+                segment_steps=segment_steps,
+            )
+            final = replace_chunks(final, wrong, after)
+    flat, last = metrics.flatten(0, 1), final.map(lambda tensor: tensor[-1:])
+    if body < len(targets):
+        rest, last = chunk_metrics(
+            model,
+            inputs[None, body:],
+            targets[None, body:],
+            last,
+            metric=metric,
+            segment_steps=segment_steps,
+        )
+        flat = torch.cat([flat, rest[0]])
+    return flat, last

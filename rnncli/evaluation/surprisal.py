@@ -1,14 +1,19 @@
-"""Lines, their tokens and words, and how surprising each is. Shapes: N tokens of a line.
+"""Surprisal of the tokens, words and characters of lines.
 
-The probability of a word is that of its tokens and of a boundary after them: "the" is a word only where
-nothing goes on with "then". So the mass of the boundary moves from what follows the word to the word itself
-(Pimentel and Meister 2024, How to compute the probability of a word; Oh and Schuler 2024):
+The probability of a word is that of its tokens and of a word boundary after them: "the" is a word only if it
+is not continued, as in "then". If a token includes the space before it, then the probability of the boundary
+is moved from the next word to the word that it ends (Pimentel and Meister 2024, "How to Compute the
+Probability of a Word"; Oh and Schuler 2024, "Leading Whitespaces of Language Models' Subword Vocabulary Pose
+a Confound for Calculating Word Probabilities"):
 
-    tokens      t   h   e   _ b   o   y  \\n         "_ b": a piece that begins with its blank
-    the word    p(t) p(h) p(e)  P(boundary)
-    the next                    p(_ b) / P(boundary)  p(o) p(y)  P(boundary)
+    tokens           t   h   e   _b   o   y   \\n           "_b" begins with a space
+    first word       p(t) p(h) p(e) P(boundary)
+    second word      p(_b) / P(boundary)  p(o) p(y)  P(boundary)
 
-Summed over all words these probabilities are one.
+With this correction the probabilities of all words sum to one.
+
+Shapes:
+  N: tokens of a line
 """
 
 from collections.abc import Collection, Sequence
@@ -19,25 +24,26 @@ import numpy as np
 import numpy.typing as npt
 
 from rnncli.data.tokenizers.base import Ids, Tokenizer, word_boundaries
-from rnncli.errors import ConfigError, ModelError
-from rnncli.evaluation.metrics import surprisal_measures
-from rnncli.evaluation.scoring import line_measures
-from rnncli.ngram.interpolation import Mixture
-from rnncli.ngram.kneser_ney import Ngram
-from rnncli.nn.language_model import LanguageModel
+from rnncli.errors import ConfigError
+from rnncli.evaluation.language_models import NeuralLanguageModel
 
-Reals = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Unit:
-    """A token, word, character or line: its text, -ln p, and what the network thought before it.
+class ScoredUnit:
+    """A scored token, word or character.
 
-    `rank` and `entropy` are those of the token that it begins with; `oov` says that any of it is <unk>.
+    Attributes:
+        text: Its text.
+        nll_nats: Its surprisal: -ln p given everything before it.
+        rank: The rank of its first token by probability, from 1, under the network.
+        entropy: The entropy of the network's distribution before its first token, in nats.
+        oov: Whether any of its tokens is out of vocabulary.
     """
 
     text: str
-    nats: float
+    nll_nats: float
     rank: int
     entropy: float
     oov: bool
@@ -45,141 +51,161 @@ class Unit:
 
 @dataclass(frozen=True)
 class ScoredLine:
-    """A line without its end, and what is known of its ids (N,), its end among them.
+    """A scored line; its units are computed when they are read.
 
-    `boundary` (N,) is -ln P(a boundary) before each of them, `breaks` the ids that are one. Units are made
-    when they are asked for: of a million lines of which only the sum is wanted, none.
+    Attributes:
+        text: The line, without its line end.
+        ids: Its token ids, with the line end (N,).
+        token_nll: -ln p of each token (N,).
+        entropy: The entropy before each token, in nats (N,).
+        rank: The rank of each token by probability, from 1 (N,).
+        boundary: -ln P(word boundary) before each token (N,).
+        boundary_ids: The token ids that are word boundaries.
+        tokenizer: The tokenizer of the ids.
     """
 
     text: str
     ids: Ids
-    token_nats: Reals
-    entropy: Reals
-    rank: Reals
-    boundary: Reals
-    breaks: frozenset[int]
+    token_nll: Floats
+    entropy: Floats
+    rank: Floats
+    boundary: Floats
+    boundary_ids: frozenset[int]
     tokenizer: Tokenizer
 
     @property
-    def nats(self) -> float:
-        return float(self.token_nats.sum())
+    def nll_nats(self) -> float:
+        """-ln p of the line and its line end."""
+        return float(self.token_nll.sum())
 
     @cached_property
-    def tokens(self) -> tuple[Unit, ...]:
-        unknown, columns = self.tokenizer.unknown_id, (self.ids, self.token_nats, self.rank, self.entropy)
+    def tokens(self) -> tuple[ScoredUnit, ...]:
+        """The tokens; the last one is the line end."""
+        unk_id, columns = self.tokenizer.unk_id, (self.ids, self.token_nll, self.rank, self.entropy)
         return tuple(
-            Unit(self.tokenizer.symbol(token), nats, int(rank), entropy, token == unknown)
-            for token, nats, rank, entropy in zip(*(column.tolist() for column in columns), strict=True)
+            ScoredUnit(self.tokenizer.id_to_token(token), nll, int(rank), entropy, token == unk_id)
+            for token, nll, rank, entropy in zip(*(column.tolist() for column in columns), strict=True)
         )
 
     @cached_property
-    def pieces(self) -> tuple[str, ...]:
-        """What each token adds to the text: nothing where a character is not whole yet."""
-        decoder = self.tokenizer.decoder()
+    def token_texts(self) -> tuple[str, ...]:
+        """The text that each token adds; empty if the token ends within a character."""
+        decoder = self.tokenizer.decode_stream()
         return tuple(decoder.push(token) for token in self.ids.tolist())
 
     @cached_property
-    def words(self) -> tuple[Unit, ...]:
-        """What stands between white space, with the mass of the boundary after each."""
-        _check_words(self.tokenizer, self.breaks)
+    def words(self) -> tuple[ScoredUnit, ...]:
+        """The words between whitespace, each with the probability of the boundary after it.
+
+        Raises:
+            ConfigError: The model has no word boundaries.
+        """
+        _check_word_boundaries(self.tokenizer, self.boundary_ids)
         if self.tokenizer.level == "word":
             return tuple(token for token in self.tokens[:-1] if token.text.strip())
-        found: list[Unit] = []
-        parts: list[int] = []
-        for at, (token, piece) in enumerate(zip(self.ids.tolist(), self.pieces, strict=True)):
-            ends = token in self.breaks
-            if ends and parts:
-                tokens = [self.tokens[part] for part in parts]
-                nats = sum(part.nats for part in tokens) + float(self.boundary[at])
-                if int(self.ids[parts[0]]) in self.breaks:
-                    nats -= float(self.boundary[parts[0]])
-                text = "".join(self.pieces[part] for part in parts).strip()
-                found.append(Unit(text, nats, tokens[0].rank, tokens[0].entropy, any(t.oov for t in tokens)))
-                parts.clear()
-            if piece.strip() or not ends:
-                parts.append(at)
-        return tuple(found)
+        words: list[ScoredUnit] = []
+        word: list[int] = []  # positions of tokens
+        for position, (token, text) in enumerate(zip(self.ids.tolist(), self.token_texts, strict=True)):
+            is_boundary = token in self.boundary_ids
+            if is_boundary and word:
+                words.append(self._word(word, end=position))
+                word = []
+            if text.strip() or not is_boundary:
+                word.append(position)
+        return tuple(words)
 
     @cached_property
-    def characters(self) -> tuple[Unit, ...]:
-        """Of the levels char and byte, bytes added up; raises ConfigError of others."""
-        refuse_no_characters(self.tokenizer)
-        found: list[Unit] = []
-        held: list[Unit] = []
-        for token, piece in zip(self.tokens, self.pieces, strict=True):
-            held.append(token)
-            if piece:
-                nats = sum(part.nats for part in held)
-                found.append(Unit(piece, nats, held[0].rank, held[0].entropy, any(part.oov for part in held)))
-                held.clear()
-        return tuple(found)
+    def characters(self) -> tuple[ScoredUnit, ...]:
+        """The characters; the surprisals of the bytes of one character are added.
+
+        Raises:
+            ConfigError: Tokens may be longer than a character.
+        """
+        require_character_tokens(self.tokenizer)
+        characters: list[ScoredUnit] = []
+        parts: list[ScoredUnit] = []
+        for token, text in zip(self.tokens, self.token_texts, strict=True):
+            parts.append(token)
+            if text:
+                nll = sum(part.nll_nats for part in parts)
+                oov = any(part.oov for part in parts)
+                characters.append(ScoredUnit(text, nll, parts[0].rank, parts[0].entropy, oov))
+                parts = []
+        return tuple(characters)
+
+    def _word(self, positions: list[int], end: int) -> ScoredUnit:
+        """The word of the tokens at these positions; the boundary after it is at `end`."""
+        tokens = [self.tokens[position] for position in positions]
+        nll = sum(token.nll_nats for token in tokens) + float(self.boundary[end])
+        if int(self.ids[positions[0]]) in self.boundary_ids:
+            nll -= float(self.boundary[positions[0]])
+        text = "".join(self.token_texts[position] for position in positions).strip()
+        oov = any(token.oov for token in tokens)
+        return ScoredUnit(text, nll, tokens[0].rank, tokens[0].entropy, oov)
 
 
 class LineScorer:
-    """A model with its tokenizer, and the n-gram beside it, if any: lines in, scored lines out."""
+    """Scores lines of text with a model and its tokenizer."""
 
-    def __init__(
-        self,
-        model: LanguageModel,
-        tokenizer: Tokenizer,
-        beside: tuple[Ngram, Mixture] | None,
-        words: bool = False,
-    ) -> None:
-        """`words` says that words will be asked for; raises ConfigError where they cannot be told."""
+    def __init__(self, model: NeuralLanguageModel, tokenizer: Tokenizer, words: bool = False) -> None:
+        """Create a scorer.
+
+        Args:
+            model: The model.
+            tokenizer: The tokenizer of the model.
+            words: Whether words of the scored lines will be read.
+
+        Raises:
+            ConfigError: `words` is true, and the model has no word boundaries.
+        """
         self._model = model
         self._tokenizer = tokenizer
-        self._beside = beside
-        self._boundaries = word_boundaries(tokenizer)
+        self._boundary_ids = word_boundaries(tokenizer)
         if words:
-            _check_words(tokenizer, self._boundaries)
+            _check_word_boundaries(tokenizer, self._boundary_ids)
 
     def score(self, lines: Sequence[str]) -> list[ScoredLine]:
-        """Lines without their ends, each read with its end from an empty memory."""
+        """Score lines (without line ends), each with its line end, from the initial state.
+
+        Raises:
+            ModelError: The network's numbers overflow.
+        """
         encoded = [self._tokenizer.encode(line + "\n") for line in lines]
         lengths = np.array([len(ids) for ids in encoded])
         starts = np.cumsum(lengths) - lengths
-        ids = np.concatenate(encoded)
-        measure = surprisal_measures(self._boundaries)
-        blocks = line_measures(self._model, ids, starts, measure)
-        nats, entropy, rank, boundary = np.concatenate(list(blocks)).astype(np.float64).T
-        if np.isnan(nats).any():
-            raise ModelError("the model's numbers overflow", hint="it cannot be used; train another")
-        if self._beside is not None:
-            ngram, mixture = self._beside
-            text = np.insert(ids.astype(np.int64), starts, ngram.start)
-            inside = text != ngram.start
-            others, known = (column[inside] for column in ngram.nats(text))
-            nats = mixture.nats(nats, others, known, entropy)
-            if self._boundaries:
-                weight = mixture.weight(known, entropy)
-                mass = ngram.mass(text, self._boundaries)[inside]
-                boundary = -np.log(weight * np.exp(-boundary) + (1.0 - weight) * mass)
-        breaks = frozenset(self._boundaries)
+        scores = self._model.line_scores(np.concatenate(encoded), starts, self._boundary_ids)
+        boundary_ids = frozenset(self._boundary_ids)
         return [
             ScoredLine(
-                line,
-                own,
-                nats[start : start + len(own)],
-                entropy[start : start + len(own)],
-                rank[start : start + len(own)],
-                boundary[start : start + len(own)],
-                breaks,
-                self._tokenizer,
+                text=line,
+                ids=ids,
+                token_nll=scores.nll[start : start + len(ids)],
+                entropy=scores.entropy[start : start + len(ids)],
+                rank=scores.rank[start : start + len(ids)],
+                boundary=scores.boundary[start : start + len(ids)],
+                boundary_ids=boundary_ids,
+                tokenizer=self._tokenizer,
             )
-            for line, own, start in zip(lines, encoded, starts.tolist(), strict=True)
+            for line, ids, start in zip(lines, encoded, starts.tolist(), strict=True)
         ]
 
 
-def refuse_no_characters(tokenizer: Tokenizer) -> None:
-    """Raises ConfigError where tokens may be longer than a character."""
+def require_character_tokens(tokenizer: Tokenizer) -> None:
+    """Check that no token is longer than a character.
+
+    Raises:
+        ConfigError: A token may be.
+    """
     if tokenizer.level not in ("char", "byte"):
         raise ConfigError(
             f"the tokens of level {tokenizer.level} are longer than a character",
-            hint="--unit character is for the levels char and byte",
+            hint="use --unit character with models of level char or byte",
         )
 
 
-def _check_words(tokenizer: Tokenizer, boundaries: Collection[int]) -> None:
-    """Raises ConfigError where a model cannot tell them."""
-    if not boundaries and tokenizer.level != "word":
-        raise ConfigError("the model has never seen white space, and knows no words", hint="use --unit token")
+def _check_word_boundaries(tokenizer: Tokenizer, boundary_ids: Collection[int]) -> None:
+    """Raise ConfigError if the model cannot score words."""
+    if not boundary_ids and tokenizer.level != "word":
+        raise ConfigError(
+            "the model's vocabulary has no whitespace, so it has no words", hint="use --unit token"
+        )

@@ -1,8 +1,8 @@
-"""An n-gram in the text format of SRILM and KenLM: base-10 logarithms, one n-gram a line.
+"""N-grams in the ARPA format of SRILM and KenLM: base-10 logarithms, one n-gram per line.
 
-What may not stand in a word there, white space and the marks <s>, </s> and <unk>, is written as the
-bytes of its UTF-8, %20 for a blank; so is % itself. "Text begins" is <s>. A model of ours predicts no end
-of text: </s> has the least probability that the format knows, and line ends are symbols like others.
+Whitespace, % and the tokens <s>, </s> and <unk> cannot occur in words of this format; they are written as
+the bytes of their UTF-8 (%20 for a space). The BOS token is <s>. rnncli predicts no end of text: </s> has the
+lowest probability of the format, and line ends are ordinary tokens.
 """
 
 import math
@@ -17,24 +17,30 @@ import numpy.typing as npt
 from rnncli import files
 from rnncli.data.tokenizers.base import UNKNOWN, Tokenizer
 from rnncli.errors import ModelError
-from rnncli.ngram.kneser_ney import MOST_ORDER, Ngram
+from rnncli.ngram.kneser_ney import MAX_ORDER, NgramModel
 
 _BEGIN, _END = "<s>", "</s>"
-_NEVER = -99.0
+_ZERO_LOG10 = -99.0
 _LN10 = math.log(10.0)
-_UNFIT = re.compile(r"[\s\x00-\x20\x7f-\xa0%]|\A<(?=/?s>\Z|unk>\Z)")
+_ESCAPED_CHARACTERS = re.compile(r"[\s\x00-\x20\x7f-\xa0%]|\A<(?=/?s>\Z|unk>\Z)")
 
 
-def write_arpa(path: Path, ngram: Ngram, tokenizer: Tokenizer) -> None:
-    """Replace the file; raises StorageError where it cannot write."""
+def write_arpa(path: Path, ngram: NgramModel, tokenizer: Tokenizer) -> None:
+    """Write an n-gram in ARPA format; raise StorageError if the file cannot be written."""
     files.write_file(path, "".join(_lines(ngram, _words(tokenizer))).encode())
 
 
-def read_arpa(path: Path, tokenizer: Tokenizer) -> tuple[Ngram, int]:
-    """The n-grams of the words that the tokenizer has, and how many others were left out.
+def read_arpa(path: Path, tokenizer: Tokenizer) -> tuple[NgramModel, int]:
+    """Read the n-grams whose words are all in the vocabulary of the tokenizer.
 
-    Those have other words, too few or too many, a context that is not there, or <s> at their end. A symbol
-    that the file lacks has the probability of its <unk>. Raises ModelError where it is not ARPA.
+    Skipped are n-grams with other words, with a missing context, or with <s> at the end. Tokens that the file
+    lacks get the probability of its <unk>.
+
+    Returns:
+        The n-gram, and the number of skipped entries.
+
+    Raises:
+        ModelError: The file is not in ARPA format.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -44,12 +50,12 @@ def read_arpa(path: Path, tokenizer: Tokenizer) -> tuple[Ngram, int]:
     orders = [int(order) for order in sections[1::2]]
     if "\\data\\" not in sections[0] or orders != list(range(1, len(orders) + 1)) or not orders:
         raise ModelError(f"{path} is not in ARPA format", hint="it begins with \\data\\ and has \\1-grams:")
-    if len(orders) > MOST_ORDER:
-        raise ModelError(f"{path} has order {len(orders)}", hint=f"at most {MOST_ORDER} is read")
+    if len(orders) > MAX_ORDER:
+        raise ModelError(f"{path} has order {len(orders)}", hint=f"at most {MAX_ORDER} is read")
     ids = {word: token for token, word in enumerate(_words(tokenizer))}
     ids[_BEGIN] = tokenizer.vocab_size
     found: list[dict[tuple[int, ...], tuple[float, float]]] = []
-    left_out = 0
+    skipped = 0
     for order, section in zip(orders, sections[2::2], strict=True):
         entries = {}
         for number, line in enumerate(section.strip("\n").split("\n")):
@@ -71,15 +77,17 @@ def read_arpa(path: Path, tokenizer: Tokenizer) -> tuple[Ngram, int]:
                 known = known and gram[:-1] in found[-1] and gram[-1] != tokenizer.vocab_size
             if known:
                 entries[gram] = logs
-            left_out += not known
+            skipped += not known
         found.append(entries)
-    return _from_entries(found, tokenizer), left_out
+    return _from_entries(found, tokenizer), skipped
 
 
 def _words(tokenizer: Tokenizer) -> list[str]:
-    """Each symbol as a word of the format, by id; where two read the same, both with their id."""
+    """Return each token as a word of the format, by id; equal words get their id appended."""
     words = [
-        UNKNOWN if token == tokenizer.unknown_id else _UNFIT.sub(_escaped, tokenizer.symbol(token))
+        UNKNOWN
+        if token == tokenizer.unk_id
+        else _ESCAPED_CHARACTERS.sub(_escaped, tokenizer.id_to_token(token))
         for token in range(tokenizer.vocab_size)
     ]
     number = Counter(words)
@@ -90,8 +98,8 @@ def _escaped(match: "re.Match[str]") -> str:
     return "".join(f"%{byte:02X}" for byte in match.group().encode())
 
 
-def _lines(ngram: Ngram, words: list[str]) -> Iterator[str]:
-    missing = [mark for mark in (UNKNOWN, _END) if mark not in words]
+def _lines(ngram: NgramModel, words: list[str]) -> Iterator[str]:
+    missing = [token for token in (UNKNOWN, _END) if token not in words]
     yield "\\data\\\n"
     for order, logs in enumerate(ngram.log_probs, 1):
         yield f"ngram {order}={len(logs) + (len(missing) if order == 1 else 0)}\n"
@@ -99,13 +107,13 @@ def _lines(ngram: Ngram, words: list[str]) -> Iterator[str]:
     for order, log_probs in enumerate(ngram.log_probs, 1):
         yield f"\n\\{order}-grams:\n"
         if order == 1:
-            yield from (f"{_NEVER:g}\t{mark}\t0\n" for mark in missing)
+            yield from (f"{_ZERO_LOG10:g}\t{token}\t0\n" for token in missing)
         else:
             contexts, last = np.divmod(ngram.keys[order - 2], ngram.vocab_size)
             grams = [f"{grams[c]} {words[i]}" for c, i in zip(contexts.tolist(), last.tolist(), strict=True)]
         tens = (log_probs / _LN10).tolist()
         if order == 1:
-            tens[ngram.start] = _NEVER
+            tens[ngram.bos_id] = _ZERO_LOG10
         if order == ngram.order:
             yield from (f"{ten:.7g}\t{gram}\n" for ten, gram in zip(tens, grams, strict=True))
             continue
@@ -114,11 +122,13 @@ def _lines(ngram: Ngram, words: list[str]) -> Iterator[str]:
     yield "\n\\end\\\n"
 
 
-def _from_entries(found: list[dict[tuple[int, ...], tuple[float, float]]], tokenizer: Tokenizer) -> Ngram:
-    """Entries by order and ids -> the arrays of an Ngram."""
+def _from_entries(
+    found: list[dict[tuple[int, ...], tuple[float, float]]], tokenizer: Tokenizer
+) -> NgramModel:
+    """Build an n-gram of entries by order and ids."""
     size = tokenizer.vocab_size
-    never = (_NEVER * _LN10, 0.0)
-    unknown = never if tokenizer.unknown_id is None else found[0].get((tokenizer.unknown_id,), never)
+    zero = (_ZERO_LOG10 * _LN10, 0.0)
+    unknown = zero if tokenizer.unk_id is None else found[0].get((tokenizer.unk_id,), zero)
     numbers: dict[tuple[int, ...], int] = {(token,): token for token in range(size + 1)}
     rows = [found[0].get((token,), unknown) for token in range(size + 1)]
     keys: list[npt.NDArray[np.int64]] = []
@@ -130,7 +140,7 @@ def _from_entries(found: list[dict[tuple[int, ...], tuple[float, float]]], token
         keys.append(np.array([key for key, _ in keyed], np.int64))
         columns.append(np.array([entries[gram] for _, gram in keyed], np.float32))
         numbers = {gram: number for number, (_, gram) in enumerate(keyed)}
-    return Ngram(
+    return NgramModel(
         size,
         tuple(keys),
         tuple(np.minimum(column[:, 0], 0.0) for column in columns),

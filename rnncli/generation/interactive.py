@@ -1,94 +1,95 @@
-"""A text that a person and a model write in turns: the memory is kept from one to the next."""
+"""Interactive mode: a user and a model add to one text by turns; the state is kept between turns."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
-from rnncli.data.tokenizers.base import Tokenizer, line_end, smallest_dtype
-from rnncli.errors import ConfigError
-from rnncli.evaluation.config import SamplingConfig
-from rnncli.generation.prediction import Place, Predictor
-from rnncli.generation.sampler import Writer
-from rnncli.generation.texts import GrowingText, Limits
+from rnncli.data.tokenizers.base import line_end, smallest_dtype
+from rnncli.errors import ConfigError, OptionError
+from rnncli.generation.decoder import DecoderState
+from rnncli.generation.text_generator import TextGenerator
 
 
-class Conversation:
-    """Turn k of a seed draws as text k of it would; `sampling` and `limits` may change between turns."""
+class InteractiveSession:
+    """A text that a user and a model write together.
 
-    def __init__(
-        self,
-        predictor: Predictor,
-        tokenizer: Tokenizer,
-        by_line: bool,
-        sampling: SamplingConfig,
-        limits: Limits,
-        seed: int,
-    ) -> None:
-        """`by_line` says that lines know nothing of one another: every turn begins a new one."""
-        self.sampling, self.limits, self._seed = sampling, limits, seed
-        self._predictor, self._tokenizer, self._by_line = predictor, tokenizer, by_line
-        self._turn = 0
+    Reply k of a seed has the random numbers of text k of that seed.
+
+    Attributes:
+        generator: Model and options; it may be replaced between two replies to change the options.
+    """
+
+    def __init__(self, generator: TextGenerator, *, seed: int) -> None:
+        """Begin with an empty text; raises ConfigError if the generator has a pattern to match."""
+        if generator.stopping.match is not None:
+            raise ConfigError("--match cannot be used in interactive mode", hint="leave out --match")
+        self.generator = generator
+        self._seed, self._replies = seed, 0
         self._stopped = False
-        self.forget()
+        self.reset()
 
-    def forget(self) -> None:
-        """As if nothing had been said."""
+    def reset(self) -> None:
+        """Begin a new, empty text."""
         self._ids: list[int] = []
-        self._place: Place | None = None
-        self._before: tuple[Place, list[int]] | None = None
+        self._state: DecoderState | None = None
+        self._before_reply: tuple[DecoderState, list[int]] | None = None
 
-    def say(self, text: str) -> Iterator[str]:
-        """What the model answers to a text, which begins a new line; after none it goes on as it was."""
-        if self._by_line:
-            self.forget()
+    def reply(self, text: str) -> Iterator[str]:
+        """Return the model's reply to `text` in pieces.
+
+        The text of the user begins a new line; without any, the model continues its last reply. A model that
+        was trained line by line begins anew with every reply.
+        """
+        if self.generator.line_by_line:
+            self.reset()
         self._stopped = False
-        line = self._line(text)
-        ids = self._tokenizer.encode(line)
-        if self._place is None:
-            self._place = self._predictor.begin(ids)
+        ids = self.generator.tokenizer.encode(self._on_new_line(text))
+        decoder = self.generator.decoder
+        if self._state is None:
+            self._state = decoder.begin(ids)
         elif len(ids):
-            self._place = self._predictor.read(ids, self._place.memory)
+            self._state = decoder.read(ids, self._state.state)
         self._ids += ids.tolist()
-        self._before = self._place, list(self._ids)
-        return self._answer()
+        self._before_reply = self._state, list(self._ids)
+        return self._generate()
 
     def again(self) -> Iterator[str]:
-        """Another answer in place of the last; nothing where there was none."""
-        if self._before is None:
+        """Return another reply in place of the last one, in pieces; none if there was no reply."""
+        if self._before_reply is None:
             return iter(())
         self._stopped = False
-        self._place, self._ids = self._before[0], list(self._before[1])
-        return self._answer()
+        self._state, self._ids = self._before_reply[0], list(self._before_reply[1])
+        return self._generate()
 
-    def begin_seed(self, seed: int) -> None:
-        """Draw from a seed's first text on; raises ConfigError where it is negative."""
+    def restart_seed(self, seed: int) -> None:
+        """Continue with the first text of a seed; raises OptionError if it is negative."""
         if seed < 0:
-            raise ConfigError(f"seed is {seed}", hint="it is 0 or more")
-        self._seed, self._turn = seed, 0
+            raise OptionError(f"seed is {seed}; it must be at least 0", hint="for example /seed 1")
+        self._seed, self._replies = seed, 0
 
     def stop(self) -> None:
-        """No more tokens in this answer: between two of them, so that the memory stays whole."""
+        """End the current reply before its next token; its tokens so far remain part of the text."""
         self._stopped = True
 
-    def _answer(self) -> Iterator[str]:
-        assert self._place is not None
-        unknown, lanes = self._tokenizer.unknown_id, range(self._turn, self._turn + 1)
-        prompt = np.array(self._ids, smallest_dtype(self._tokenizer.vocab_size))
-        never = () if unknown is None else (unknown,)
-        writer = Writer(self._predictor, self._place, prompt, self.sampling, self._seed, lanes, never)
-        text = GrowingText(self._tokenizer, self._ids, self.limits)
-        self._turn += 1
+    def _generate(self) -> Iterator[str]:
+        assert self._state is not None
+        ids = np.array(self._ids, smallest_dtype(self.generator.tokenizer.vocab_size))
+        continuation = self.generator.continuation(ids, self._state)
+        sampler = continuation.sampler(range(self._replies, self._replies + 1), self._seed)
+        text = continuation.new_text()
+        self._replies += 1
         while text.finish_reason is None and not self._stopped:
-            tokens, nats = writer.step()
+            tokens, nll = sampler.step()
             self._ids.append(int(tokens[0]))
-            yield text.push(int(tokens[0]), float(nats[0]))
-        self._place = writer.place()
-        yield text.end()
+            yield text.push(int(tokens[0]), float(nll[0]))
+        self._state = sampler.state()
+        yield text.finish()
 
-    def _line(self, text: str) -> str:
-        """With the line end before it that a text needs which is not the first, where the model knows any."""
-        end = line_end(self._tokenizer)
-        if self._by_line or end is None:
+    def _on_new_line(self, text: str) -> str:
+        """Return `text` with the line end that separates it from the text before it."""
+        end = line_end(self.generator.tokenizer)
+        if self.generator.line_by_line or end is None:
             return text
-        begun = bool(self._ids)
-        return "\n" + text if (begun and text and self._ids[-1] != end) or not (begun or text) else text
+        if not self._ids:
+            return text or "\n"
+        return "\n" + text if text and self._ids[-1] != end else text

@@ -1,132 +1,195 @@
-"""Tokens drawn one after another from a model, in one lane or in many. Shapes: B lanes, V symbols.
+"""Sampling of tokens, one after another, for a batch of texts, until all texts have ended.
 
-Lane k of a seed draws from a generator of its own, so that its text is the same whatever lanes are beside it,
-but for the rounding of products of other sizes, which may turn a draw that is at the border of two tokens.
+Each text has random numbers of its own, so that it does not depend on the other texts of the batch, except
+for rounding: a matrix product of another size may turn a choice that lies on the border of two tokens.
+
+Shapes:
+  B: batch size, the number of texts
+  N: tokens of the prompt
+  V: vocabulary size
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from rnncli.data.tokenizers.base import Ids
-from rnncli.evaluation.config import SamplingConfig
-from rnncli.generation.constraint import Constraint
-from rnncli.generation.prediction import Place, Predictor
-from rnncli.generation.sampling import Logits, Tokens, draw, filtered, forbid, penalize
+from rnncli.generation.config import SamplingOptions
+from rnncli.generation.constraints.token_constraint import PatternMatch
+from rnncli.generation.decoder import Decoder, DecoderState
+from rnncli.generation.sampling import (
+    Logits,
+    Tokens,
+    apply_repetition_penalty,
+    filter_logits,
+    forbid,
+    sample,
+)
+from rnncli.generation.stopping import TextBuilder
+from rnncli.results import GeneratedText
 
-# Random numbers are drawn so many at a time.
-_AT_ONCE = 64
+# Number of random numbers that are generated together for each text.
+_RANDOM_BLOCK = 64
 
 
-class Match(NamedTuple):
-    """Texts of at most so many tokens are to match, from the state in which they begin."""
-
-    constraint: Constraint
-    begins: int
-    tokens: int
-
-
-class Writer:
-    """Lanes that all go on from one place in a text; a step draws a token for each."""
+class Sampler:
+    """Texts that all continue one prompt; each step samples one token for every text."""
 
     def __init__(
         self,
-        predictor: Predictor,
-        begin: Place,
+        decoder: Decoder,
+        start: DecoderState,
+        *,
         prompt: Ids,
-        config: SamplingConfig,
+        options: SamplingOptions,
         seed: int,
-        lanes: range = range(1),
+        numbers: range = range(1),
         forbidden: Sequence[int] = (),
-        match: Match | None = None,
+        match: PatternMatch | None = None,
     ) -> None:
-        """`prompt` (N,) has led to `begin`, which is in one lane: what is not to be repeated is in it."""
-        self._predictor, self._config, vocab_size = predictor, config, predictor.config.vocab_size
-        together = np.zeros(len(lanes), np.intp)
-        self._logs, self._memory = begin.logs[together], predictor.lanes(begin.memory, together)
-        self._drawn: Tokens | None = None
-        # What is never drawn: added to the logarithms, it takes them out.
+        """Begin texts after a prompt.
+
+        Args:
+            decoder: The language model.
+            start: The state of the decoder after the prompt, for a batch of one.
+            prompt: The tokens of the prompt (N,); they count as repeated if they occur again.
+            options: How tokens are sampled.
+            seed: The random seed.
+            numbers: The numbers of the texts (B): text k of a seed is always the same.
+            forbidden: Tokens that are never sampled.
+            match: The pattern that the texts match.
+        """
+        batch_size, vocab_size = len(numbers), decoder.config.vocab_size
+        self._decoder, self._options = decoder, options
+        rows = np.zeros(batch_size, np.intp)
+        self._log_probs, self._state = start.log_probs[rows], decoder.select(start.state, rows)
+        self._pending: Tokens | None = None  # sampled, but not read by the decoder yet
+        # Added to log probabilities: -inf for tokens that are never sampled.
         self._forbidden = forbid(np.zeros((1, vocab_size)), forbidden)
-        self._match, self._written = match, 0
-        self._states = np.full(len(lanes), match.begins if match else 0)
-        self._rngs = [np.random.default_rng([seed, lane]) for lane in lanes]
-        self._uniforms = np.zeros((len(lanes), 0))
-        self._seen = np.zeros((len(lanes), vocab_size), np.bool_)
-        self._seen[:, prompt] = True
-        self._runs = [_Runs(config.no_repeat_ngram, prompt.tolist()) for _ in lanes]
+        self._match, self._tokens = match, 0
+        self._match_states = np.full(batch_size, match.initial_state if match else 0)
+        self._rngs = [np.random.default_rng([seed, number]) for number in numbers]
+        self._uniforms = np.zeros((batch_size, 0))
+        self._occurred = np.zeros((batch_size, vocab_size), np.bool_)
+        self._occurred[:, prompt] = True
+        self._ngrams = [_SeenNgrams(options.no_repeat_ngram, prompt.tolist()) for _ in numbers]
 
     def step(self) -> tuple[Tokens, npt.NDArray[np.float64]]:
-        """A token for every lane (B,), and -ln p of each under the model, before any filter (B,)."""
-        self.place()
-        tokens = self._chosen(self._logs)
-        self._remember(tokens)
-        return tokens, -self._logs[np.arange(len(tokens)), tokens]
+        """Sample one token for every text.
 
-    def place(self) -> Place:
-        """After all that was drawn."""
-        if self._drawn is not None:
-            self._logs, self._memory = self._predictor.step(self._drawn, self._memory)
-            self._drawn = None
-        return Place(self._logs, self._memory)
+        Returns:
+            The tokens (B,), and their negative log-likelihoods in nats under the model, without filters (B,).
+        """
+        self.state()
+        tokens = self._sample(self._log_probs)
+        self._update(tokens)
+        return tokens, -self._log_probs[np.arange(len(tokens)), tokens]
 
-    def keep(self, lanes: npt.NDArray[np.bool_]) -> None:
-        """Go on with these lanes alone."""
-        chosen = np.flatnonzero(lanes)
-        self._memory = self._predictor.lanes(self._memory, chosen)
-        self._logs, self._seen = self._logs[chosen], self._seen[chosen]
-        self._uniforms, self._states = self._uniforms[chosen], self._states[chosen]
-        self._rngs = [self._rngs[lane] for lane in chosen]
-        self._runs = [self._runs[lane] for lane in chosen]
-        if self._drawn is not None:
-            self._drawn = self._drawn[chosen]
+    def state(self) -> DecoderState:
+        """Return the state of the decoder after all tokens that were sampled."""
+        if self._pending is not None:
+            self._log_probs, self._state = self._decoder.step(self._pending, self._state)
+            self._pending = None
+        return DecoderState(self._log_probs, self._state)
 
-    def _chosen(self, logs: Logits) -> Tokens:
-        config = self._config
-        allowed = penalize(logs + self._forbidden, self._seen, config.repetition_penalty)
+    def keep(self, kept: npt.NDArray[np.bool_]) -> None:
+        """Drop the texts of the batch that are not `kept` (B,)."""
+        rows = np.flatnonzero(kept)
+        self._state = self._decoder.select(self._state, rows)
+        self._log_probs, self._occurred = self._log_probs[rows], self._occurred[rows]
+        self._uniforms, self._match_states = self._uniforms[rows], self._match_states[rows]
+        self._rngs = [self._rngs[row] for row in rows]
+        self._ngrams = [self._ngrams[row] for row in rows]
+        if self._pending is not None:
+            self._pending = self._pending[rows]
+
+    def _sample(self, log_probs: Logits) -> Tokens:
+        options = self._options
+        logits = apply_repetition_penalty(
+            log_probs + self._forbidden, self._occurred, options.repetition_penalty
+        )
         if self._match is not None:
-            left = self._match.tokens - self._written
-            allowed[~self._match.constraint.allowed(self._states, left)] = -np.inf
-        if config.no_repeat_ngram:
-            lanes = enumerate(self._runs)
-            allowed = np.concatenate([forbid(allowed[lane, None], runs.again()) for lane, runs in lanes])
-        if config.temperature == 0.0:
-            return np.asarray(np.argmax(allowed, axis=1))
+            remaining = self._match.max_tokens - self._tokens
+            logits[~self._match.constraint.allowed_tokens(self._match_states, remaining)] = -np.inf
+        if options.no_repeat_ngram:
+            logits = np.concatenate(
+                [forbid(logits[row, None], seen.repeating()) for row, seen in enumerate(self._ngrams)]
+            )
+        if options.temperature == 0.0:
+            return np.asarray(np.argmax(logits, axis=1))
         if not self._uniforms.shape[1]:
-            self._uniforms = np.stack([rng.random(_AT_ONCE) for rng in self._rngs])
+            self._uniforms = np.stack([rng.random(_RANDOM_BLOCK) for rng in self._rngs])
         uniform, self._uniforms = self._uniforms[:, 0], self._uniforms[:, 1:]
-        return draw(filtered(allowed, config), uniform)
+        return sample(filter_logits(logits, options), uniform)
 
-    def _remember(self, tokens: Tokens) -> None:
-        self._drawn = tokens
+    def _update(self, tokens: Tokens) -> None:
+        self._pending = tokens
         if self._match is not None:
-            self._written += 1
-            self._states = self._match.constraint.after(self._states, tokens)
-        if self._config.repetition_penalty != 1.0:
-            self._seen[np.arange(len(tokens)), tokens] = True
-        if self._config.no_repeat_ngram:
-            for runs, token in zip(self._runs, tokens.tolist(), strict=True):
-                runs.add(token)
+            self._tokens += 1
+            self._match_states = self._match.constraint.next_states(self._match_states, tokens)
+        if self._options.repetition_penalty != 1.0:
+            self._occurred[np.arange(len(tokens)), tokens] = True
+        if self._options.no_repeat_ngram:
+            for seen, token in zip(self._ngrams, tokens.tolist(), strict=True):
+                seen.add(token)
 
 
-class _Runs:
-    """Every run of `length` tokens that was there: which tokens would make one come again?"""
+def stream_text(sampler: Sampler, text: TextBuilder) -> Iterator[str]:
+    """Yield the text of a batch of one in pieces, each as soon as it is certain."""
+    while text.finish_reason is None:
+        tokens, nll = sampler.step()
+        yield text.push(int(tokens[0]), float(nll[0]))
+    yield text.finish()
 
-    def __init__(self, length: int, tokens: list[int]) -> None:
-        self._length = length
+
+def sample_batch(
+    sampler: Sampler, numbers: range, new_text: Callable[[], TextBuilder]
+) -> Iterator[GeneratedText]:
+    """Yield the texts of a batch in order, each as soon as it and those before it have ended.
+
+    Args:
+        sampler: The sampler of the texts (B).
+        numbers: The number of each text.
+        new_text: Makes an empty text.
+    """
+    texts = [new_text() for _ in numbers]
+    rows, next_row = np.arange(len(texts)), 0  # rows: the texts that have not ended (B,)
+    ended: dict[int, GeneratedText] = {}
+    while next_row < len(texts):
+        continues = np.array([texts[row].finish_reason is None for row in rows.tolist()], np.bool_)
+        for row in rows[~continues].tolist():
+            ended[row] = texts[row].result(numbers[row])
+        while next_row in ended:
+            yield ended.pop(next_row)
+            next_row += 1
+        if not continues.all() and continues.any():
+            sampler.keep(continues)
+        rows = rows[continues]
+        if len(rows):
+            steps = [sampler.step() for _ in range(texts[rows[0]].tokens_before_check)]
+            tokens, nll = (np.stack(columns, 1).tolist() for columns in zip(*steps, strict=True))
+            for row, row_tokens, row_nll in zip(rows.tolist(), tokens, nll, strict=True):
+                texts[row].extend(row_tokens, row_nll)
+
+
+class _SeenNgrams:
+    """The n-grams of one text: which tokens would repeat one of them?"""
+
+    def __init__(self, order: int, tokens: Iterable[int]) -> None:
+        self._order = order
         self._tokens: list[int] = []
-        self._followed: dict[tuple[int, ...], list[int]] = {}
-        for token in tokens if length else ():
+        self._followers: dict[tuple[int, ...], list[int]] = {}
+        for token in tokens if order else ():
             self.add(token)
 
     def add(self, token: int) -> None:
-        if len(self._tokens) >= self._length - 1:
-            self._followed.setdefault(self._last(), []).append(token)
+        if len(self._tokens) >= self._order - 1:
+            self._followers.setdefault(self._context(), []).append(token)
         self._tokens.append(token)
 
-    def again(self) -> list[int]:
-        return self._followed.get(self._last(), [])
+    def repeating(self) -> list[int]:
+        return self._followers.get(self._context(), [])
 
-    def _last(self) -> tuple[int, ...]:
-        return tuple(self._tokens[len(self._tokens) - self._length + 1 :])
+    def _context(self) -> tuple[int, ...]:
+        return tuple(self._tokens[len(self._tokens) - self._order + 1 :])

@@ -1,71 +1,82 @@
-"""An n-gram one token at a time, for many lanes. Shapes: B lanes, N order, V symbols.
+"""An n-gram model one token at a time, for a batch of texts.
 
-What stands before a token is known by the numbers of its ends, the last id, the last two, and so on, as
-far as the n-gram knows them (ngram/kneser_ney.py). The next numbers follow from these by one search each, and
-what was once found out about an end of the text serves every lane that comes upon it again.
+The context of a text is represented by the numbers of the n-grams that end it: the last id, the last two
+ids, and so on (ngram/kneser_ney.py). The numbers after one more token follow from them by one search each.
+The distribution after an n-gram is cached, so that it is computed once for all texts of a batch that come
+to it.
+
+Shapes:
+  B: batch size
+  L: ids of a text
+  V: vocabulary size
 """
 
 import numpy as np
 import numpy.typing as npt
 
-from rnncli.ngram.kneser_ney import ABSENT, Ngram
+from rnncli.ngram.kneser_ney import ABSENT, NgramModel
 
 Reals = npt.NDArray[np.float64]
-# By length from 1, the numbers of the ends of a text, or ABSENT.
-Ends = tuple[int, ...]
+# The numbers of the n-grams of order 1, 2, ... that end a text, or ABSENT; () before its first token.
+Context = tuple[int, ...]
 
-_MOST_MEMORY_BYTES = 2**26
+MAX_CACHE_BYTES = 2**26
 
 
-class NgramStream:
-    """The same distribution as Ngram.nats; its memory of what it found out changes nothing but the speed."""
+class NgramDecoder:
+    """The distribution of NgramModel.token_nll, for all ids at once."""
 
-    def __init__(self, ngram: Ngram) -> None:
+    def __init__(self, ngram: NgramModel) -> None:
         self._ngram = ngram
         self._unigrams = np.exp(ngram.log_probs[0][: ngram.vocab_size].astype(np.float64))
-        self._found: dict[tuple[int, int], tuple[Reals, int]] = {}
-        self._most = max(1, _MOST_MEMORY_BYTES // self._unigrams.nbytes)
+        self._cache: dict[tuple[int, int], tuple[Reals, int]] = {}
+        self._max_cached = max(1, MAX_CACHE_BYTES // self._unigrams.nbytes)
 
-    def read(self, tokens: npt.NDArray[np.integer], ends: Ends = ()) -> Ends:
-        """The ends of a text that had `ends`, and goes on with some ids (L,): the last of them decide."""
+    def read(self, tokens: npt.NDArray[np.integer], context: Context = ()) -> Context:
+        """Return the context after some more tokens (L,)."""
         if len(tokens) >= self._ngram.order:
-            ends = ()
+            context = ()
         for token in tokens[-self._ngram.order :].tolist():
-            ends = self.after(ends, token)
-        return ends
+            context = self.step(context, token)
+        return context
 
-    def after(self, ends: Ends, token: int) -> Ends:
-        """The ends of a text that had `ends`, and goes on with `token`."""
+    def step(self, context: Context, token: int) -> Context:
+        """Return the context after one more token."""
         ngram, numbers = self._ngram, [token]
-        if token < ngram.vocab_size:  # else a text begins
-            for keys, number in zip(ngram.keys[: ngram.order - 2], ends, strict=False):
-                wanted = number * ngram.vocab_size + token
-                place = int(keys.searchsorted(wanted))
-                known = number != ABSENT and place < len(keys) and keys[place] == wanted
-                numbers.append(place if known else ABSENT)
+        if token < ngram.vocab_size:  # else it is BOS
+            for keys, number in zip(ngram.keys[: ngram.order - 2], context, strict=False):
+                key = number * ngram.vocab_size + token
+                place = int(keys.searchsorted(key))
+                is_known = number != ABSENT and place < len(keys) and keys[place] == key
+                numbers.append(place if is_known else ABSENT)
         return tuple(numbers[: ngram.order - 1])
 
-    def distribution(self, ends: list[Ends]) -> tuple[Reals, npt.NDArray[np.int64]]:
-        """P of every id (B, V) after these ends, and after how many of each others were seen (B,)."""
-        pairs = [self._following(own) for own in ends]
+    def distribution(self, contexts: list[Context]) -> tuple[Reals, npt.NDArray[np.int64]]:
+        """Return the distributions after some contexts.
+
+        Returns:
+            P of every id (B, V), and the length of the longest context that the model has seen followed by
+            anything (B,).
+        """
+        pairs = [self._after(context) for context in contexts]
         return np.stack([pair[0] for pair in pairs]), np.array([pair[1] for pair in pairs])
 
-    def _following(self, ends: Ends) -> tuple[Reals, int]:
+    def _after(self, context: Context) -> tuple[Reals, int]:
         probabilities, known = self._unigrams, 0
-        for length, number in enumerate(ends, 1):
+        for length, number in enumerate(context, 1):
             if number == ABSENT:
                 continue
-            met = self._found.get((length, number))
-            if met is None:
-                met = self._lengthened(length, number, probabilities, known)
-                if len(self._found) >= self._most:
-                    self._found.clear()
-                self._found[length, number] = met
-            probabilities, known = met
+            cached = self._cache.get((length, number))
+            if cached is None:
+                cached = self._extended(length, number, probabilities, known)
+                if len(self._cache) >= self._max_cached:
+                    self._cache.clear()
+                self._cache[length, number] = cached
+            probabilities, known = cached
         return probabilities, known
 
-    def _lengthened(self, length: int, number: int, shorter: Reals, known: int) -> tuple[Reals, int]:
-        """What is not seen after a context is left to the shorter one."""
+    def _extended(self, length: int, number: int, shorter: Reals, known: int) -> tuple[Reals, int]:
+        """Return the distribution after an n-gram, given the one after the shorter context."""
         ngram = self._ngram
         backoff = float(ngram.log_backoffs[length - 1][number])
         probabilities = shorter * np.exp(backoff)
@@ -73,4 +84,4 @@ class NgramStream:
         low, high = keys.searchsorted([first, first + ngram.vocab_size])
         followers = keys[low:high] - first
         probabilities[followers] = np.exp(ngram.log_probs[length][low:high].astype(np.float64))
-        return probabilities, known + (backoff != 0.0)  # it is 0 where nothing ever followed
+        return probabilities, known + (backoff != 0.0)  # the logarithm is 0 if nothing ever followed

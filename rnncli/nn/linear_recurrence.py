@@ -1,60 +1,64 @@
-"""Gated linear recurrences: gates that know the input alone. Shapes: B lanes, T time, E input, D width.
+"""Torch layers of the cells with a linear recurrence: mingru, minlstm, rglru and qrnn.
 
-h_t = a_t h_{t-1} + b_t, where a_t and b_t do not depend on h. All matrix products of a window are one, and
-what is left from step to step is one multiplication and one addition a unit.
+    h_t = a_t h_{t-1} + b_t, where a_t and b_t depend on the inputs and not on h
+
+So the matrix products of all steps are one, and from step to step only one multiplication and one addition
+per unit are left.
+
+Shapes:
+  B: batch size
+  T: time steps
+  E: input size
+  D: hidden size
+  G: gates
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rnncli.nn.config import GATES, QRNN_TAPS, RGLRU_SHARPNESS, ModelConfig
-from rnncli.nn.state import BlockState
+from rnncli.nn.cell_registry import RGLRU_SHARPNESS, implements
+from rnncli.nn.config import ModelConfig
+from rnncli.nn.layers import LayerState, RecurrentLayer
 
-# Of what a root is taken: at zero its gradient would be infinite.
+LINEAR_LAYERS: dict[str, type[RecurrentLayer]] = {}
+
+# The least number of which a square root is taken: at zero its gradient would be infinite.
 _SMALLEST = 1e-12
-# Memories at first last from one step to so many, evenly by their logarithms.
+# Initial time constants range from one step to this many.
 _LONGEST = 64.0
 
 
-class LinearLayer(nn.Module):
-    """weight (G D, E) and bias (G D) give all gates of a window at once."""
-
-    cell: ClassVar[str]
+class LinearLayer(RecurrentLayer):
+    """A layer whose gates are all computed at once by weight (G D, E) and bias (G D)."""
 
     def __init__(self, config: ModelConfig, input_size: int) -> None:
-        super().__init__()
-        self.gates = GATES[self.cell]
-        self.weight = nn.Parameter(torch.zeros(self.gates * config.hidden_size, input_size))
-        self.bias = nn.Parameter(torch.zeros(self.gates * config.hidden_size))
+        super().__init__(config, input_size)
+        shapes = self.cell.weights(self.sizes)
+        self.weight = nn.Parameter(torch.zeros(shapes["weight"]))
+        self.bias = nn.Parameter(torch.zeros(shapes["bias"]))
 
-    def initial_state(self, batch_size: int) -> BlockState:
-        return (self.weight.new_zeros(batch_size, len(self.bias) // self.gates),)
-
-    def forward(self, inputs: Tensor, state: BlockState) -> tuple[Tensor, BlockState]:
+    def forward(self, inputs: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
         products = F.linear(inputs.transpose(0, 1), self.weight, self.bias).float()
-        decay, new, opens = self._recurrence(products.chunk(self.gates, -1))
+        decay, new, output_gate = self._recurrence(products.chunk(self.cell.gates, -1))
         states = scan(decay, new, state[0].float())
-        outputs = states if opens is None else states * opens
+        outputs = states if output_gate is None else states * output_gate
         return outputs.transpose(0, 1), (states[-1],)
 
     def _recurrence(self, gates: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Gates (T, B, D) each -> a and b of the recurrence, and what its result is multiplied with."""
-        raise NotImplementedError
-
-    @torch.no_grad()
-    def initialize(self, rng: torch.Generator) -> None:
-        """What is not drawn like other weights: how long a memory lasts at first."""
+        """Map gates (T, B, D) to a and b of the recurrence, and to the output gate if there is one."""
         raise NotImplementedError
 
 
+@implements("mingru", LINEAR_LAYERS)
 class MinGruLayer(LinearLayer):
-    """z = σ(W_z x),  h' = (1 - z) h + z W_n x (Feng et al. 2024, Were RNNs all we needed?, minGRU)."""
+    """minGRU: z = σ(W_z x),  h' = (1 - z) h + z W_n x.
 
-    cell = "mingru"
+    Feng et al. 2024, Were RNNs all we needed?, section 3.1.
+    """
 
     def _recurrence(self, gates: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor | None]:
         update, candidate = gates
@@ -63,101 +67,111 @@ class MinGruLayer(LinearLayer):
     @torch.no_grad()
     def initialize(self, rng: torch.Generator) -> None:
         update, _ = self.bias.chunk(2)
-        update.copy_(-_horizons(update, rng).log())  # z = 1 / (1 + horizon)
+        update.copy_(-_time_constants(update, rng).log())  # z = 1 / (1 + time constant)
 
 
+@implements("minlstm", LINEAR_LAYERS)
 class MinLstmLayer(LinearLayer):
-    """f, i = σ(W x) made to sum to one,  h' = f h + i W_n x (Feng et al. 2024, minLSTM)."""
+    """minLSTM: f, i = σ(W x) normalized to sum to one,  h' = f h + i W_n x.
 
-    cell = "minlstm"
+    Feng et al. 2024, Were RNNs all we needed?, section 3.2.
+    """
 
     def _recurrence(self, gates: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor | None]:
         forget, add, candidate = gates
-        # σ(f) / (σ(f) + σ(i)), also where both are all but zero.
+        # σ(f) / (σ(f) + σ(i)), accurate even where both are nearly zero.
         keep = torch.sigmoid(F.logsigmoid(forget) - F.logsigmoid(add))
         return keep, (1.0 - keep) * candidate, None
 
     @torch.no_grad()
     def initialize(self, rng: torch.Generator) -> None:
         _, add, _ = self.bias.chunk(3)
-        add.copy_(-(2.0 * _horizons(add, rng) - 1.0).log())  # beside f = 1 / 2
+        add.copy_(-(2.0 * _time_constants(add, rng) - 1.0).log())  # where σ(f) = 1 / 2
 
 
+@implements("rglru", LINEAR_LAYERS)
 class RgLruLayer(LinearLayer):
-    """Real-gated linear recurrent unit with the output gate of its block (De et al. 2024, Griffin, 2.4).
+    """The real-gated linear recurrent unit with the output gate of its block.
 
-    r, i = σ(W x),  a = exp(-8 softplus(Λ) r),  h' = a h + sqrt(1 - a²) i (W_u x),  y = gelu(W_o x) h'
+        r, i = σ(W x),  a = exp(-8 softplus(Λ) r),  h' = a h + sqrt(1 - a²) i (W_u x),  y = gelu(W_o x) h'
+
+    De et al. 2024, Griffin, section 2.4.
     """
-
-    cell = "rglru"
 
     def __init__(self, config: ModelConfig, input_size: int) -> None:
         super().__init__(config, input_size)
-        self.decay = nn.Parameter(torch.zeros(config.hidden_size))
+        self.decay = nn.Parameter(torch.zeros(self.cell.weights(self.sizes)["decay"]))
 
     def _recurrence(self, gates: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor | None]:
-        value, reset, add, opens = gates
+        value, reset, add, output_gate = gates
         log_decay = -RGLRU_SHARPNESS * F.softplus(self.decay) * torch.sigmoid(reset)
-        grown = torch.sqrt((-torch.expm1(2.0 * log_decay)).clamp(min=_SMALLEST))
-        return log_decay.exp(), grown * torch.sigmoid(add) * value, F.gelu(opens, approximate="tanh")
+        scale = torch.sqrt((-torch.expm1(2.0 * log_decay)).clamp(min=_SMALLEST))
+        return log_decay.exp(), scale * torch.sigmoid(add) * value, F.gelu(output_gate, approximate="tanh")
 
     @torch.no_grad()
     def initialize(self, rng: torch.Generator) -> None:
-        # At r = 1/2 a memory keeps exp(-1 / horizon) of itself.
-        rate = 2.0 / (RGLRU_SHARPNESS * _horizons(self.decay, rng))
+        # So that a = exp(-1 / time constant) at r = 1/2.
+        rate = 2.0 / (RGLRU_SHARPNESS * _time_constants(self.decay, rng))
         self.decay.copy_(rate.expm1().log())
 
 
+@implements("qrnn", LINEAR_LAYERS)
 class QrnnLayer(LinearLayer):
-    """z = tanh(W_z X),  f, o = σ(W X),  h' = f h + (1 - f) z,  y = o h', X the last K = QRNN_TAPS inputs.
+    """The quasi-recurrent network with fo-pooling; X is the last K inputs, K = cell.input_taps.
 
-    (Bradbury et al. 2016, Quasi-recurrent neural networks, fo-pooling.) weight (3 D, K E), the latest x last;
-    K - 1 of them are memory too (B, K - 1, E).
+        z = tanh(W_z X),  f, o = σ(W X),  h' = f h + (1 - f) z,  y = o h'
+
+    Bradbury et al. 2016, Quasi-recurrent neural networks. weight is (3 D, K E), the current input last;
+    the K - 1 inputs before it are part of the state (B, K - 1, E).
     """
 
-    cell = "qrnn"
-
-    def __init__(self, config: ModelConfig, input_size: int) -> None:
-        super().__init__(config, QRNN_TAPS * input_size)
-
-    def initial_state(self, batch_size: int) -> BlockState:
-        input_size = self.weight.shape[1] // QRNN_TAPS
-        inputs = self.weight.new_zeros(batch_size, QRNN_TAPS - 1, input_size)
-        return *super().initial_state(batch_size), inputs
-
-    def forward(self, inputs: Tensor, state: BlockState) -> tuple[Tensor, BlockState]:
-        seen = torch.cat([state[1], inputs.to(state[1].dtype)], 1)
-        together = seen.unfold(1, QRNN_TAPS, 1).transpose(2, 3).flatten(2)  # (B, T, K E)
-        outputs, (after,) = super().forward(together, state[:1])
-        return outputs, (after, seen[:, seen.shape[1] - QRNN_TAPS + 1 :])
+    def forward(self, inputs: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
+        taps = self.cell.input_taps
+        padded = torch.cat([state[1], inputs.to(state[1].dtype)], 1)
+        receptive_fields = padded.unfold(1, taps, 1).transpose(2, 3).flatten(2)  # (B, T, K E)
+        outputs, (after,) = super().forward(receptive_fields, state[:1])
+        return outputs, (after, padded[:, padded.shape[1] - taps + 1 :])
 
     def _recurrence(self, gates: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor | None]:
-        candidate, forget, opens = gates
-        return torch.sigmoid(forget), torch.sigmoid(-forget) * torch.tanh(candidate), torch.sigmoid(opens)
+        candidate, forget, output_gate = gates
+        new = torch.sigmoid(-forget) * torch.tanh(candidate)
+        return torch.sigmoid(forget), new, torch.sigmoid(output_gate)
 
     @torch.no_grad()
     def initialize(self, rng: torch.Generator) -> None:
         _, forget, _ = self.bias.chunk(3)
-        forget.copy_(_horizons(forget, rng).log())  # f = horizon / (1 + horizon)
+        forget.copy_(_time_constants(forget, rng).log())  # f = time constant / (1 + time constant)
 
 
-def _horizons(like: Tensor, rng: torch.Generator) -> Tensor:
-    """(D,) steps, log-uniform (Tallec and Ollivier 2018, Can recurrent neural networks warp time?)."""
+def _time_constants(like: Tensor, rng: torch.Generator) -> Tensor:
+    """Sample time constants (D,) in steps, log-uniformly.
+
+    Tallec and Ollivier 2018, Can recurrent neural networks warp time?
+    """
     return _LONGEST ** torch.rand(like.shape, generator=rng)
 
 
 def scan(decay: Tensor, new: Tensor, h: Tensor) -> Tensor:
-    """decay and new (T, B, D), h (B, D) before them -> h_t = decay_t h_{t-1} + new_t (T, B, D)."""
+    """Compute h_t = decay_t h_{t-1} + new_t for all steps.
+
+    Args:
+        decay: (T, B, D).
+        new: (T, B, D).
+        h: The hidden state before the first step (B, D).
+
+    Returns:
+        The hidden states (T, B, D).
+    """
     states: Tensor = _Scan.apply(decay, new, h)  # type: ignore[no-untyped-call]
     return states
 
 
 class _Scan(torch.autograd.Function):
-    """The gradient is the same recurrence, backwards: g_t = d loss / d h_t + decay_{t+1} g_{t+1}."""
+    """The gradient is the same recurrence backwards: g_t = d loss / d h_t + decay_{t+1} g_{t+1}."""
 
     @staticmethod
     def forward(ctx: Any, decay: Tensor, new: Tensor, h: Tensor) -> Tensor:
-        states = _run(decay, new, h)
+        states = run_scan(decay, new, h)
         ctx.save_for_backward(decay, states, h)
         return states
 
@@ -165,17 +179,18 @@ class _Scan(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
         decay, states, h = ctx.saved_tensors
         later = torch.cat([decay[1:], torch.zeros_like(decay[:1])])
-        total = _run(later.flip(0), gradients[0].flip(0), torch.zeros_like(h)).flip(0)
+        total = run_scan(later.flip(0), gradients[0].flip(0), torch.zeros_like(h)).flip(0)
         before = torch.cat([h[None], states[:-1]])
         return total * before, total, total[0] * decay[0]
 
 
-def _run(decay: Tensor, new: Tensor, h: Tensor) -> Tensor:
+def run_scan(decay: Tensor, new: Tensor, h: Tensor) -> Tensor:
+    """Compute `scan` without gradients, in the way that suits the device."""
     return stepwise(decay, new, h) if decay.device.type == "cpu" else doubling(decay, new, h)
 
 
 def stepwise(decay: Tensor, new: Tensor, h: Tensor) -> Tensor:
-    """One step after another: on a processor a step's numbers stay in the cache."""
+    """Compute `scan` one step after another: on a CPU the numbers of one step stay in the cache."""
     states = torch.empty_like(new)
     for a, b, after in zip(decay.unbind(), new.unbind(), states.unbind(), strict=True):
         h = torch.addcmul(b, a, h, out=after)
@@ -183,7 +198,10 @@ def stepwise(decay: Tensor, new: Tensor, h: Tensor) -> Tensor:
 
 
 def doubling(decay: Tensor, new: Tensor, h: Tensor) -> Tensor:
-    """In log T rounds over the whole window, each twice as far (Hillis and Steele 1986): for a GPU."""
+    """Compute `scan` in log T rounds over all steps, each twice as far: for GPUs.
+
+    Hillis and Steele 1986, Data parallel algorithms.
+    """
     a, b = decay, torch.cat([new[:1] + decay[:1] * h, new[1:]])
     reach = 1
     while reach < len(b):

@@ -1,9 +1,14 @@
-"""The loss of training and its gradients, a bounded number of logits at a time.
+"""The training loss and its gradients, with a bounded number of logits at a time.
 
-Shapes: N tokens, D width, V vocabulary. The logits of a window are by far its largest array: with
-200,000 symbols they would take gigabytes, several times over. So they are computed for some tokens
-at a time, and their gradient p - [target] at once in their place; what is kept has the shapes of what
-came in. The softmax is exact whatever the vocabulary.
+The logits of a batch are by far its largest array: with a vocabulary of 200,000 they would take gigabytes,
+several times over. So they are computed for some tokens at a time, and their gradient, p - [target], is
+computed at once in their place. What is saved for the backward pass has the shapes of the inputs. The
+softmax is exact whatever the vocabulary.
+
+Shapes:
+  N: tokens
+  D: hidden size
+  V: vocabulary size
 """
 
 from typing import Any
@@ -13,31 +18,42 @@ from torch import Tensor
 
 from rnncli.nn.fused.support import fused_on
 
-# Logits at a time: as few parts as fit in memory, since each part adds to the whole weight gradient.
-MOST_LOGITS = 2**26
+# Logits at a time: as many as fit in memory, since every part is added to the gradient of the whole matrix.
+MAX_LOGITS = 2**26
 
 
-def mean_nats(
+def mean_nll(
     hidden: Tensor,
     weight: Tensor,
     bias: Tensor,
     targets: Tensor,
+    *,
     tokens: int,
-    most_logits: int = MOST_LOGITS,
+    max_logits: int = MAX_LOGITS,
 ) -> Tensor:
-    """The sum of -ln p(target) / tokens, as a scalar with gradients.
+    """Return the mean negative log-likelihood of the targets, in nats, as a scalar with gradients.
 
-    hidden (N, D), weight (V, D), bias (V), targets (N), negative where there is none. Products are
-    computed in the precision of autocast, sums in float32. `backward` can be called once. On a processor a
-    target that is no symbol raises IndexError.
+    Products are computed in the precision of autocast, sums in fp32. `backward` can be called once.
+
+    Args:
+        hidden: Hidden states (N, D).
+        weight: Output weights (V, D).
+        bias: Output bias (V,).
+        targets: Token ids (N,), negative where there is none.
+        tokens: The number that the sum is divided by.
+        max_logits: The number of logits that are in memory at a time.
+
+    Raises:
+        IndexError: A target is not in the vocabulary (checked on the CPU only).
     """
-    # Machine code would write past the row's end. A GPU looks itself, and would be waited for.
+    # The fused kernels would write past the end of the row. A GPU checks by itself, and checking here would
+    # wait for it.
     if targets.device.type == "cpu" and int(targets.max()) >= len(weight):
-        raise IndexError(f"target {int(targets.max())} of {len(weight)} symbols")
-    return _MeanNats.apply(hidden, weight, bias, targets, tokens, most_logits)  # type: ignore[no-untyped-call, no-any-return]
+        raise IndexError(f"target {int(targets.max())} is not in a vocabulary of {len(weight)}")
+    return _MeanNll.apply(hidden, weight, bias, targets, tokens, max_logits)  # type: ignore[no-untyped-call, no-any-return]
 
 
-class _MeanNats(torch.autograd.Function):
+class _MeanNll(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
@@ -46,7 +62,7 @@ class _MeanNats(torch.autograd.Function):
         bias: Tensor,
         targets: Tensor,
         tokens: int,
-        most_logits: int,
+        max_logits: int,
     ) -> Tensor:
         device = hidden.device.type
         precision = hidden.dtype
@@ -54,38 +70,39 @@ class _MeanNats(torch.autograd.Function):
             precision = torch.get_autocast_dtype(device)
         fused = fused_on(hidden.device)
         softmax_gradient = _softmax_gradient if fused is None else fused.softmax_gradient
-        rows = max(1, most_logits // len(weight))
-        brief, matrix, shift = (tensor.detach().to(precision) for tensor in (hidden, weight, bias))
-        of_hidden, of_weight, of_bias = torch.empty_like(brief), None, torch.zeros_like(bias)
+        rows = max(1, max_logits // len(weight))
+        inputs, matrix, shift = (tensor.detach().to(precision) for tensor in (hidden, weight, bias))
+        d_hidden, d_weight, d_bias = torch.empty_like(inputs), None, torch.zeros_like(bias)
         total = torch.zeros((), device=device)
         with torch.autocast(device, enabled=False):
-            for some, goals, target in zip(
-                *(torch.split(tensor, rows) for tensor in (brief, targets, of_hidden)), strict=True
+            for some_inputs, some_targets, some_d_hidden in zip(
+                *(torch.split(tensor, rows) for tensor in (inputs, targets, d_hidden)), strict=True
             ):
-                logits = torch.addmm(shift, some, matrix.t())
-                nats, of_shift = softmax_gradient(logits, goals, 1.0 / tokens)
-                total += nats.sum()
-                of_bias += of_shift
-                torch.mm(logits, matrix, out=target)
-                product = torch.mm(logits.t(), some)
-                of_weight = product.to(weight.dtype) if of_weight is None else of_weight.add_(product)
-        ctx.of_inputs = of_hidden.to(hidden.dtype), of_weight, of_bias
+                logits = torch.addmm(shift, some_inputs, matrix.t())
+                nll, some_d_bias = softmax_gradient(logits, some_targets, 1.0 / tokens)
+                total += nll.sum()
+                d_bias += some_d_bias
+                torch.mm(logits, matrix, out=some_d_hidden)
+                product = torch.mm(logits.t(), some_inputs)
+                d_weight = product.to(weight.dtype) if d_weight is None else d_weight.add_(product)
+        ctx.d_inputs = d_hidden.to(hidden.dtype), d_weight, d_bias
         return total / tokens
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        # Handed over and not copied: one of them is as large as the matrix. So there is one way back only.
-        of_inputs, ctx.of_inputs = ctx.of_inputs, None
-        (of_loss,) = gradients
-        return *(gradient.mul_(of_loss) for gradient in of_inputs), None, None, None
+        # The gradients are handed over and not copied, since one of them is as large as the matrix. This is
+        # why `backward` can be called only once.
+        d_inputs, ctx.d_inputs = ctx.d_inputs, None
+        (d_loss,) = gradients
+        return *(gradient.mul_(d_loss) for gradient in d_inputs), None, None, None
 
 
 def _softmax_gradient(logits: Tensor, targets: Tensor, scale: float) -> tuple[Tensor, Tensor]:
-    """As in nn/fused/autograd.py, in any precision and on any device."""
-    known, goals = targets >= 0, targets.clamp(min=0)[:, None]
-    logarithms = torch.log_softmax(logits.float(), 1)
-    nats = -logarithms.gather(1, goals)[:, 0] * known
-    gradient = logarithms.exp_().scatter_add_(1, goals, torch.full_like(goals, -1, dtype=torch.float32))
-    gradient *= (scale * known)[:, None]
+    """The reference of nn/fused/autograd.py's function, in any precision and on any device."""
+    is_target, indices = targets >= 0, targets.clamp(min=0)[:, None]
+    log_probs = torch.log_softmax(logits.float(), 1)
+    nll = -log_probs.gather(1, indices)[:, 0] * is_target
+    gradient = log_probs.exp_().scatter_add_(1, indices, torch.full_like(indices, -1, dtype=torch.float32))
+    gradient *= (scale * is_target)[:, None]
     logits.copy_(gradient)
-    return nats, gradient.sum(0)
+    return nll, gradient.sum(0)

@@ -1,15 +1,21 @@
-"""The model one token at a time, in numpy. Shapes: B lanes, D width, G gates times D, V symbols.
+"""A network one token at a time, in NumPy: generation without importing torch.
 
-torch's recurrent layers are made for windows: one step of one lane costs them more than the products in it,
-and importing torch takes longer than writing a page. Here the memory is numpy's, and what depends on the
-token alone, the first layer's product with the embedding, is looked up in a table:
+torch's recurrent layers are made for whole sequences: one step of one text costs them more than its matrix
+products, and importing torch takes longer than generating a page. Here the state is made of NumPy arrays,
+and what depends on the token alone, the product of the first layer with the embedding, is looked up:
 
-    token -> table (V + 1, G) --+
-                                +--> gates -> h (B, D) -> ... -> logits (B, V)
-    h (B, D) -> product (B, G) -+
+    token -> table (V + 1, G D) --+
+                                  +--> gates -> h (B, D) -> ... -> logits (B, V)
+    h (B, D) -> product (B, G D) -+
 
-It is a second implementation of nn/network.py, written from the equations of nn/recurrent.py, and the
-check of it: both say the same, within rounding.
+It is a second implementation of nn/language_model.py. Tests check that both agree within rounding.
+
+Shapes:
+  B: batch size
+  D: hidden size
+  G: gates
+  N: tokens of a prompt
+  V: vocabulary size
 """
 
 from collections.abc import Mapping
@@ -19,58 +25,69 @@ import numpy as np
 import numpy.typing as npt
 
 from rnncli.nn.config import ModelConfig
-from rnncli.numpy_decoder.layers import BlockState, Floats, Layer, Mogrified, Quasi, blocks_of, columns
+from rnncli.numpy_decoder.layers import CellStep, Floats, StepState, by_columns, layers_of
 
-# Of each block, one member's after another's: shapes (B, ...) as in ModelConfig.memories.
-StepState = tuple[BlockState, ...]
+# The state of a model: that of each layer of the first ensemble member, then of the second, and so on.
+NumPyState = tuple[StepState, ...]
 
-# Larger tables than this are left out, and their rows computed when they are needed.
-_MOST_TABLE = 2**23
+# Tables with more floats than this are not made; their rows are computed when they are needed.
+MAX_TABLE_ENTRIES = 2**23
 
 
-class Stepper:
-    """P(next token | all before) of one model; the memory is an argument and a result."""
+class NumPyDecoder:
+    """P(next token | all tokens before it) under one model. The state is an argument and a result."""
 
     def __init__(self, config: ModelConfig, weights: Mapping[str, npt.NDArray[Any]]) -> None:
-        """`weights` have the names and shapes of config.shapes."""
+        """Prepare the weights for decoding.
+
+        Args:
+            config: The sizes of the model.
+            weights: Arrays with the names and shapes of config.shapes.
+        """
         self.config = config
-        with np.errstate(over="ignore", invalid="ignore"):  # whoever steps sees it in the logits
+        with np.errstate(over="ignore", invalid="ignore"):  # it shows in the logits
             self._members = [
-                _Member(config, member_weights(config, weights, one)) for one in range(config.members)
+                _Member(config, member_weights(config, weights, number))
+                for number in range(config.ensemble_size)
             ]
 
-    def initial_state(self, lanes: int) -> StepState:
-        """The state before any text: zeros, B lanes."""
-        blocks = [*self.config.memories.values()] * self.config.members
-        return tuple(tuple(np.zeros((lanes, *shape), np.float32) for shape in shapes) for shapes in blocks)
+    def initial_state(self, batch_size: int) -> NumPyState:
+        """Return the state at the beginning of a text: zeros."""
+        layers = [*self.config.state_shapes.values()] * self.config.ensemble_size
+        return tuple(
+            tuple(np.zeros((batch_size, *shape), np.float32) for shape in shapes) for shapes in layers
+        )
 
-    def step(self, tokens: npt.NDArray[np.integer], state: StepState) -> tuple[Floats, StepState]:
-        """tokens (B,) -> logits (B, V) of what follows them, and the state after them."""
+    def step(self, tokens: npt.NDArray[np.integer], state: NumPyState) -> tuple[Floats, NumPyState]:
+        """Return the logits (B, V) after one more token of each text (B,), and the state."""
         hidden, after = self.advance(tokens, state)
         return self.logits(hidden), after
 
-    def advance(self, tokens: npt.NDArray[np.integer], state: StepState) -> tuple[list[Floats], StepState]:
-        """tokens (B,) -> the members' last outputs (B, D), and the state after them: no logits."""
-        depth, outputs, after = len(state) // len(self._members), list[Floats](), list[BlockState]()
+    def advance(self, tokens: npt.NDArray[np.integer], state: NumPyState) -> tuple[list[Floats], NumPyState]:
+        """Return the last outputs (B, D) of each member after one more token (B,), and the state."""
+        depth, outputs, after = len(state) // len(self._members), list[Floats](), list[StepState]()
         for number, member in enumerate(self._members):
             hidden, own = member.step(tokens, state[number * depth : (number + 1) * depth])
             outputs.append(hidden)
             after.extend(own)
         return outputs, tuple(after)
 
-    def read(self, tokens: npt.NDArray[np.integer], state: StepState) -> tuple[Floats, StepState]:
-        """tokens (N,), N > 0, and the state of one lane -> logits (1, V) of what follows, and the state."""
+    def read(self, tokens: npt.NDArray[np.integer], state: NumPyState) -> tuple[Floats, NumPyState]:
+        """Return the logits (1, V) after some tokens (N,), N > 0, of a single text, and the state."""
         hidden = list[Floats]()
         for place in range(len(tokens)):
             hidden, state = self.advance(tokens[place : place + 1], state)
         return self.logits(hidden), state
 
-    def lanes(self, state: StepState, chosen: npt.NDArray[np.intp]) -> StepState:
-        """The state of some lanes, in their order."""
-        return tuple(tuple(array[chosen] for array in layer) for layer in state)
+    def select(self, state: NumPyState, rows: npt.NDArray[np.intp]) -> NumPyState:
+        """Return the state of some rows of the batch, in their order; a row may occur several times."""
+        return tuple(tuple(array[rows] for array in layer) for layer in state)
 
     def logits(self, hidden: list[Floats]) -> Floats:
-        """The members' outputs (B, D) -> logits (B, V); of several the logarithms of the mean."""
+        """Map the last outputs (B, D) of each member to logits (B, V).
+
+        The logits of an ensemble are the logarithms of the mean probabilities.
+        """
         each = [member.logits(own) for member, own in zip(self._members, hidden, strict=True)]
         if len(each) == 1:
             return each[0]
@@ -80,40 +97,38 @@ class Stepper:
 
 
 class _Member:
-    """One network."""
+    """One ensemble member."""
 
     def __init__(self, config: ModelConfig, weights: Mapping[str, npt.NDArray[Any]]) -> None:
-        self._blocks = blocks_of(config, weights)
+        self._layers = layers_of(config, weights)
         self._embedding = weights["embedding.weight"]
         output = self._embedding[:-1] if config.tied_embeddings else weights["output_weight"]
-        self._output = columns(output)
+        self._output = by_columns(output)
         self._output_bias = weights["output_bias"]
-        first = self._blocks[0]
-        # Gates of a mogrifier know the memory too, those of a qrnn the token before.
-        more = isinstance(first, Mogrified | Quasi)
-        self._tabulated = first if isinstance(first, Layer) and not more else None
-        if self._tabulated and len(self._embedding) * len(self._tabulated.bias) <= _MOST_TABLE:
+        first = self._layers[0]
+        self._tabulated = first if isinstance(first, CellStep) and first.can_be_tabulated else None
+        if self._tabulated and len(self._embedding) * len(self._tabulated.bias) <= MAX_TABLE_ENTRIES:
             self._table = self._embedding @ self._tabulated.inputs + self._tabulated.bias
         else:
             self._tabulated = None
 
     def step(
-        self, tokens: npt.NDArray[np.integer], state: tuple[BlockState, ...]
-    ) -> tuple[Floats, list[BlockState]]:
-        """tokens (B,) and each block's state -> outputs (B, D) and each block's state after them."""
-        after, blocks = list[BlockState](), self._blocks
+        self, tokens: npt.NDArray[np.integer], state: tuple[StepState, ...]
+    ) -> tuple[Floats, list[StepState]]:
+        """Map tokens (B,) and the state of each layer to outputs (B, D) and the state of each layer."""
+        after, layers = list[StepState](), self._layers
         if self._tabulated:
-            hidden, own = self._tabulated.next(self._table[tokens], state[0])
-            after, blocks, state = [own], blocks[1:], state[1:]
+            hidden, own = self._tabulated.step_from_gates(self._table[tokens], state[0])
+            after, layers, state = [own], layers[1:], state[1:]
         else:
             hidden = self._embedding[tokens]
-        for block, before in zip(blocks, state, strict=True):
-            hidden, own = block.step(hidden, before)
+        for layer, before in zip(layers, state, strict=True):
+            hidden, own = layer.step(hidden, before)
             after.append(own)
         return hidden, after
 
     def logits(self, hidden: Floats) -> Floats:
-        """(B, D) -> (B, V)."""
+        """Map outputs (B, D) to logits (B, V)."""
         logits = hidden @ self._output
         logits += self._output_bias
         return np.asarray(logits)
@@ -122,9 +137,9 @@ class _Member:
 def member_weights(
     config: ModelConfig, weights: Mapping[str, npt.NDArray[Any]], number: int
 ) -> dict[str, npt.NDArray[Any]]:
-    """Those of one member, by their names in it."""
-    own = f"members.{number}."
-    return {name.removeprefix(own): weights[name] for name in config.shapes if name.startswith(own)}
+    """Return the weights of one ensemble member, by their names within it."""
+    prefix = f"members.{number}."
+    return {name.removeprefix(prefix): weights[name] for name in config.shapes if name.startswith(prefix)}
 
 
 def _softmax(logits: Floats) -> Floats:

@@ -1,213 +1,282 @@
-"""What each block of a network does in one step, in numpy. Shapes: B lanes, E input width, D width, G gates.
+"""One step of each layer of a network, in NumPy.
 
-Each is a second implementation, from the same equations, of its namesake among nn/recurrent.py,
-linear_recurrence.py, convolution.py and attention.py. inputs (B, E) and the state before -> outputs (B, D)
-and the state after; a state that is given stays as it was.
+Each class is a second implementation, from the same equations, of a torch layer in nn/recurrent.py,
+nn/linear_recurrence.py or nn/layers.py: their docstrings have the equations and the sources.
+
+Shapes:
+  B: batch size
+  E: input size
+  D: hidden size
+  G: gates
 """
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from rnncli.nn.config import GATES, RGLRU_SHARPNESS, ModelConfig
+from rnncli.nn.cell_registry import RGLRU_SHARPNESS, Cell, implements
+from rnncli.nn.config import ModelConfig
 
 Floats = npt.NDArray[np.float32]
-BlockState = tuple[Floats, ...]
+# The state of one layer: arrays of the shapes in ModelConfig.state_shapes, after a batch dimension.
+StepState = tuple[Floats, ...]
 Weights = Mapping[str, npt.NDArray[Any]]
 
 
-class Block(Protocol):
-    """One block of a member."""
+class LayerStep(Protocol):
+    """One step of a layer."""
 
-    def step(self, inputs: Floats, before: BlockState) -> tuple[Floats, BlockState]: ...
+    def step(self, inputs: Floats, state: StepState) -> tuple[Floats, StepState]:
+        """Map inputs (B, E) and the state before to outputs (B, D) and the state after.
+
+        The arrays of the state before are left as they are.
+        """
 
 
-class Layer:
-    """A recurrent layer: gates (B, G D) from the inputs, or from a table, and from them what is next."""
+class CellStep:
+    """One step of a recurrent layer, which implements the cell that it is registered for.
 
-    def __init__(self, inputs: Floats, bias: Floats) -> None:
-        self.inputs, self.bias = columns(inputs), bias.astype(np.float32)
+    Attributes:
+        cell: The description of the cell.
+        inputs: The input weights (E, G D).
+        bias: The bias of the gates (G D,).
+    """
 
-    def step(self, inputs: Floats, before: BlockState) -> tuple[Floats, BlockState]:
+    cell: ClassVar[Cell]
+
+    def __init__(self, config: ModelConfig, weights: Weights) -> None:  # noqa: ARG002 - some cells need it
+        self.inputs, self.bias = by_columns(weights["weight"]), weights["bias"].astype(np.float32)
+
+    @property
+    def can_be_tabulated(self) -> bool:
+        """Whether the input product depends on the current input alone, so that it can be looked up."""
+        return self.cell.input_taps == 1
+
+    def step(self, inputs: Floats, state: StepState) -> tuple[Floats, StepState]:
+        """Take a step: see LayerStep."""
         gates = inputs @ self.inputs
         gates += self.bias
-        return self.next(gates, before)
+        return self.step_from_gates(gates, state)
 
-    def next(self, gates: Floats, before: BlockState) -> tuple[Floats, BlockState]:
-        """`gates` may be written into."""
+    def step_from_gates(self, gates: Floats, state: StepState) -> tuple[Floats, StepState]:
+        """Take a step from the input product with its bias (B, G D), which may be overwritten."""
         raise NotImplementedError
 
 
-class Recurrent(Layer):
-    """rnn, gru and lstm. Logistic gates are halved, and tanh serves for all: σ(x) = (1 + tanh(x / 2)) / 2."""
-
-    def __init__(self, cell: str, relu: bool, weights: Weights) -> None:
-        recurrent_bias = weights["kernel.bias_hh_l0"]
-        width = len(recurrent_bias) // GATES[cell]
-        bias = weights["kernel.bias_ih_l0"] + recurrent_bias
-        halves = np.repeat(np.array(_HALVES[cell], np.float32), width)
-        self._cell, self._relu, self._width = cell, relu, width
-        # Of gru's candidate, whose recurrent bias stands inside the reset gate's product.
-        self._inner = recurrent_bias[2 * width :].copy()
-        if cell == "gru":
-            bias[2 * width :] -= self._inner
-        super().__init__(weights["kernel.weight_ih_l0"] * halves[:, None], bias * halves)
-        self._recurrent = columns(weights["kernel.weight_hh_l0"] * halves[:, None])
-
-    def next(self, gates: Floats, before: BlockState) -> tuple[Floats, BlockState]:
-        d, recurrent = self._width, before[0] @ self._recurrent
-        if self._cell == "gru":
-            opens = np.tanh(gates[:, : 2 * d] + recurrent[:, : 2 * d])  # 2 r - 1, 2 z - 1
-            opens += 1.0
-            opens *= 0.5
-            candidate = recurrent[:, 2 * d :]
-            candidate += self._inner
-            candidate *= opens[:, :d]
-            candidate += gates[:, 2 * d :]
-            np.tanh(candidate, out=candidate)
-            h = candidate + opens[:, d:] * (before[0] - candidate)
-            return h, (h,)
-        gates += recurrent
-        if self._cell == "rnn":
-            h = np.maximum(gates, 0.0) if self._relu else np.tanh(gates)
-            return h, (h,)
-        np.tanh(gates, out=gates)  # 2 i - 1, 2 f - 1, g, 2 o - 1
-        opens = gates + 1.0
-        opens *= 0.5
-        memory = opens[:, d : 2 * d] * before[1]
-        memory += opens[:, :d] * gates[:, 2 * d : 3 * d]
-        h = opens[:, 3 * d :] * np.tanh(memory)
-        return h, (h, memory)
+CELL_STEPS: dict[str, type[CellStep]] = {}
 
 
-class Mogrified(Recurrent):
-    """lstm whose input and memory gate one another before each step."""
+class _GatedStep(CellStep):
+    """A cell with a recurrent matrix.
 
-    def __init__(self, rounds: int, weights: Weights) -> None:
-        super().__init__("lstm", relu=False, weights=weights)
-        self._rounds = [columns(weights[f"mogrifier.{number}"]) for number in range(rounds)]
+    The weights of logistic gates are halved, so that one tanh serves all gates: σ(x) = (1 + tanh(x / 2)) / 2.
+    """
 
-    def step(self, inputs: Floats, before: BlockState) -> tuple[Floats, BlockState]:
-        h = before[0]
-        for number, matrix in enumerate(self._rounds):
+    # The factor of each gate's weights.
+    _scales: ClassVar[tuple[float, ...]]
+
+    def __init__(self, config: ModelConfig, weights: Weights) -> None:
+        scales = np.repeat(np.array(self._scales, np.float32), config.hidden_size)
+        bias = weights["kernel.bias_ih_l0"] + weights["kernel.bias_hh_l0"]
+        super().__init__(
+            config, {"weight": weights["kernel.weight_ih_l0"] * scales[:, None], "bias": bias * scales}
+        )
+        self._recurrent = by_columns(weights["kernel.weight_hh_l0"] * scales[:, None])
+
+
+@implements("rnn", CELL_STEPS)
+class ElmanStep(_GatedStep):
+    """One step of ElmanLayer."""
+
+    _scales = (1.0,)
+
+    def __init__(self, config: ModelConfig, weights: Weights) -> None:
+        super().__init__(config, weights)
+        self._relu = config.nonlinearity == "relu"
+
+    def step_from_gates(self, gates: Floats, state: StepState) -> tuple[Floats, StepState]:
+        gates += state[0] @ self._recurrent
+        h = np.maximum(gates, 0.0) if self._relu else np.tanh(gates)
+        return h, (h,)
+
+
+@implements("gru", CELL_STEPS)
+class GruStep(_GatedStep):
+    """One step of GruLayer."""
+
+    _scales = (0.5, 0.5, 1.0)
+
+    def __init__(self, config: ModelConfig, weights: Weights) -> None:
+        super().__init__(config, weights)
+        # The recurrent bias of the candidate is multiplied by the reset gate, and is no part of the bias.
+        self._inner_bias = weights["kernel.bias_hh_l0"][2 * config.hidden_size :].copy()
+        self.bias[2 * config.hidden_size :] -= self._inner_bias
+
+    def step_from_gates(self, gates: Floats, state: StepState) -> tuple[Floats, StepState]:
+        d, recurrent = state[0].shape[1], state[0] @ self._recurrent
+        logistic = np.tanh(gates[:, : 2 * d] + recurrent[:, : 2 * d])  # 2 r - 1, 2 z - 1
+        logistic += 1.0
+        logistic *= 0.5
+        candidate = recurrent[:, 2 * d :]
+        candidate += self._inner_bias
+        candidate *= logistic[:, :d]
+        candidate += gates[:, 2 * d :]
+        np.tanh(candidate, out=candidate)
+        h = candidate + logistic[:, d:] * (state[0] - candidate)
+        return h, (h,)
+
+
+@implements("lstm", CELL_STEPS)
+class LstmStep(_GatedStep):
+    """One step of LstmLayer."""
+
+    _scales = (0.5, 0.5, 1.0, 0.5)
+
+    def __init__(self, config: ModelConfig, weights: Weights) -> None:
+        super().__init__(config, weights)
+        self._mogrifier = [by_columns(weights[f"mogrifier.{number}"]) for number in range(config.mogrifier)]
+
+    @property
+    def can_be_tabulated(self) -> bool:
+        return not self._mogrifier
+
+    def step(self, inputs: Floats, state: StepState) -> tuple[Floats, StepState]:
+        h = state[0]
+        for number, matrix in enumerate(self._mogrifier):
             if number % 2:
                 h = 2.0 * _logistic(inputs @ matrix) * h
             else:
                 inputs = 2.0 * _logistic(h @ matrix) * inputs
-        return super().step(inputs, (h, before[1]))
+        return super().step(inputs, (h, state[1]))
+
+    def step_from_gates(self, gates: Floats, state: StepState) -> tuple[Floats, StepState]:
+        d = state[0].shape[1]
+        gates += state[0] @ self._recurrent
+        np.tanh(gates, out=gates)  # 2 i - 1, 2 f - 1, g, 2 o - 1
+        logistic = gates + 1.0
+        logistic *= 0.5
+        c = logistic[:, d : 2 * d] * state[1]
+        c += logistic[:, :d] * gates[:, 2 * d : 3 * d]
+        h = logistic[:, 3 * d :] * np.tanh(c)
+        return h, (h, c)
 
 
-class Linear(Layer):
-    """mingru, minlstm and rglru."""
+@implements("mingru", CELL_STEPS)
+class MinGruStep(CellStep):
+    """One step of MinGruLayer."""
 
-    def __init__(self, cell: str, weights: Weights) -> None:
-        super().__init__(weights["weight"], weights["bias"])
-        self._cell = cell
-        if cell == "rglru":
-            self._rate = -RGLRU_SHARPNESS * np.logaddexp(0.0, weights["decay"]).astype(np.float32)
+    def step_from_gates(self, gates: Floats, state: StepState) -> tuple[Floats, StepState]:
+        update, candidate = np.split(gates, self.cell.gates, 1)
+        h = state[0] + _logistic(update) * (candidate - state[0])
+        return h, (h,)
 
-    def next(self, gates: Floats, before: BlockState) -> tuple[Floats, BlockState]:
-        first, *others = np.split(gates, GATES[self._cell], 1)
-        if self._cell == "mingru":
-            add = _logistic(first)
-            h = before[0] + add * (others[0] - before[0])
-            return h, (h,)
-        if self._cell == "minlstm":
-            keep = _logistic(np.logaddexp(0.0, -others[0]) - np.logaddexp(0.0, -first))
-            h = others[1] + keep * (before[0] - others[1])
-            return h, (h,)
-        reset, add, opens = others
+
+@implements("minlstm", CELL_STEPS)
+class MinLstmStep(CellStep):
+    """One step of MinLstmLayer."""
+
+    def step_from_gates(self, gates: Floats, state: StepState) -> tuple[Floats, StepState]:
+        forget, add, candidate = np.split(gates, self.cell.gates, 1)
+        keep = _logistic(np.logaddexp(0.0, -add) - np.logaddexp(0.0, -forget))
+        h = candidate + keep * (state[0] - candidate)
+        return h, (h,)
+
+
+@implements("rglru", CELL_STEPS)
+class RgLruStep(CellStep):
+    """One step of RgLruLayer."""
+
+    def __init__(self, config: ModelConfig, weights: Weights) -> None:
+        super().__init__(config, weights)
+        self._rate = -RGLRU_SHARPNESS * np.logaddexp(0.0, weights["decay"]).astype(np.float32)
+
+    def step_from_gates(self, gates: Floats, state: StepState) -> tuple[Floats, StepState]:
+        value, reset, add, output_gate = np.split(gates, self.cell.gates, 1)
         log_decay = self._rate * _logistic(reset)
-        h = np.exp(log_decay) * before[0] + np.sqrt(-np.expm1(2.0 * log_decay)) * _logistic(add) * first
-        return h * _gelu(opens), (h,)
+        h = np.exp(log_decay) * state[0] + np.sqrt(-np.expm1(2.0 * log_decay)) * _logistic(add) * value
+        return h * _gelu(output_gate), (h,)
 
 
-class Quasi(Layer):
-    """qrnn: gates from the last inputs together."""
+@implements("qrnn", CELL_STEPS)
+class QrnnStep(CellStep):
+    """One step of QrnnLayer."""
 
-    def __init__(self, weights: Weights) -> None:
-        super().__init__(weights["weight"], weights["bias"])
+    def step(self, inputs: Floats, state: StepState) -> tuple[Floats, StepState]:
+        receptive_field = np.concatenate([state[1], inputs[:, None]], 1)
+        outputs, (h,) = super().step(receptive_field.reshape(len(inputs), -1), state[:1])
+        return outputs, (h, receptive_field[:, 1:])
 
-    def step(self, inputs: Floats, before: BlockState) -> tuple[Floats, BlockState]:
-        seen = np.concatenate([before[1], inputs[:, None]], 1)
-        hidden, (memory,) = super().step(seen.reshape(len(seen), -1), before[:1])
-        return hidden, (memory, seen[:, 1:])
-
-    def next(self, gates: Floats, before: BlockState) -> tuple[Floats, BlockState]:
-        candidate, forget, opens = np.split(gates, GATES["qrnn"], 1)
+    def step_from_gates(self, gates: Floats, state: StepState) -> tuple[Floats, StepState]:
+        candidate, forget, output_gate = np.split(gates, self.cell.gates, 1)
         candidate = np.tanh(candidate)
-        memory = candidate + _logistic(forget) * (before[0] - candidate)
-        return _logistic(opens) * memory, (memory,)
+        h = candidate + _logistic(forget) * (state[0] - candidate)
+        return _logistic(output_gate) * h, (h,)
 
 
-class Convolution:
-    """The last symbols seen together."""
+class ConvolutionStep:
+    """One step of Convolution."""
 
     def __init__(self, weights: Weights) -> None:
         weight = weights["weight"]  # (E, E, K)
-        self._weight = columns(np.moveaxis(weight, 2, 1).reshape(len(weight), -1))
+        self._weight = by_columns(np.moveaxis(weight, 2, 1).reshape(len(weight), -1))
         self._bias = weights["bias"]
 
-    def step(self, inputs: Floats, before: BlockState) -> tuple[Floats, BlockState]:
-        seen = np.concatenate([before[0], inputs[:, None]], 1)
-        found = seen.reshape(len(seen), -1) @ self._weight
-        found += self._bias
-        return inputs + np.maximum(found, 0.0), (seen[:, 1:],)
+    def step(self, inputs: Floats, state: StepState) -> tuple[Floats, StepState]:
+        """Take a step: see LayerStep."""
+        receptive_field = np.concatenate([state[0], inputs[:, None]], 1)
+        outputs = receptive_field.reshape(len(inputs), -1) @ self._weight
+        outputs += self._bias
+        return inputs + np.maximum(outputs, 0.0), (receptive_field[:, 1:],)
 
 
-class Attention:
-    """The network's own past, looked at."""
+class AttentionStep:
+    """One step of Attention."""
 
     def __init__(self, weights: Weights) -> None:
-        self._query, self._output = columns(weights["query"]), columns(weights["output"])
+        self._query, self._output = by_columns(weights["query"]), by_columns(weights["output"])
 
-    def step(self, inputs: Floats, before: BlockState) -> tuple[Floats, BlockState]:
-        seen = np.concatenate([before[0], inputs[:, None]], 1)
-        there = np.concatenate([before[1], np.ones((len(inputs), 1), np.float32)], 1)
+    def step(self, inputs: Floats, state: StepState) -> tuple[Floats, StepState]:
+        """Take a step: see LayerStep."""
+        keys = np.concatenate([state[0], inputs[:, None]], 1)
+        is_text = np.concatenate([state[1], np.ones((len(inputs), 1), np.float32)], 1)
         query = (inputs @ self._query) * np.float32(inputs.shape[1] ** -0.5)
-        scores = np.matmul(seen, query[:, :, None])[:, :, 0]
-        scores[there == 0.0] = -np.inf
+        scores = np.matmul(keys, query[:, :, None])[:, :, 0]
+        scores[is_text == 0.0] = -np.inf
         exponentials = np.exp(scores - scores.max(1, keepdims=True))
-        shares = exponentials / exponentials.sum(1, keepdims=True)
-        found = np.matmul(shares[:, None], seen)[:, 0]
-        return inputs + found @ self._output, (seen[:, 1:], there[:, 1:])
+        attention = exponentials / exponentials.sum(1, keepdims=True)
+        outputs = np.matmul(attention[:, None], keys)[:, 0]
+        return inputs + outputs @ self._output, (keys[:, 1:], is_text[:, 1:])
 
 
-def blocks_of(config: ModelConfig, weights: Weights) -> list[Block]:
-    """Of one member, whose weights have the names of ModelConfig.shapes without the member's."""
-    blocks: list[Block] = []
-    for name in config.memories:
+def layers_of(config: ModelConfig, weights: Weights) -> list[LayerStep]:
+    """Return the layers of one ensemble member, in the order of ModelConfig.state_shapes.
+
+    Args:
+        config: The sizes of the model.
+        weights: The weights of the member, by their names within it.
+    """
+    cells = iter(config.cells)
+    layers: list[LayerStep] = []
+    for name in config.state_shapes:
         own = {key.removeprefix(f"{name}."): weights[key] for key in weights if key.startswith(f"{name}.")}
-        kind, _, number = name.partition(".")
-        cell = config.cells[int(number)] if number else kind
-        if kind == "convolution":
-            blocks.append(Convolution(own))
-        elif kind == "attention":
-            blocks.append(Attention(own))
-        elif cell == "lstm" and config.mogrifier:
-            blocks.append(Mogrified(config.mogrifier, own))
-        elif cell in _HALVES:
-            blocks.append(Recurrent(cell, config.nonlinearity == "relu", own))
-        elif cell == "qrnn":
-            blocks.append(Quasi(own))
+        if name == "convolution":
+            layers.append(ConvolutionStep(own))
+        elif name == "attention":
+            layers.append(AttentionStep(own))
         else:
-            blocks.append(Linear(cell, own))
-    return blocks
+            layers.append(CELL_STEPS[next(cells)](config, own))
+    return layers
 
 
-# One half for gates that are logistic, else 1.
-_HALVES = {"rnn": (1.0,), "gru": (0.5, 0.5, 1.0), "lstm": (0.5, 0.5, 1.0, 0.5)}
-
-
-def columns(weight: npt.NDArray[Any]) -> Floats:
-    """(G, E) -> (E, G) by its columns: a product with one lane then reads the weights once, in order."""
+def by_columns(weight: npt.NDArray[Any]) -> Floats:
+    """Transpose a matrix (G, E) to (E, G), stored so that a product with one row reads it once, in order."""
     return np.ascontiguousarray(weight, np.float32).T
 
 
 def _logistic(x: Floats) -> Floats:
-    with np.errstate(over="ignore"):  # of what is as good as zero
+    with np.errstate(over="ignore"):  # where the result is zero
         return np.asarray(1.0 / (1.0 + np.exp(-x)))
 
 

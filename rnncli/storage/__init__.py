@@ -1,1 +1,1 @@
-"""Whole model folders or nothing. The only room that touches models/."""
+"""Model directories, written completely or not at all. Only this package writes to models/."""

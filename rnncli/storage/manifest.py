@@ -1,8 +1,8 @@
-"""What a model folder holds, by size and SHA-256, so that nothing in it changes without a word.
+"""The manifest of a model directory: size and SHA-256 of every file, so that no change goes unnoticed.
 
-A file and the manifest cannot be replaced in one step. So the manifest allows what a file is and what it
-becomes, then the file is replaced, then it allows nothing else. A kill between any two lines leaves a folder
-that is as it should be:
+A file and the manifest cannot be replaced in one step. Therefore the manifest first permits the old and the
+new content, then the file is replaced, then the manifest permits the new content only. A kill between any
+two of these steps leaves a valid directory:
 
     manifest: old           file: old
     manifest: old or new    file: old
@@ -20,42 +20,42 @@ from typing import Any, BinaryIO, NamedTuple
 
 from rnncli import files
 from rnncli.errors import ModelError
-from rnncli.storage.safe_load import DAMAGED, open_file, parse_json, read_file
-from rnncli.strict import LARGEST_BYTES, is_of
+from rnncli.files import MAX_JSON_BYTES, has_type
+from rnncli.storage.untrusted import DAMAGED_HINT, open_file, parse_json, read_file
 
 MANIFEST = "manifest.json"
-# A log only grows: what it had when the manifest was written is what is known of it.
+# Logs only grow; the manifest describes what they held when it was written.
 _GROWING = frozenset({"metrics.jsonl"})
-_AT_ONCE = 2**20
+_BLOCK_BYTES = 2**20
 
 
-class Entry(NamedTuple):
-    """Of a file, or of the beginning of one that grows."""
+class FileEntry(NamedTuple):
+    """Size in bytes and SHA-256 of a file, or of the beginning of a log."""
 
     size: int
     sha256: str
 
     @classmethod
-    def of(cls, content: bytes) -> "Entry":
+    def of(cls, content: bytes) -> "FileEntry":
         return cls(len(content), hashlib.sha256(content).hexdigest())
 
     @classmethod
-    def of_file(cls, path: Path, folder: Path) -> "Entry":
-        """Raises ModelError where it is no plain file."""
+    def of_file(cls, path: Path, folder: Path) -> "FileEntry":
+        """Hash a file; raise ModelError if it is not a regular file."""
         with open_file(path, folder) as file:
             return _entry(file, os.fstat(file.fileno()).st_size)
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """By name what a file may be; None: it may be missing. What is not named is not believed."""
+    """The permitted contents of each file by name (None: it may be missing). Other files are refused."""
 
-    files: Mapping[str, tuple[Entry | None, ...]]
+    files: Mapping[str, tuple[FileEntry | None, ...]]
 
     @classmethod
     def of(cls, folder: Path) -> "Manifest":
-        """What lies in a folder now."""
-        found = dict[str, tuple[Entry | None, ...]]()
+        """Describe the files that are in a folder now."""
+        found = dict[str, tuple[FileEntry | None, ...]]()
         for path in sorted(folder.rglob("*")):
             name = path.relative_to(folder).as_posix()
             if (
@@ -63,50 +63,54 @@ class Manifest:
                 and name not in (MANIFEST, files.LOCK)
                 and not path.name.startswith(files.PARTIAL)
             ):
-                found[name] = (Entry.of_file(path, folder),)
+                found[name] = (FileEntry.of_file(path, folder),)
         return cls(found)
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":
         """Read the manifest of a folder; raises ModelError where it is missing or damaged."""
         path = folder / MANIFEST
-        record = parse_json(read_file(path, LARGEST_BYTES), path)
+        record = parse_json(read_file(path, MAX_JSON_BYTES), path)
         try:
             files = {name: tuple(map(_parsed, entries)) for name, entries in record["files"].items()}
             if any(map(_leads_out, files)):
                 raise ValueError("a name leads out of the folder")
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"{path} is damaged: {error}", hint=DAMAGED) from error
+            raise ModelError(f"{path} is damaged: {error}", hint=DAMAGED_HINT) from error
         manifest = cls(files)
         if record.get("sha256") != manifest._sha256:
-            raise ModelError(f"{path} is not what was written: its SHA-256 differs", hint=DAMAGED)
+            raise ModelError(f"{path} does not match its checksum", hint=DAMAGED_HINT)
         return manifest
 
     def write(self, folder: Path) -> None:
-        """Raises StorageError, and leaves the one before."""
+        """Write manifest.json atomically; raise StorageError, which leaves the previous one, on failure."""
         content = json.dumps({"files": self.files, "sha256": self._sha256}, indent=1)
         files.write_file(folder / MANIFEST, content.encode() + b"\n")
 
-    def allowing(self, changes: Mapping[str, Entry | None]) -> "Manifest":
-        """What was allowed before, or these."""
+    def permitting(self, changes: Mapping[str, FileEntry | None]) -> "Manifest":
+        """Permit these contents besides those permitted before."""
         both = {name: (*self.files.get(name, (None,)), entry) for name, entry in changes.items()}
         return Manifest({**self.files, **{name: tuple(dict.fromkeys(one)) for name, one in both.items()}})
 
-    def settled(self, changes: Mapping[str, Entry | None]) -> "Manifest":
-        """These and nothing else."""
+    def requiring(self, changes: Mapping[str, FileEntry | None]) -> "Manifest":
+        """Permit only these contents for the files that they name."""
         files = {**self.files, **{name: (entry,) for name, entry in changes.items()}}
         return Manifest({name: entries for name, entries in files.items() if entries != (None,)})
 
     def check(self, folder: Path, name: str) -> bool:
-        """Whether a file is there; raises ModelError unless it is, or is missing, as the manifest says."""
+        """Return whether a file exists, having verified it.
+
+        Raises:
+            ModelError: The file does not match the manifest, or is missing although the manifest requires it.
+        """
         path, entries = folder / name, self.files.get(name, (None,))
         if not os.path.lexists(path):
             if None in entries:
                 return False
-            raise ModelError(f"{path} is missing", hint=DAMAGED)
+            raise ModelError(f"{path} is missing", hint=DAMAGED_HINT)
         allowed = [entry for entry in entries if entry is not None]
         if not allowed:
-            raise ModelError(f"{path} does not belong there", hint=DAMAGED)
+            raise ModelError(f"{path} is not in the manifest", hint=DAMAGED_HINT)
         with open_file(path, folder) as file:
             size = os.fstat(file.fileno()).st_size
             for length in {entry.size for entry in allowed}:
@@ -114,10 +118,10 @@ class Manifest:
                 file.seek(0)
                 if fits and _entry(file, length) in allowed:
                     return True
-        raise ModelError(f"{path} is not what was written: its SHA-256 differs", hint=DAMAGED)
+        raise ModelError(f"{path} does not match its checksum", hint=DAMAGED_HINT)
 
-    def wrong(self, folder: Path) -> Iterator[str]:
-        """What is not as it should be, a sentence a file."""
+    def mismatches(self, folder: Path) -> Iterator[str]:
+        """Yield a sentence for each file that does not match."""
         for name in sorted(self.files):
             try:
                 self.check(folder, name)
@@ -130,24 +134,24 @@ class Manifest:
 
 
 def _leads_out(name: str) -> bool:
-    """Whether a name in a manifest, which may be untrusted, leads out of its folder on some system."""
+    """Whether a name, which may be untrusted, leads out of its folder on any operating system."""
     path = PureWindowsPath(name)  # takes both kinds of slashes
     return bool(path.anchor) or ".." in path.parts or "\0" in name
 
 
-def _parsed(entry: Any) -> Entry | None:
+def _parsed(entry: Any) -> FileEntry | None:
     if entry is None:
         return None
     size, sha256 = entry
-    if not (is_of(size, int) and size >= 0 and is_of(sha256, str)):
-        raise ValueError("a size or a sum is of another type")
-    return Entry(size, sha256)
+    if not (has_type(size, int) and size >= 0 and has_type(sha256, str)):
+        raise ValueError("a size or a checksum has the wrong type")
+    return FileEntry(size, sha256)
 
 
-def _entry(file: BinaryIO, length: int) -> Entry:
-    """Of the first so many bytes."""
+def _entry(file: BinaryIO, length: int) -> FileEntry:
+    """Hash the first `length` bytes."""
     digest, left = hashlib.sha256(), length
-    while left and (block := file.read(min(left, _AT_ONCE))):
+    while left and (block := file.read(min(left, _BLOCK_BYTES))):
         digest.update(block)
         left -= len(block)
-    return Entry(length - left, digest.hexdigest())
+    return FileEntry(length - left, digest.hexdigest())

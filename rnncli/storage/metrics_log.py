@@ -1,4 +1,4 @@
-"""metrics.jsonl: the reports of a training, a line each."""
+"""metrics.jsonl: the events of a training, one JSON object per line."""
 
 import os
 from collections.abc import Generator
@@ -7,42 +7,42 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rnncli import files, strict
-from rnncli.events import Report, to_json
-from rnncli.storage.safe_load import open_file
-from rnncli.strict import is_of
+from rnncli import files
+from rnncli.events import Event, to_json
+from rnncli.files import has_type
+from rnncli.storage.untrusted import open_file
 
-# Of a training of weeks; what is larger is somebody's jest.
-MOST_BYTES = 2**30
-
-
-def append_report(log: Path, report: Report) -> None:
-    """One report as a line."""
-    files.append_line(log, to_json({"report": type(report).__name__.lower(), **asdict(report)}))
+# More than a training of weeks writes; larger files are refused.
+MAX_LOG_BYTES = 2**30
 
 
-def read_reports(log: Path, folder: Path) -> Generator[dict[str, Any]]:
-    """Every report in a log of that folder; a line torn by a crash, or of another kind, is passed over."""
+def append_event(log: Path, event: Event) -> None:
+    """Append an event as one line."""
+    files.append_line(log, to_json({"event": type(event).__name__.lower(), **asdict(event)}))
+
+
+def read_events(log: Path, folder: Path) -> Generator[dict[str, Any]]:
+    """Yield every event of a log; lines that a crash cut, or that are not events, are skipped."""
     if not os.path.lexists(log):
         return
     with open_file(log, folder) as file:
-        while line := file.readline(strict.LARGEST_BYTES):
+        while line := file.readline(files.MAX_JSON_BYTES):
             with suppress(ValueError):
-                report = strict.parsed(line)
-                if _is_report(report):
-                    yield report
+                event = files.parse_json_object(line)
+                if _is_event(event):
+                    yield event
 
 
-def _is_report(line: dict[str, Any]) -> bool:
-    """Whether what is read of it has its type: the file may be a stranger's."""
-    if not (is_of(line.get("step", 0), int) and is_of(line.get("report"), str)):
+def _is_event(line: dict[str, Any]) -> bool:
+    """Whether the values that rnncli reads have their types: the file may be untrusted."""
+    if not (has_type(line.get("step", 0), int) and has_type(line.get("event"), str)):
         return False
     score = line.get("score")
-    return line.get("report") != "evaluated" or (
+    return line.get("event") != "evaluated" or (
         "step" in line
         and isinstance(score, dict)
-        and "nats" in score
-        and is_of(score["nats"], float | None)
-        and is_of(score.get("tokens"), int)
+        and "nll_nats" in score
+        and has_type(score["nll_nats"], float | None)
+        and has_type(score.get("tokens"), int)
         and score["tokens"] > 0
     )

@@ -1,12 +1,12 @@
-"""A model folder: found, read, and its files replaced so that it is whole at every instant.
+"""ModelDir: finds, reads and verifies a model directory, and replaces its files so that it is always valid.
 
-What is in it is drawn in storage/layout.py; all that is here needs no torch.
+storage/layout.py describes the files. Nothing here needs torch.
 """
 
 import os
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from difflib import get_close_matches
 from itertools import takewhile
 from pathlib import Path
@@ -14,57 +14,113 @@ from typing import Any
 
 import numpy as np
 
-from rnncli import files, runtime, strict
-from rnncli.data.dataset import LINES as STARTS
-from rnncli.data.dataset import MOST_TOKENIZER_BYTES, RECORD, TOKENIZERS, TOKENS, TokenStore, parsed_tokenizer
-from rnncli.data.known_lines import KnownLines
+from rnncli import files, runtime
+from rnncli.data.dataset import LINES_FILE as STARTS
+from rnncli.data.dataset import RECORD_FILE, TOKENS_FILE, TokenDataset
+from rnncli.data.line_hashes import LineHashes
 from rnncli.data.tokenizers.base import Tokenizer, fingerprint
+from rnncli.data.tokenizers.serialization import MAX_TOKENIZER_BYTES, TOKENIZER_FILES, parse_tokenizer
 from rnncli.errors import CorpusError, ModelError, StorageError
-from rnncli.events import Planned, Report, to_json
-from rnncli.ngram.interpolation import Mixture
-from rnncli.ngram.kneser_ney import Ngram
+from rnncli.events import Event, Planned, to_json
+from rnncli.files import refuse_locked
+from rnncli.ngram.interpolation import Interpolation, WeightedNgram
+from rnncli.ngram.kneser_ney import NgramModel
 from rnncli.results import Score
-from rnncli.storage.array_file import check_arrays, read_arrays
-from rnncli.storage.bounds import FIXED, check_bounds
-from rnncli.storage.card import model_card
 from rnncli.storage.layout import (
     CARD,
     CHECKPOINT,
     CHECKPOINTS,
     CONFIG,
     CORPUS,
+    FIXED,
     LINES,
     METRICS,
     NGRAM,
     WEIGHTS,
     Weights,
+    check_bounds,
     checkpoint_name,
-    packed_record,
-    packed_weights,
+    model_card,
+    serialize_record,
+    serialize_weights,
 )
-from rnncli.storage.lock import refuse_held
-from rnncli.storage.manifest import MANIFEST, Entry, Manifest
-from rnncli.storage.metrics_log import append_report, read_reports
-from rnncli.storage.ngram_file import packed_ngram, read_ngram
-from rnncli.storage.record import MODELS, Record, Status, now, read_record
-from rnncli.storage.safe_load import DAMAGED, open_file, read_config, read_file
+from rnncli.storage.manifest import MANIFEST, FileEntry, Manifest
+from rnncli.storage.metrics_log import append_event, read_events
+from rnncli.storage.ngram_file import read_ngram, serialize_ngram
+from rnncli.storage.record import MODELS, ModelRecord, Status, now, read_record
+from rnncli.storage.safetensors_file import check_arrays, read_arrays
+from rnncli.storage.untrusted import DAMAGED_HINT, open_file, read_config, read_file
+from rnncli.training.config import TrainConfig
 
-_KEPT_CHECKPOINTS = 2
-_OF_CORPUS = frozenset(f"{CORPUS}/{name}" for name in (RECORD, TOKENS, STARTS, *TOKENIZERS))
+_CHECKPOINTS_TO_KEEP = 2
+_OF_CORPUS = frozenset(f"{CORPUS}/{name}" for name in (RECORD_FILE, TOKENS_FILE, STARTS, *TOKENIZER_FILES))
+
+
+@dataclass
+class _Read:
+    """What is kept of a model directory: everything but its arrays."""
+
+    manifest: Manifest | None = None
+    record: ModelRecord | None = None
+    tokenizer: Tokenizer | None = None
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """The validation loss after so many steps."""
+
+    step: int
+    valid_nats_per_token: float
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """What a model directory says of its model; without weights, `tensors` is empty."""
+
+    path: str
+    config: ModelRecord
+    tensors: Mapping[str, tuple[int, ...]]
+    best_step: int | None
+    valid: Score | None
+    curve: tuple[CurvePoint, ...]
+
+    def record(self) -> dict[str, object]:
+        """Return the description by the keys of JSON output."""
+        return {
+            "path": self.path,
+            **asdict(self.config),
+            "architecture": self.config.model.architecture,
+            "parameters": self.config.model.parameters,
+            "tensors": {name: list(shape) for name, shape in self.tensors.items()},
+            "best_step": self.best_step,
+            "valid": None if self.valid is None else self.valid.record(),
+            "curve": [asdict(point) for point in self.curve],
+        }
 
 
 @dataclass(frozen=True)
 class ModelDir:
-    """One folder under models/; every method reads or writes whole files."""
+    """A model directory.
+
+    An object reads, verifies and parses manifest, config.json and tokenizer once; arrays are not kept, and
+    are verified whenever they are read. Writing refreshes what is kept; the writer holds the lock of the
+    directory (files.locked).
+    """
 
     path: Path
+    _read: _Read = field(default_factory=_Read, repr=False, compare=False)
 
     @classmethod
-    def refuse_taken(cls, name: str) -> Path:
-        """The folder that NAME would get; raises ModelError where it is, StorageError while it is made."""
+    def check_name_is_free(cls, name: str) -> Path:
+        """Return the folder of a new model.
+
+        Raises:
+            ModelError: There is a model of that name.
+            StorageError: Another process is creating it.
+        """
         folder = MODELS / name
         if folder.exists():
-            refuse_held(folder)
+            refuse_locked(folder)
             raise ModelError(
                 f"{folder} exists already", hint=f"use another --name, or --resume {name} to go on with it"
             )
@@ -72,11 +128,15 @@ class ModelDir:
 
     @classmethod
     def find(cls, model: str | None) -> "ModelDir":
-        """By name under models/, by path, or the newest finished one; raises ModelError."""
+        """Find a model by its name under models/ or by its path; None finds the newest finished one.
+
+        Raises:
+            ModelError: There is no such model.
+        """
         if model is None:
             return cls._newest()
         for folder in (MODELS / model, Path(model)):
-            with suppress(OSError, ValueError):  # not even a possible name of a file
+            with suppress(OSError, ValueError):  # not a possible file name
                 if (folder / CONFIG).is_file() or (folder / MANIFEST).is_file():
                     return cls(folder)
         names = [folder.path.name for folder in cls.all()]
@@ -86,7 +146,7 @@ class ModelDir:
 
     @classmethod
     def all(cls) -> list["ModelDir"]:
-        """Every model under models/, by name; leftovers of interrupted writes are not models."""
+        """Return every model under models/, by name, without leftovers of interrupted writes."""
         found = sorted(MODELS.glob(f"*/{CONFIG}"))
         return [cls(file.parent) for file in found if not file.parent.name.startswith(files.PARTIAL)]
 
@@ -97,7 +157,7 @@ class ModelDir:
             try:
                 record = folder.record()
             except ModelError:
-                continue  # a damaged folder says so when it is named; it must not stand in the others' way
+                continue  # a damaged model is reported when it is named; it must not block the others
             if record.status != "training" and folder.has_weights():
                 usable.append((record.saved_at, folder.path.name, folder))
         if not usable:
@@ -107,87 +167,108 @@ class ModelDir:
             )
         return max(usable, key=lambda entry: entry[:2])[2]
 
-    def record(self) -> Record:
-        """What config.json says, checked field by field; raises ModelError."""
-        return read_record(self._sound(CONFIG))
+    def record(self) -> ModelRecord:
+        """Return the content of config.json; raise ModelError if it is damaged."""
+        if self._read.record is None:
+            self._read.record = read_record(self._verified(CONFIG))
+        return self._read.record
 
-    def update(self, **changes: Any) -> None:
-        """Change fields of the record and the instant at which it was saved."""
-        self._replace({CONFIG: packed_record(replace(self.record(), saved_at=now(), **changes))})
+    def update(self, *, training: TrainConfig | None = None, status: Status | None = None) -> None:
+        """Change the training configuration or the status in config.json."""
+        record = self.record()
+        changed = replace(
+            record, saved_at=now(), training=training or record.training, status=status or record.status
+        )
+        self._replace({CONFIG: serialize_record(changed)})
 
     def tokenizer(self) -> Tokenizer:
-        """The model's own tokenizer; raises ModelError when it is another's."""
-        name = next((name for name in TOKENIZERS if os.path.lexists(self.path / name)), TOKENIZERS[0])
-        tokenizer = parsed_tokenizer(name, read_file(self._sound(name), MOST_TOKENIZER_BYTES))
+        """Return the model's tokenizer; raise ModelError if it belongs to another model."""
+        if self._read.tokenizer is None:
+            self._read.tokenizer = self._parse_tokenizer()
+        return self._read.tokenizer
+
+    def _parse_tokenizer(self) -> Tokenizer:
+        name = next(
+            (name for name in TOKENIZER_FILES if os.path.lexists(self.path / name)), TOKENIZER_FILES[0]
+        )
+        tokenizer = parse_tokenizer(name, read_file(self._verified(name), MAX_TOKENIZER_BYTES))
         record = self.record()
         if (fingerprint(tokenizer), tokenizer.vocab_size) != (
             record.tokenizer_fingerprint,
             record.model.vocab_size,
         ):
-            raise ModelError(f"{self.path} holds the tokenizer of another model", hint=DAMAGED)
+            raise ModelError(f"{self.path} holds the tokenizer of another model", hint=DAMAGED_HINT)
         return tokenizer
 
-    def corpus(self) -> TokenStore:
-        """The text that the model was trained on; raises CorpusError when it is gone or changed."""
-        record, known = self.record(), Manifest.read(self.path).files
-        own = [] if record.stores else [name for name in known if name in _OF_CORPUS]
+    def corpus(self) -> TokenDataset:
+        """Open the token dataset of the training; raise CorpusError if it is gone or has changed."""
+        record = self.record()
+        own = [] if record.datasets else [name for name in self._manifest().files if name in _OF_CORPUS]
         arrays = [name for name in own if name not in FIXED]
         for name in own:
             if os.path.lexists(self.path / name):
                 with open_file(self.path / name, self.path):
-                    pass  # it is a plain file
+                    pass  # it is a regular file
             if name not in arrays:
-                self._sound(name)
-        paths = [Path(store) for store in record.stores] or [self.path / CORPUS]
-        store = TokenStore.joined([TokenStore.open(path) for path in paths])
-        for name in arrays:  # as long as they should be, and not hashed before that is known
-            self._sound(name)
+                self._verified(name)
+        paths = [Path(dataset) for dataset in record.datasets] or [self.path / CORPUS]
+        dataset = TokenDataset.joined([TokenDataset.open(path) for path in paths])
+        for name in arrays:  # their sizes have been checked by now, so that hashing them is bounded
+            self._verified(name)
         if (
-            fingerprint(store.tokenizer) != record.tokenizer_fingerprint
-            or store.origin.sha256 != record.corpus_sha256
+            fingerprint(dataset.tokenizer) != record.tokenizer_fingerprint
+            or dataset.origin.sha256 != record.corpus_sha256
         ):
             raise CorpusError(
                 f"{' and '.join(map(str, paths))} changed since {record.name} was trained on it",
                 hint="tokenize the same text again, or train anew",
             )
-        return store
+        return dataset
 
     def has_weights(self) -> bool:
+        """Whether weights have been saved."""
         return (self.path / WEIGHTS).is_file()
 
     def save_checkpoint(
-        self, step: int, seconds: float, status: Status, run: bytes, best: Weights | None
+        self, *, step: int, seconds: float, status: Status, state: bytes, best: Weights | None
     ) -> None:
-        """All that a resume needs, the best weights where they are new, and how far the run came.
+        """Save a checkpoint, new best weights, and the progress.
 
-        All but the newest checkpoints go, once this one was read again and is what it should be.
+        Older checkpoints are removed after the new one has been verified, except the most recent.
+
+        Args:
+            step: Step of the checkpoint.
+            seconds: Training time so far.
+            status: New status of the model.
+            state: Content of the checkpoint.
+            best: Weights with the lowest validation loss, if they are new.
         """
         record = replace(self.record(), saved_at=now(), step=step, seconds=seconds, status=status)
-        contents = {checkpoint_name(step): run}
+        contents = {checkpoint_name(step): state}
         if best is not None:
-            contents[WEIGHTS] = packed_weights(best)
-        steps = sorted({*self.checkpoints(), step})[:-_KEPT_CHECKPOINTS]
-        self._replace({**contents, CONFIG: packed_record(record)}, [checkpoint_name(old) for old in steps])
+            contents[WEIGHTS] = serialize_weights(best)
+        steps = sorted({*self.checkpoints(), step})[:-_CHECKPOINTS_TO_KEEP]
+        self._replace({**contents, CONFIG: serialize_record(record)}, [checkpoint_name(old) for old in steps])
 
     def weights(self) -> Weights | None:
-        """The best weights with their step and score; None where nothing was saved yet. Raises ModelError."""
+        """Return the weights with the lowest validation loss; None if none have been saved."""
         if not self.has_weights() and not self._has(WEIGHTS):
             return None
-        path = self._sound(WEIGHTS)
+        path = self._verified(WEIGHTS)
         arrays, facts = read_arrays(path)
         config = self.record().model
-        # Counted before anything of that size is built: the record may be a stranger's.
+        # Compare sizes before anything of that size is built: config.json may be untrusted.
         if sum(array.size for array in arrays.values()) != config.parameters:
-            raise ModelError(f"{path} is not of the shape that config.json names", hint=DAMAGED)
+            raise ModelError(f"{path} does not have the shape in config.json", hint=DAMAGED_HINT)
         real = np.dtype(np.float32)
         check_arrays(path, arrays, {name: (real, shape) for name, shape in config.shapes.items()})
         score, step = facts.get("score"), facts.get("step")
         if type(step) is not int:
-            raise ModelError(f"{path} does not say its step", hint=DAMAGED)
+            raise ModelError(f"{path} does not name its step", hint=DAMAGED_HINT)
         return Weights(arrays, step, None if score is None else read_config(Score, score, f"{path}: score"))
 
-    def needed_weights(self) -> Weights:
-        """The same; raises ModelError where there are none."""
+    def require_weights(self) -> Weights:
+        """Return the weights; raise ModelError if none have been saved."""
         weights = self.weights()
         if weights is None:
             raise ModelError(
@@ -196,122 +277,137 @@ class ModelDir:
             )
         return weights
 
-    def save_ngram(self, ngram: Ngram, mixture: Mixture) -> None:
-        """Put an n-gram beside the network, in place of the one before."""
-        self._replace({NGRAM: packed_ngram(ngram, mixture)})
+    def save_ngram(self, ngram: NgramModel, interpolation: Interpolation) -> None:
+        """Save an n-gram and its interpolation weights, replacing an earlier one."""
+        self._replace({NGRAM: serialize_ngram(ngram, interpolation)})
 
-    def ngram(self) -> tuple[Ngram, Mixture] | None:
-        """The n-gram beside the network and their mixture; None where there is none. Raises ModelError."""
+    def ngram(self) -> WeightedNgram | None:
+        """Return the n-gram that is interpolated with the network; None if there is none."""
         if not self._has(NGRAM):
             return None
         return read_ngram(self.path / NGRAM, self.record().model.vocab_size)
 
-    def known_lines(self) -> KnownLines | None:
-        """The lines that the model has learned from; None where they were too many. Raises ModelError."""
+    def line_hashes(self) -> LineHashes | None:
+        """Return hashes of the training lines; None if there were too many lines to store."""
         if not self._has(LINES):
             return None
         path = self.path / LINES
-        arrays, _ = read_arrays(path, strict.LARGEST_BYTES)
-        numbers = arrays.get("numbers", np.zeros(0, np.uint64))
-        check_arrays(path, arrays, {"numbers": (np.dtype(np.uint64), (numbers.size,))})
-        return KnownLines(numbers)
+        arrays, _ = read_arrays(path, files.MAX_JSON_BYTES)
+        hashes = arrays.get("hashes", np.zeros(0, np.uint64))
+        check_arrays(path, arrays, {"hashes": (np.dtype(np.uint64), (hashes.size,))})
+        return LineHashes(hashes)
 
-    def describe(self) -> dict[str, Any]:
-        """All that the folder says of the model, as plain values; raises ModelError."""
+    def describe(self) -> ModelDescription:
+        """Describe the model; raise ModelError if its files are damaged."""
         record, best = self.record(), self.weights()
-        return {
-            "path": str(self.path),
-            **asdict(record),
-            "architecture": record.model.architecture,
-            "parameters": record.model.parameters,
-            "tensors": {name: list(shape) for name, shape in record.model.shapes.items()} if best else {},
-            "best_step": None if best is None else best.step,
-            "valid": None if best is None or best.score is None else best.score.record(),
-            "curve": [
-                {
-                    "step": line["step"],
-                    "valid_nats_per_token": line["score"]["nats"] / line["score"]["tokens"],
-                }
-                for line in self.metrics()
-                if line.get("report") == "evaluated" and line["score"]["nats"] is not None
-            ],
-        }
+        curve = tuple(
+            CurvePoint(line["step"], line["score"]["nll_nats"] / line["score"]["tokens"])
+            for line in self.metrics()
+            if line.get("event") == "evaluated" and line["score"]["nll_nats"] is not None
+        )
+        return ModelDescription(
+            path=str(self.path),
+            config=record,
+            tensors=record.model.shapes if best else {},
+            best_step=None if best is None else best.step,
+            valid=None if best is None else best.score,
+            curve=curve,
+        )
 
-    def append_metrics(self, report: Report) -> None:
-        """One report as a line of metrics.jsonl."""
-        append_report(self.path / METRICS, report)
+    def append_metrics(self, event: Event) -> None:
+        """Append an event to metrics.jsonl."""
+        append_event(self.path / METRICS, event)
 
     def metrics(self) -> Generator[dict[str, Any]]:
-        """Every report in metrics.jsonl; a line torn by a crash, or of another kind, is passed over."""
+        """Yield the events in metrics.jsonl; incomplete lines are skipped."""
         check_bounds(self.path, METRICS, self.record)
-        return read_reports(self.path / METRICS, self.path)
+        return read_events(self.path / METRICS, self.path)
 
     def write_card(self, planned: Planned, step: int, score: Score | None) -> None:
-        """README.md: what the model of `step` is, for a person who is handed the folder."""
+        """Write the model card (README.md)."""
         card = model_card(self.path.name, planned, step, score)
         self._replace({CARD: card.encode(errors="backslashreplace")})
 
     def checkpoint(self, step: int) -> Path:
-        """Raises ModelError where it is not what was written."""
-        return self._sound(checkpoint_name(step))
+        """Return the verified checkpoint of a step; raise ModelError if it is damaged."""
+        return self._verified(checkpoint_name(step))
 
     def checkpoints(self) -> list[int]:
-        """The steps of those that are there or should be, the newest last: never by file time."""
-        manifest = Manifest.read(self.path)
+        """Return the steps of the checkpoints that the manifest names, ascending."""
+        manifest = self._manifest()
         if (self.path / CHECKPOINTS).is_symlink():
-            raise ModelError(f"{self.path / CHECKPOINTS} is a link", hint=DAMAGED)
+            raise ModelError(f"{self.path / CHECKPOINTS} is a link", hint=DAMAGED_HINT)
         names = [name for name, entries in manifest.files.items() if None not in entries or self._has(name)]
         return sorted(int(found[1]) for name in names if (found := CHECKPOINT.fullmatch(name)))
 
-    def wrong(self) -> list[str]:
-        """What is not what was written, a sentence a file; raises ModelError without a sound manifest."""
-        return list(Manifest.read(self.path).wrong(self.path))
+    def mismatches(self) -> list[str]:
+        """Return a sentence for each file that does not match; raise ModelError for a damaged manifest."""
+        return list(Manifest.read(self.path).mismatches(self.path))
 
     def remove(self) -> None:
-        """All of it; raises StorageError."""
+        """Remove the model; raise StorageError if that fails."""
         try:
             runtime.remove_tree(self.path)
-            with suppress(OSError):  # it stays where there is anything else in it
+            with suppress(OSError):  # it stays if it holds anything else
                 self.path.parent.rmdir()
         except OSError as error:
             raise StorageError(
                 f"cannot remove {self.path}: {error.strerror}", hint="check the permissions of that folder"
             ) from error
 
-    def forget_after(self, step: int) -> None:
-        """Make the folder that of a run which came to `step` and no further, without leftovers of writes."""
+    def discard_after(self, step: int) -> None:
+        """Discard checkpoints and events after `step`, and leftovers of interrupted writes."""
         for leftover in [*self.path.glob(f"{files.PARTIAL}*"), *self.path.glob(f"*/{files.PARTIAL}*")]:
             files.remove_file(leftover)
-        # In their order: what was noted after the step has no step of its own.
+        # Up to the first later event: remarks have no step of their own.
         with closing(self.metrics()) as lines:  # Windows does not replace a file that is still open
-            kept = takewhile(lambda line: line.get("step", 0) <= step, lines)
-            content = "".join(to_json(line) + "\n" for line in kept).encode()
+            kept_lines = takewhile(lambda line: line.get("step", 0) <= step, lines)
+            content = "".join(to_json(line) + "\n" for line in kept_lines).encode()
         later = [checkpoint_name(other) for other in self.checkpoints() if other > step]
         self._replace({METRICS: content} if (self.path / METRICS).exists() else {}, later)
 
-    def _has(self, name: str) -> bool:
-        """Whether a file is there, as it was written; raises ModelError where it must be and is not."""
-        check_bounds(self.path, name, self.record)
-        return Manifest.read(self.path).check(self.path, name)
+    def _manifest(self) -> Manifest:
+        if self._read.manifest is None:
+            self._read.manifest = Manifest.read(self.path)
+        return self._read.manifest
 
-    def _sound(self, name: str) -> Path:
-        """The path of a file that is what was written; raises ModelError."""
+    def _has(self, name: str) -> bool:
+        """Return whether a file exists, verified; raise ModelError if it is required or does not match."""
+        check_bounds(self.path, name, self.record)
+        known = self._read.manifest is not None
+        try:
+            return self._manifest().check(self.path, name)
+        except ModelError:
+            if not known:
+                raise
+            # A training may have replaced the file and the manifest since we read the manifest.
+            self._read.manifest = Manifest.read(self.path)
+            return self._read.manifest.check(self.path, name)
+
+    def _verified(self, name: str) -> Path:
+        """Return the path of a verified file; raise ModelError if it does not match."""
         self._has(name)
         return self.path / name
 
-    def _replace(self, contents: Mapping[str, bytes], gone: Sequence[str] = ()) -> None:
-        """Write files in their order, then unlink others: storage/manifest.py. Raises StorageError."""
+    def _replace(self, contents: Mapping[str, bytes], removed: Sequence[str] = ()) -> None:
+        """Write files in their order, then remove others, as storage/manifest.py describes."""
         manifest = Manifest.read(self.path)
-        changes: dict[str, Entry | None] = {name: Entry.of(content) for name, content in contents.items()}
-        changes |= dict.fromkeys(gone)
+        changes: dict[str, FileEntry | None] = {
+            name: FileEntry.of(content) for name, content in contents.items()
+        }
+        changes |= dict.fromkeys(removed)
         if METRICS not in changes and (self.path / METRICS).exists():
-            changes[METRICS] = Entry.of_file(self.path / METRICS, self.path)
-        manifest.allowing(changes).write(self.path)
+            changes[METRICS] = FileEntry.of_file(self.path / METRICS, self.path)
+        self._forget()
+        manifest.permitting(changes).write(self.path)
         for name, content in contents.items():
             files.write_file(self.path / name, content)
-        settled = manifest.settled(changes)
-        for name in contents if gone else ():
-            settled.check(self.path, name)
-        for name in gone:
+        final = manifest.requiring(changes)
+        for name in contents if removed else ():
+            final.check(self.path, name)
+        for name in removed:
             files.remove_file(self.path / name)
-        settled.write(self.path)
+        final.write(self.path)
+
+    def _forget(self) -> None:
+        self._read.manifest = self._read.record = self._read.tokenizer = None

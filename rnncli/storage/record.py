@@ -1,4 +1,4 @@
-"""What a model folder says of itself: its record, its name, its instants."""
+"""config.json of a model directory, and the names that models may have."""
 
 import re
 from dataclasses import dataclass
@@ -7,26 +7,26 @@ from pathlib import Path
 from typing import Literal
 
 from rnncli import __version__
-from rnncli.data.config import Unit
 from rnncli.errors import ConfigError, ModelError
+from rnncli.files import MAX_JSON_BYTES
 from rnncli.nn.config import ModelConfig
-from rnncli.storage.safe_load import parse_json, read_config, read_file
-from rnncli.strict import LARGEST_BYTES
+from rnncli.storage.untrusted import parse_json, read_config, read_file
 from rnncli.training.config import TrainConfig
 
 FORMAT_VERSION = 1
 MODELS = Path("models")
-# Names of devices on Windows, with any extension.
+# Device names of Windows, which are reserved with any extension.
 _RESERVED = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9\u00b9\u00b2\u00b3])(\.|$)", re.IGNORECASE)
 
 Status = Literal["training", "interrupted", "finished"]
 
 
 @dataclass(frozen=True)
-class Record:
-    """What config.json holds. Instants are UTC; `stores` are folders elsewhere, none of them: corpus.tok.
+class ModelRecord:
+    """The content of config.json. Times are UTC.
 
-    `ngram_order` is that of the n-gram which the end of the training puts beside the network; 0: none.
+    `datasets` are the folders of token datasets that lie elsewhere; if there are none, the dataset is in
+    corpus.tok. `ngram_order` is the order of the n-gram that is fitted at the end of the training (0: none).
     """
 
     name: str
@@ -37,9 +37,9 @@ class Record:
     training: TrainConfig
     corpus: str
     corpus_sha256: str
-    stores: tuple[str, ...]
+    datasets: tuple[str, ...]
     level: str
-    unit: Unit
+    line_by_line: bool
     tokenizer_fingerprint: str
     ngram_order: int = 0
     step: int = 0
@@ -49,44 +49,44 @@ class Record:
     torch_version: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "stores", tuple(self.stores))  # a list, in JSON
+        object.__setattr__(self, "datasets", tuple(self.datasets))  # a list in JSON
 
 
-def read_record(path: Path) -> Record:
-    """A record from config.json, checked field by field; raises ModelError."""
-    content = parse_json(read_file(path, LARGEST_BYTES), path)
+def read_record(path: Path) -> ModelRecord:
+    """Read config.json and check every field; raise ModelError."""
+    content = parse_json(read_file(path, MAX_JSON_BYTES), path)
     version = content.get("format_version")
     if type(version) is not int or version != FORMAT_VERSION:
         raise ModelError(
             f"{path} has format {version!r}; this rnncli, {__version__}, reads {FORMAT_VERSION}",
-            hint="use the rnncli that made it, or a newer one",
+            hint="use the rnncli that wrote it, or a newer one",
         )
     for field, kind in (("model", ModelConfig), ("training", TrainConfig)):
         content[field] = read_config(kind, content.get(field), f"{path}: {field}")
-    return read_config(Record, content, str(path))
+    return read_config(ModelRecord, content, str(path))
 
 
 def now() -> str:
-    """This instant, UTC, to the microsecond: sorts as text."""
+    """Return the current time in UTC, to the microsecond, as text that sorts by time."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def checked_name(name: str) -> str:
-    """Return the name if it can be that of a folder under models/ on any system; raises ConfigError."""
+    """Return the name if it can name a folder under models/ on any system; raise ConfigError otherwise."""
     if not re.fullmatch(r"\w[\w.-]{0,99}", name):
         raise ConfigError(
-            f"{name!r} cannot be the name of a model", hint="use up to 100 letters, digits, '.', '-' and '_'"
+            f"{name!r} is not a valid model name", hint="use up to 100 letters, digits, '.', '-' and '_'"
         )
     if _RESERVED.match(name) or name.endswith("."):
         raise ConfigError(
-            f"{name!r} cannot be the name of a model: Windows reserves it",
+            f"{name!r} is not a valid model name: Windows reserves it",
             hint=f"choose another name, for example {_unreserved(name)}",
         )
     return name
 
 
 def free_name(title: str) -> str:
-    """A name after a text's title that is not taken yet: novel, novel-2, novel-3."""
+    """Return a model name made of `title` that is not taken yet: novel, novel-2, novel-3."""
     stem = _unreserved(re.sub(r"[^\w-]+", "-", title).strip("-_")[:80] or "model")
     name, number = stem, 1
     while (MODELS / name).exists():
@@ -96,6 +96,6 @@ def free_name(title: str) -> str:
 
 
 def _unreserved(name: str) -> str:
-    """A name like this one that Windows does not reserve."""
+    """Return a similar name that Windows does not reserve."""
     stem, dot, extension = name.rstrip(".").partition(".")
     return f"{stem}-model{dot}{extension}" if _RESERVED.match(stem) else stem + dot + extension

@@ -1,4 +1,4 @@
-"""A run's reports as event files of TensorBoard, under the names of metrics.jsonl; needs an extra."""
+"""Events of a training as TensorBoard event files, under the names of metrics.jsonl; needs an extra."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
@@ -7,72 +7,76 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rnncli.errors import ConfigError, ModelError, StorageError
-from rnncli.events import Evaluated, Report, Stepped
+from rnncli.errors import MissingPackageError, ModelError, StorageError
+from rnncli.events import Evaluated, Event, Stepped
 from rnncli.storage.layout import EVENTS
-from rnncli.storage.safe_load import DAMAGED
+from rnncli.storage.untrusted import DAMAGED_HINT
 
 _log = logging.getLogger(__name__)
 
 
 def writer_type() -> Any:
-    """TensorBoard's writer; raises ConfigError where it is missing."""
+    """TensorBoard's writer; raises MissingPackageError if it is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - an extra
     except ImportError as error:
-        raise ConfigError(
+        raise MissingPackageError(
             f"event files need TensorBoard: {error}", hint="pip install 'rnncli[tensorboard]'"
         ) from error
     return SummaryWriter
 
 
 @contextmanager
-def event_log(folder: Path, step: int, wanted: bool) -> Iterator[Callable[[Report], None]]:
-    """What appends a report to the event files of a model folder: nothing, unless it is or was `wanted`.
+def event_log(folder: Path, step: int, wanted: bool) -> Iterator[Callable[[Event], None]]:
+    """Yield a function that appends an event to the event files of a model directory.
 
-    What an earlier process wrote there after `step` is taken back. Raises ConfigError where TensorBoard is
-    missing; to append raises StorageError, and what cannot be written at the end is logged.
+    The function does nothing unless event files are `wanted` or exist already. Events that an earlier process
+    wrote after `step` are discarded. A failure to close the files is logged.
+
+    Raises:
+        MissingPackageError: TensorBoard is not installed.
+        StorageError: The function cannot write.
     """
-    place = folder / EVENTS
-    if place.is_symlink():
-        raise ModelError(f"{place} is a link", hint=DAMAGED)
-    if not (wanted or place.is_dir()):
+    folder_path = folder / EVENTS
+    if folder_path.is_symlink():
+        raise ModelError(f"{folder_path} is a link", hint=DAMAGED_HINT)
+    if not (wanted or folder_path.is_dir()):
         yield lambda _: None
         return
-    with _as_storage_error(place):
-        writer = writer_type()(str(place), purge_step=step + 1)
+    with _as_storage_error(folder_path):
+        writer = writer_type()(str(folder_path), purge_step=step + 1)
 
-    def append(report: Report) -> None:
-        if not isinstance(report, Stepped | Evaluated):
+    def append(event: Event) -> None:
+        if not isinstance(event, Stepped | Evaluated):
             return
-        with _as_storage_error(place):
-            for name, value in _numbers(asdict(report)):
+        with _as_storage_error(folder_path):
+            for name, value in _numbers(asdict(event)):
                 if name != "step":
-                    writer.add_scalar(name, value, report.step)
+                    writer.add_scalar(name, value, event.step)
 
     try:
         yield append
     finally:
         try:
-            with _as_storage_error(place):
+            with _as_storage_error(folder_path):
                 writer.close()
         except StorageError as error:
             _log.warning("%s; %s", error, error.hint)
 
 
 @contextmanager
-def _as_storage_error(place: Path) -> Iterator[None]:
+def _as_storage_error(folder_path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise StorageError(
-            f"cannot write {place}: {error.strerror}",
+            f"cannot write {folder_path}: {error.strerror}",
             hint="check the free space and the permissions of that folder",
         ) from error
 
 
 def _numbers(record: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, float]]:
-    """{"score": {"nats": 3.0}} -> ("score/nats", 3.0); what is no number is left out."""
+    """{"score": {"nll_nats": 3.0}} -> ("score/nll_nats", 3.0); other values than numbers are skipped."""
     for name, value in record.items():
         if isinstance(value, Mapping):
             yield from _numbers(value, f"{above}{name}/")

@@ -1,1 +1,1 @@
-"""Text and a budget in, a trained model out."""
+"""Training: the planner, the trainer, and what they are made of."""

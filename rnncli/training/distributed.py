@@ -1,8 +1,10 @@
-"""Several processes that train one model together, as torchrun starts them. Shapes: B lanes, D width.
+"""Several processes that train one model together, as torchrun starts them (data parallelism).
 
-Each takes its share of the lanes; gradients and memories are added up over all of them after every
-window, so that every process takes the same step and has the same weights. Rank 0 alone reads the
-clock, validates, reports and saves; what it decides, the others are told.
+Each process trains on its shard of the rows of every batch. Gradients, loss and hidden states are summed over
+all processes after every batch, so that every process takes the same step and has the same weights. The main
+process, rank 0, alone reads the clock, validates, reports and saves; it broadcasts what it decides.
+
+B is the batch size, over all processes.
 """
 
 import os
@@ -17,90 +19,108 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from rnncli.errors import ConfigError
-from rnncli.nn.state import State
+from rnncli.nn.language_model import State
 
-Told = TypeVar("Told")
+Value = TypeVar("Value")
 
-# The others wait for rank 0 while it reads a text of any size; torch would let them give up after minutes.
-_PATIENCE = timedelta(days=1)
+# The other processes wait for rank 0 while it reads a text of any size; torch's default is some minutes.
+_TIMEOUT = timedelta(days=1)
 
 
 @dataclass(frozen=True)
-class Ranks:
-    """Which of how many processes this is."""
+class ProcessGroup:
+    """The processes that train together, as one of them sees it.
+
+    Attributes:
+        rank: The number of this process.
+        size: How many processes there are.
+    """
 
     rank: int = 0
     size: int = 1
 
     @property
-    def leads(self) -> bool:
+    def is_main_process(self) -> bool:
+        """Whether this process validates, reports, saves and decides for all."""
         return self.rank == 0
 
-    def share(self, lanes: int) -> slice:
-        """This process's lanes of B; raises ConfigError where there are fewer lanes than processes."""
-        if lanes < self.size:
+    def shard(self, batch_size: int) -> slice:
+        """Return the rows of a batch that this process trains on.
+
+        Raises:
+            ConfigError: There are fewer rows than processes.
+        """
+        if batch_size < self.size:
             raise ConfigError(
-                f"{lanes} lanes cannot be shared by {self.size} processes",
+                f"a batch of {batch_size} rows cannot be shared by {self.size} processes",
                 hint=f"use --batch-size {self.size} or more, or fewer processes",
             )
-        return slice(lanes * self.rank // self.size, lanes * (self.rank + 1) // self.size)
+        return slice(batch_size * self.rank // self.size, batch_size * (self.rank + 1) // self.size)
 
-    def add_up(
-        self, model: nn.Module, nats: Tensor, state: State, share: slice, lanes: int
+    def all_reduce(
+        self, *, model: nn.Module, loss: Tensor, hidden_state: State, shard: slice, batch_size: int
     ) -> tuple[Tensor, State]:
-        """Gradients, nats () and states (B / size, ...) of this share -> those of all lanes.
+        """Sum gradients and loss over all processes, and join their hidden states, in one message.
 
-        Everything goes in one message. Gradients change in place.
+        Args:
+            model: The model; the gradients of its parameters are replaced by their sums.
+            loss: The loss of this shard, ().
+            hidden_state: The state of the rows of this shard, (B / size, ...).
+            shard: The rows of this process.
+            batch_size: B.
+
+        Returns:
+            The loss of the whole batch, (), and the state of all its rows, (B, ...).
         """
         if self.size == 1:
-            return nats, state
+            return loss, hidden_state
         gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
-        memories = [tensor.new_zeros(lanes, *tensor.shape[1:]) for tensor in state.tensors()]
-        for memory, tensor in zip(memories, state.tensors(), strict=True):
-            memory[share] = tensor
-        parts = [*gradients, nats, *memories]
+        states = [tensor.new_zeros(batch_size, *tensor.shape[1:]) for tensor in hidden_state.tensors()]
+        for whole, tensor in zip(states, hidden_state.tensors(), strict=True):
+            whole[shard] = tensor
+        parts = [*gradients, loss, *states]
         message = torch.cat([part.flatten() for part in parts])
         dist.all_reduce(message)
         sums = torch.split(message, [part.numel() for part in parts])
         for part, total in zip(parts, sums, strict=True):
             part.copy_(total.view_as(part))
-        whole = iter(memories)
-        return nats, state.map(lambda _: next(whole))
+        joined = iter(states)
+        return loss, hidden_state.map(lambda _: next(joined))
 
-    def told(self, say: Callable[[], Told]) -> Told:
-        """What rank 0 says, on every rank; the others do not compute it."""
+    def broadcast(self, compute: Callable[[], Value]) -> Value:
+        """Return what `compute` returns on the main process; the others do not call it."""
         if self.size == 1:
-            return say()
-        message = [say() if self.leads else None]
+            return compute()
+        message = [compute() if self.is_main_process else None]
         dist.broadcast_object_list(message)
         return message[0]  # type: ignore[return-value]
 
-    def number(self, say: Callable[[], float]) -> float:
-        """The same for one number, at every step: in a single small message."""
+    def broadcast_number(self, compute: Callable[[], float]) -> float:
+        """Like `broadcast`, for one number at every step: it takes a single small message."""
         if self.size == 1:
-            return say()
-        message = torch.tensor([say() if self.leads else 0.0], dtype=torch.float64)
+            return compute()
+        message = torch.tensor([compute() if self.is_main_process else 0.0], dtype=torch.float64)
         dist.broadcast(message, src=0)
         return float(message)
 
 
-ALONE = Ranks()
+SINGLE_PROCESS = ProcessGroup()
 
 
-def from_environment() -> Ranks:
-    """What torchrun says in RANK and WORLD_SIZE; one process where nobody says anything."""
-    return Ranks(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
+def from_environment() -> ProcessGroup:
+    """Return the group that torchrun describes in RANK and WORLD_SIZE; a single process without them."""
+    return ProcessGroup(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
 
 
 @contextmanager
-def joined(ranks: Ranks, device: torch.device) -> Iterator[None]:
-    """Within it the processes can talk: NCCL between GPUs, gloo between processors."""
-    if ranks.size == 1:
+def connected(group: ProcessGroup, device: torch.device) -> Iterator[None]:
+    """Connect the processes for the time of the block: NCCL between GPUs, gloo between CPUs."""
+    if group.size == 1:
         yield
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
+    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=_TIMEOUT)
     try:
         yield
     finally:

@@ -1,4 +1,7 @@
-"""Weights of one model as the beginning of another's. V is the size of its vocabulary."""
+"""Fine-tuning: the weights of a pretrained model as the start of another one with its own vocabulary.
+
+V is the size of the new vocabulary.
+"""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,31 +9,35 @@ import torch
 from torch import Tensor
 
 from rnncli.nn.config import ModelConfig
-from rnncli.nn.language_model import LanguageModel
+from rnncli.nn.language_model import RNNLanguageModel
 
-# The first axis of these is the vocabulary; the embedding has "text begins" after it.
+# The first axis of these weights is the vocabulary. The embedding has a last row for the BOS token.
 _EMBEDDING = "embedding.weight"
-_OF_SYMBOLS = (_EMBEDDING, "output_weight", "output_bias")
+_VOCABULARY_WEIGHTS = (_EMBEDDING, "output_weight", "output_bias")
 
 
-def transferred(
-    weights: dict[str, Tensor], matches: npt.NDArray[np.int64], model: ModelConfig, seed: int
+def transfer_weights(
+    pretrained: dict[str, Tensor], matches: npt.NDArray[np.int64], model: ModelConfig, seed: int
 ) -> dict[str, Tensor]:
-    """Weights for `model`, which has the layers that `weights` come from and a vocabulary of its own.
+    """Return initial weights for `model`, taken from a pretrained model with the same layers.
 
-    `matches` (V,) says which row of old is a symbol's, or is negative: new symbols have the rows of
-    a fresh model. "Text begins" keeps its row.
+    Tokens that the pretrained model does not know have the rows of a newly initialized model.
+
+    Args:
+        pretrained: The state dict of the pretrained model.
+        matches: For each token of the new vocabulary, (V,), its id in that of the pretrained model, or a
+            negative number.
+        model: The architecture of the new model.
+        seed: Seed of the initialization.
     """
-    fresh = LanguageModel.initialized(model, torch.Generator().manual_seed(seed)).state_dict()
+    weights = dict(RNNLanguageModel.initialized(model, torch.Generator().manual_seed(seed)).state_dict())
     known = torch.from_numpy(matches >= 0)
     rows = torch.from_numpy(matches)[known]
-    begun = {}
-    for name, tensor in fresh.items():
-        if name.endswith(_OF_SYMBOLS):
-            tensor[: len(known)][known] = weights[name][rows]
+    for name, tensor in weights.items():
+        if name.endswith(_VOCABULARY_WEIGHTS):
+            tensor[: len(known)][known] = pretrained[name][rows]
             if name.endswith(_EMBEDDING):
-                tensor[-1] = weights[name][-1]
-            begun[name] = tensor
+                tensor[-1] = pretrained[name][-1]
         else:
-            begun[name] = weights[name]
-    return begun
+            weights[name] = pretrained[name]
+    return weights

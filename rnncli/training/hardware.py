@@ -1,274 +1,285 @@
-"""How fast this machine is, with which precision, kernels and threads: measured, by taking real steps."""
+"""The hardware profile: how fast this machine trains, and with which backend and threads it is fastest.
 
-from collections.abc import Callable, Sequence
+All of it is measured, by taking real training steps. Throughputs are in training tokens per second.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from rnncli.data.lines import LENGTH_STEP
+from rnncli.data.batching import LENGTH_STEP
 from rnncli.errors import ConfigError, TrainingError
 from rnncli.nn.config import BLOCK, ModelConfig
-from rnncli.training.config import Kernels, Precision, TrainConfig
+from rnncli.training.backends import BACKENDS, FP32, Backend, Unavailable, UnusableBackend, describe_error
+from rnncli.training.config import TrainConfig
 from rnncli.training.cost_model import CorpusSize
-from rnncli.training.overrides import Wishes
+from rnncli.training.overrides import Overrides
+from rnncli.training.throughput import ThroughputBenchmark
 
-# (model, settings, seconds to spend) -> training tokens per second; any exception but those of float32 with
-# torch's own kernels means that these settings cannot be used here
-Measure = Callable[[ModelConfig, TrainConfig, float], float]
-
-# What speeds are told apart with: a width that every machine can train.
+# The model whose throughput describes a machine: every machine can train it.
 REFERENCE = ModelConfig(vocab_size=256, hidden_size=256)
-# Of a time budget, for one measurement before the start.
-_PROBE_SHARE, _LONGEST_PROBE_SECONDS = 0.01, 1.0
-# Of those seconds, to see whether fewer threads are faster: mostly they are slower by far.
-_THREADS_SHARE = 0.25
-# Where nothing depends on the time, and at the most to see what is slower by far.
-COUNTED_PROBE_SECONDS = 0.05
-# Characters of what a library says of its failure.
-_MOST_REASON = 200
-# Of the fastest speed that such a glance saw: what may still turn out to be the fastest.
-_GLANCED_SHARE = 0.7
-
-
-class Unavailable(Exception):  # noqa: N818 - a fact about the machine, not a fault
-    """A way of computing that cannot be used here; its text is the reason, as a clause."""
-
-
-class Arrangement(NamedTuple):
-    """A way of computing a training step on a device."""
-
-    precision: Precision
-    kernels: Kernels
-
-    def __str__(self) -> str:
-        return f"{self.precision} with {self.kernels} kernels"
-
-    def applied(self, training: TrainConfig) -> TrainConfig:
-        """The same settings, computed in this way."""
-        return replace(training, precision=self.precision, kernels=self.kernels)
-
-
-class Dropped(NamedTuple):
-    """An arrangement that cannot be used here, and why, as a clause."""
-
-    arrangement: Arrangement
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.arrangement}: {self.reason}"
-
-
-# All others are checked against it, and it is left where none of them can be used.
-FLOAT32 = Arrangement("fp32", "torch")
-ARRANGEMENTS = (FLOAT32, Arrangement("bf16", "torch"), Arrangement("bf16", "fused"))
+# Of a budget of time, for one measurement before training.
+_BENCHMARK_FRACTION, _MAX_BENCHMARK_SECONDS = 0.01, 1.0
+# Of those seconds, to see whether fewer threads are faster: mostly they are much slower.
+_THREADS_FRACTION = 0.25
+# For a measurement on which no decision depends, and at most for one that finds the backends which are much
+# slower.
+QUICK_BENCHMARK_SECONDS = 0.05
+# A backend this much slower than the fastest, in a quick measurement, is not measured again.
+_COMPETITIVE_FRACTION = 0.7
+# bf16 must be faster than fp32, and fewer threads faster than more, by this factor.
+_MIN_SPEEDUP = 1.1
 
 
 @dataclass(frozen=True)
-class Machine:
-    """Measured speed of a reference model, in tokens per second; memory, if known.
+class HardwareProfile:
+    """What the planner knows about the machine.
 
-    `fastest` is what was found to be so for the reference model, where the next differs in its hidden size
-    alone. `arrangements` are those that can be used, `dropped` are the others, and `threads` is the number
-    of the CPU's that torch takes.
+    Attributes:
+        tokens_per_second: Throughput of the reference model.
+        device: Type of the device.
+        memory_bytes: Memory that can be used; None: unknown.
+        backends: The backends that can be used.
+        threads: Number of CPU threads that torch uses by default.
+        fastest: The backend that was the fastest for the reference model, if the next model differs from it
+            in the hidden size alone; else None.
+        reference: The reference model.
+        unusable: The backends that cannot be used.
     """
 
     tokens_per_second: float
     device: str
     memory_bytes: int | None = None
-    arrangements: tuple[Arrangement, ...] = ARRANGEMENTS[:2]
+    backends: tuple[Backend, ...] = BACKENDS[:2]
     threads: int = 1
-    fastest: Arrangement | None = None
+    fastest: Backend | None = None
     reference: ModelConfig = REFERENCE
-    dropped: tuple[Dropped, ...] = ()
+    unusable: tuple[UnusableBackend, ...] = ()
 
     @property
     def fused(self) -> bool:
         """Whether the fused kernels can be used."""
-        return any(arrangement.kernels == "fused" for arrangement in self.arrangements)
+        return any(backend.kernels == "fused" for backend in self.backends)
 
-    def without(self, dropped: Sequence[Dropped]) -> "Machine":
-        """The same machine, on which some arrangements turned out not to work."""
-        gone = {one.arrangement for one in dropped}
-        left = tuple(one for one in self.arrangements if one not in gone)
-        return replace(self, arrangements=left, dropped=(*self.dropped, *dropped))
+    def without(self, unusable: Sequence[UnusableBackend]) -> "HardwareProfile":
+        """Return the profile after some backends turned out to be unusable."""
+        removed = {one.backend for one in unusable}
+        left = tuple(backend for backend in self.backends if backend not in removed)
+        return replace(self, backends=left, unusable=(*self.unusable, *unusable))
 
 
-class Choice(NamedTuple):
-    """Settings with a precision, kernels and threads, their speed, and the arrangements that do not work."""
+class BackendChoice(NamedTuple):
+    """The backend and threads chosen for a model.
+
+    Attributes:
+        training: The training configuration with them.
+        tokens_per_second: Its throughput.
+        unusable: Backends that failed in the measurement.
+    """
 
     training: TrainConfig
     tokens_per_second: float
-    dropped: tuple[Dropped, ...]
+    unusable: tuple[UnusableBackend, ...]
 
 
-def measure_machine(
-    measure: Measure,
-    wishes: Wishes,
+def measure_hardware(
+    benchmark: ThroughputBenchmark,
+    overrides: Overrides,
     device: str,
     memory_bytes: int | None,
+    *,
     threads: int = 1,
-    arrangements: Sequence[Arrangement] = ARRANGEMENTS,
-) -> Machine:
-    """The speed of the reference model; a second or two, less for a short budget.
+    backends: Sequence[Backend] = BACKENDS,
+) -> HardwareProfile:
+    """Measure the throughput of the reference model; takes a second or two, less for a short budget.
 
-    `threads` is the number of the CPU's that torch takes; `arrangements` are those that are tried.
+    Args:
+        benchmark: Measures a throughput.
+        overrides: What the user chose.
+        device: Type of the device.
+        memory_bytes: Memory that can be used; None: unknown.
+        threads: Number of CPU threads that torch uses by default.
+        backends: The backends to try.
+
+    Raises:
+        ConfigError: No backend that the user allows can be used.
     """
-    machine = Machine(0.0, device, memory_bytes, tuple(arrangements), threads)
-    training = TrainConfig(steps=1, threads=wishes.training.get("threads"))
-    choice = choose_arrangement(REFERENCE, training, wishes, machine, measure)
-    return replace(machine.without(choice.dropped), tokens_per_second=choice.tokens_per_second)
+    profile = HardwareProfile(0.0, device, memory_bytes, tuple(backends), threads)
+    training = TrainConfig(steps=1, threads=overrides.training.threads)
+    choice = choose_backend(REFERENCE, training, overrides=overrides, profile=profile, benchmark=benchmark)
+    return replace(profile.without(choice.unusable), tokens_per_second=choice.tokens_per_second)
 
 
-def for_lines(measure: Measure, corpus: CorpusSize) -> Measure:
-    """Measured in windows as long as the mean line, which are partly padding."""
+def for_lines(benchmark: ThroughputBenchmark, corpus: CorpusSize) -> ThroughputBenchmark:
+    """Return the benchmark of line-by-line training: batches as long as the mean line, partly padding."""
     if corpus.lines is None:
-        return measure
-    mean = corpus.train_tokens / corpus.lines.number
+        return benchmark
+    mean = corpus.train_tokens / corpus.lines.count
 
     def measure_lines(model: ModelConfig, training: TrainConfig, seconds: float) -> float:
-        width = min(-(-int(mean) // LENGTH_STEP) * LENGTH_STEP, training.bptt)
-        return measure(model, replace(training, bptt=width), seconds) * min(mean / width, 1.0)
+        length = min(-(-int(mean) // LENGTH_STEP) * LENGTH_STEP, training.bptt)
+        return benchmark(model, replace(training, bptt=length), seconds) * min(mean / length, 1.0)
 
     return measure_lines
 
 
-def choose_arrangement(
-    model: ModelConfig, training: TrainConfig, wishes: Wishes, machine: Machine, measure: Measure
-) -> Choice:
-    """Settings and speed with the precision, kernels and threads that are fastest for this model here.
-
-    bf16 has to be faster than fp32 by a tenth. A run without a time is measured only to foresee it: it
-    has the fused kernels where they can be used and else fp32, so that on processors of a kind the same
-    settings give the same weights whatever a clock says, unless it is a hundredfold slower (arrangement.py).
-    Raises ConfigError where nothing that was asked for can be used.
-    """
-    in_blocks = model.hidden_size % BLOCK == 0
-    wished = [
-        one
-        for one in machine.arrangements
-        if (in_blocks or one.kernels != "fused")
-        and one.precision == wishes.training.get("precision", one.precision)
-        and one.kernels == wishes.training.get("kernels", one.kernels)
-    ]
-    dropped: tuple[Dropped, ...] = ()
-    for some in _in_order(wished, wishes, machine, in_blocks):
-        speeds, failed = _speeds(model, training, wishes, some, machine, measure)
-        dropped += failed
-        if speeds:
-            best = max(speeds, key=lambda one: speeds[one])
-            if FLOAT32 in speeds and speeds[best] <= 1.1 * speeds[FLOAT32]:
-                best = FLOAT32
-            chosen, speed = best.applied(training), speeds[best]
-            if wishes.seconds is not None and chosen.threads is None:
-                chosen, speed = _with_threads(model, chosen, speed, wishes, machine, measure)
-            return Choice(chosen, speed, dropped)
-    raise _nothing_works(wishes, machine.without(dropped), in_blocks)
-
-
-def describe_error(error: Exception) -> str:
-    """One line on what a library raised."""
-    text = " ".join(str(error).split())
-    text = f"{text[:_MOST_REASON]}..." if len(text) > _MOST_REASON else text
-    return text if isinstance(error, Unavailable) else f"{type(error).__name__}: {text}"
-
-
-def _in_order(
-    wished: list[Arrangement], wishes: Wishes, machine: Machine, in_blocks: bool
-) -> list[list[Arrangement]]:
-    """Which to compare with each other first; the next are for when none of those can be used."""
-    if wishes.seconds is None:
-        fused = [one for one in wished if one.kernels == "fused"]
-        return [[one] for one in [*fused, *(one for one in wished if one not in fused)]]
-    alike = in_blocks == (machine.reference.hidden_size % BLOCK == 0)
-    if alike and machine.fastest in wished:
-        fastest = machine.fastest
-        return [[fastest], [one for one in wished if one != fastest]]
-    return [wished]
-
-
-def _speeds(
+def choose_backend(
     model: ModelConfig,
     training: TrainConfig,
-    wishes: Wishes,
-    some: list[Arrangement],
-    machine: Machine,
-    measure: Measure,
-) -> tuple[dict[Arrangement, float], tuple[Dropped, ...]]:
-    """Tokens per second of those that are not far slower than another, and those that do not work."""
-    dropped: list[Dropped] = []
+    *,
+    overrides: Overrides,
+    profile: HardwareProfile,
+    benchmark: ThroughputBenchmark,
+) -> BackendChoice:
+    """Choose the precision, kernels and threads that are fastest for a model on this machine.
 
-    def measured(arrangements: list[Arrangement], seconds: float) -> dict[Arrangement, float]:
+    bf16 must be a tenth faster than fp32. Without a budget of time, the fused kernels are chosen if they can
+    be used, and fp32 otherwise, and the measurement is a prediction only: then the same options give the same
+    weights on all processors of a kind, whatever a clock measures. Only a backend that is a hundred times too
+    slow is not chosen (training/backends.py).
+
+    Raises:
+        ConfigError: No backend that the user allows can be used.
+        TrainingError: The CPU cannot take a training step at all.
+    """
+    has_blocks = model.hidden_size % BLOCK == 0
+    allowed = [
+        backend
+        for backend in profile.backends
+        if (has_blocks or backend.kernels != "fused")
+        and backend.precision == (overrides.training.precision or backend.precision)
+        and backend.kernels == (overrides.training.kernels or backend.kernels)
+    ]
+    unusable: tuple[UnusableBackend, ...] = ()
+    for candidates in _candidates(allowed, overrides, profile, has_blocks):
+        speeds, failed = _measure_backends(
+            candidates,
+            model,
+            training,
+            seconds=_benchmark_seconds(overrides),
+            device=profile.device,
+            benchmark=benchmark,
+        )
+        unusable += failed
+        if speeds:
+            fastest = max(speeds, key=lambda backend: speeds[backend])
+            if FP32 in speeds and speeds[fastest] <= _MIN_SPEEDUP * speeds[FP32]:
+                fastest = FP32
+            chosen, tokens_per_second = fastest.applied(training), speeds[fastest]
+            if overrides.seconds is not None and chosen.threads is None:
+                chosen, tokens_per_second = _choose_threads(
+                    model,
+                    chosen,
+                    tokens_per_second,
+                    threads=profile.threads,
+                    seconds=_THREADS_FRACTION * _benchmark_seconds(overrides),
+                    benchmark=benchmark,
+                )
+            return BackendChoice(chosen, tokens_per_second, unusable)
+    raise _no_backend(overrides, profile.without(unusable), has_blocks)
+
+
+def _candidates(
+    allowed: list[Backend], overrides: Overrides, profile: HardwareProfile, has_blocks: bool
+) -> list[list[Backend]]:
+    """Return groups of backends to compare; a group is for the case that none before it can be used."""
+    if overrides.seconds is None:
+        fused = [backend for backend in allowed if backend.kernels == "fused"]
+        return [[backend] for backend in [*fused, *(one for one in allowed if one not in fused)]]
+    similar = has_blocks == (profile.reference.hidden_size % BLOCK == 0)
+    if similar and profile.fastest in allowed:
+        fastest = profile.fastest
+        return [[fastest], [backend for backend in allowed if backend != fastest]]
+    return [allowed]
+
+
+def _measure_backends(
+    backends: list[Backend],
+    model: ModelConfig,
+    training: TrainConfig,
+    *,
+    seconds: float,
+    device: str,
+    benchmark: ThroughputBenchmark,
+) -> tuple[dict[Backend, float], tuple[UnusableBackend, ...]]:
+    """Return the throughput of the competitive backends, and the backends that failed."""
+    failed: list[UnusableBackend] = []
+
+    def measure(candidates: list[Backend], seconds: float) -> dict[Backend, float]:
         speeds = {}
-        for one in arrangements:
+        for backend in candidates:
             try:
-                speeds[one] = measure(model, one.applied(training), seconds)
-            except Exception as error:  # of any library: nothing that it raises may end a plan
-                if one == FLOAT32 and machine.device == "cpu":
+                speeds[backend] = benchmark(model, backend.applied(training), seconds)
+            except Exception as error:  # whatever a library raises, planning goes on
+                if backend == FP32 and device == "cpu":
                     if not isinstance(error, RuntimeError):
                         raise
-                    raise TrainingError(  # oneDNN so reports that it got no memory
+                    raise TrainingError(  # oneDNN reports so that it got no memory
                         f"this computer cannot take a training step: {describe_error(error)}",
                         hint="free some memory, or use a smaller --hidden-size or --batch-size",
                     ) from error
-                dropped.append(Dropped(one, describe_error(error)))
+                failed.append(UnusableBackend(backend, describe_error(error)))
         return speeds
 
-    glances: dict[Arrangement, float] = {}
-    if len(some) > 1:
-        glances = measured(some, min(COUNTED_PROBE_SECONDS, _probe_seconds(wishes)))
-        near = _GLANCED_SHARE * max(glances.values(), default=0.0)
-        some = [one for one, speed in glances.items() if speed >= near]
-    speeds = measured(some, _probe_seconds(wishes) / max(len(some), 1))
-    if not speeds:  # what was near fails in a longer measurement: what was slower is left
-        gone = {one.arrangement for one in dropped}
-        speeds = {one: speed for one, speed in glances.items() if one not in gone}
-    return speeds, tuple(dropped)
+    quick: dict[Backend, float] = {}
+    if len(backends) > 1:
+        quick = measure(backends, min(QUICK_BENCHMARK_SECONDS, seconds))
+        threshold = _COMPETITIVE_FRACTION * max(quick.values(), default=0.0)
+        backends = [backend for backend, speed in quick.items() if speed >= threshold]
+    speeds = measure(backends, seconds / max(len(backends), 1))
+    if not speeds:  # the competitive ones fail in a longer measurement: the slower ones remain
+        removed = {one.backend for one in failed}
+        speeds = {backend: speed for backend, speed in quick.items() if backend not in removed}
+    return speeds, tuple(failed)
 
 
-def _nothing_works(wishes: Wishes, machine: Machine, in_blocks: bool) -> ConfigError:
-    wished = {name: value for name, value in wishes.training.items() if name in ("precision", "kernels")}
-    if not wished:  # a GPU: on a CPU fp32 is left, and raises what it raises
-        why = "; ".join(map(str, machine.dropped))
-        return ConfigError(f"{machine.device} cannot train this model: {why}", hint="use --device cpu")
-    if wished.get("kernels") == "fused":
-        wished.pop("precision", None)  # the only one they have
-    hint = "leave out " + " and ".join(f"--{name}" for name in wished)
-    if wished.get("kernels") == "fused" and machine.fused and not in_blocks:
+def _no_backend(overrides: Overrides, profile: HardwareProfile, has_blocks: bool) -> ConfigError:
+    precision, kernels = overrides.training.precision, overrides.training.kernels
+    if precision is None and kernels is None:  # on a GPU; on the CPU fp32 remains, and raises its own error
+        why = "; ".join(map(str, profile.unusable))
+        return ConfigError(f"{profile.device} cannot train this model: {why}", hint="use --device cpu")
+    if kernels == "fused":
+        precision = None  # it follows from the kernels
+    given = {name: value for name, value in (("precision", precision), ("kernels", kernels)) if value}
+    hint = "leave out " + " and ".join(f"--{name}" for name in given)
+    if kernels == "fused" and profile.fused and not has_blocks:
         return ConfigError(
             f"fused kernels need a hidden size that is a multiple of {BLOCK}",
             hint=f"use --hidden-size {BLOCK} or a multiple of it, or {hint}",
         )
-    asked = ", ".join(f"{name} {value}" for name, value in wished.items())
-    reasons = [one.reason for one in machine.dropped if wished.items() <= one.arrangement._asdict().items()]
-    return ConfigError(f"{asked} cannot be used here: {'; '.join(reasons)}", hint=hint)
+    options = ", ".join(f"{name} {value}" for name, value in given.items())
+    reasons = [one.reason for one in profile.unusable if given.items() <= one.backend._asdict().items()]
+    return ConfigError(f"{options} cannot be used here: {'; '.join(reasons)}", hint=hint)
 
 
-def _with_threads(
+def _choose_threads(
     model: ModelConfig,
     training: TrainConfig,
-    speed: float,
-    wishes: Wishes,
-    machine: Machine,
-    measure: Measure,
+    tokens_per_second: float,
+    *,
+    threads: int,
+    seconds: float,
+    benchmark: ThroughputBenchmark,
 ) -> tuple[TrainConfig, float]:
-    """Half as many threads, and half of those, while that is faster.
+    """Halve the number of threads while that is faster.
 
-    Threads wait for one another at every step. Beside another busy process, or in a network too small to
-    be shared, they do little else.
+    Threads wait for one another at every step. Beside another busy process, or for a model too small to be
+    divided, they do little else.
     """
-    best, threads = training, machine.threads // 2
+    best, threads = training, threads // 2
     while threads:
-        tried = replace(training, threads=threads)
+        candidate = replace(training, threads=threads)
         try:
-            found = measure(model, tried, _THREADS_SHARE * _probe_seconds(wishes))
+            speed = benchmark(model, candidate, seconds)
         except Unavailable:
             break
-        if found < 1.1 * speed:
+        if speed < _MIN_SPEEDUP * tokens_per_second:
             break
-        best, speed, threads = tried, found, threads // 2
-    return best, speed
+        best, tokens_per_second, threads = candidate, speed, threads // 2
+    return best, tokens_per_second
 
 
-def _probe_seconds(wishes: Wishes) -> float:
-    if wishes.seconds is None:
-        return COUNTED_PROBE_SECONDS
-    return min(_PROBE_SHARE * wishes.seconds, _LONGEST_PROBE_SECONDS)
+def _benchmark_seconds(overrides: Overrides) -> float:
+    if overrides.seconds is None:
+        return QUICK_BENCHMARK_SECONDS
+    return min(_BENCHMARK_FRACTION * overrides.seconds, _MAX_BENCHMARK_SECONDS)

@@ -1,69 +1,75 @@
-"""What a person asked for, by the names of the settings."""
+"""What the person chose of a plan: model, hyperparameters and budget."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from rnncli.errors import ConfigError
-from rnncli.nn.config import ModelConfig
-from rnncli.training.config import DEFAULT_SECONDS, TrainConfig
+from rnncli.nn.config import ModelOptions
+from rnncli.training.config import DEFAULT_SECONDS, BudgetOptions, TrainConfig, TrainingOptions
 
 
-@dataclass(frozen=True)
-class Wishes:
-    """What a person asked for; fields of ModelConfig and TrainConfig that are not named are free."""
+@dataclass(frozen=True, kw_only=True)
+class Overrides:
+    """What the planner must not choose; None leaves a choice to it.
 
-    model: dict[str, Any] = field(default_factory=dict)
-    training: dict[str, Any] = field(default_factory=dict)
+    Attributes:
+        model: Sizes of the model, completed by what follows from them.
+        training: Hyperparameters.
+        time: Time budget in seconds; see `seconds`.
+        epochs: Budget in passes over the training split.
+        steps: Budget in optimizer steps.
+        patience: Validations without improvement that end the run.
+        save_steps: Steps between checkpoints.
+        save_seconds: Seconds between checkpoints, if `save_steps` is None.
+    """
+
+    model: ModelOptions = field(default_factory=ModelOptions)
+    training: TrainingOptions = field(default_factory=TrainingOptions)
+    time: float | None = None
     epochs: float | None = None
+    steps: int | None = None
+    patience: int | None = None
+    save_steps: int | None = None
+    save_seconds: float | None = TrainConfig.save_seconds
 
     def __post_init__(self) -> None:
-        if self.epochs is not None and self.training.get("steps") is not None:
-            raise ConfigError("both --steps and --epochs are given", hint="give one of them")
-        if self.open_ended and "validations" in self.training:
+        if self.open_ended and self.training.validations is not None:
             raise ConfigError(
                 "validations have no meaning without a budget",
                 hint="add --time, --steps or --epochs, or leave them out",
             )
-        if self.epochs is not None and not 0.0 < self.epochs < 1e9:
-            raise ConfigError(f"epochs is {self.epochs}", hint="it is more than 0, for example 10")
-        # Values out of range are refused here, before a text is read and the machine measured.
-        widths = {"embedding_size": 1, "hidden_size": 1} if self.model.get("tied_embeddings") else {}
-        ModelConfig(**{"vocab_size": 2, **widths, **self.model})
-        TrainConfig(**{"steps": 1, **self.training})
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> "Wishes":
-        """From settings by name; None and names of neither config are passed over."""
-        given = {name: value for name, value in settings.items() if value not in (None, "auto")}
-        given.pop("vocab_size", None)  # at most so many: a wish about the text, not the model's own size
-        model = {entry.name: given[entry.name] for entry in fields(ModelConfig) if entry.name in given}
-        if model.get("tied_embeddings"):  # one width names both
-            for one, other in (("hidden_size", "embedding_size"), ("embedding_size", "hidden_size")):
-                if one in model:
-                    model.setdefault(other, model[one])
-        if model.get("mogrifier"):  # the only cell that has one
-            model.setdefault("cell", "lstm")
-        if "," in model.get("cell", ""):  # as many as are named
-            model.setdefault("num_layers", model["cell"].count(",") + 1)
-        training = {entry.name: given[entry.name] for entry in fields(TrainConfig) if entry.name in given}
-        if training.get("kernels") == "fused":
-            training.setdefault("precision", "bf16")  # the only one they have
-        return cls(model, training, given.get("epochs"))
+    def of(
+        cls,
+        model: ModelOptions = ModelOptions(),
+        training: TrainingOptions = TrainingOptions(),
+        budget: BudgetOptions = BudgetOptions(),
+    ) -> "Overrides":
+        """Take them from options; raises ConfigError if they contradict each other."""
+        budget.refuse_further()
+        time, epochs, steps = budget.time_amount, budget.epochs_amount, budget.steps_amount
+        return cls(
+            model=model.completed(),
+            training=training,
+            time=None if time is None else time.value,
+            epochs=None if epochs is None else epochs.value,
+            steps=None if steps is None else round(steps.value),
+            patience=budget.patience,
+            save_steps=budget.save_interval.steps,
+            save_seconds=budget.save_interval.seconds or TrainConfig.save_seconds,
+        )
 
     @property
     def seconds(self) -> float | None:
         """The time budget; the default where nothing else ends the run."""
-        ended = self.epochs is not None or "steps" in self.training or "patience" in self.training
-        return self.training.get("seconds", None if ended else DEFAULT_SECONDS)
+        ended = self.epochs is not None or self.steps is not None or self.patience is not None
+        return DEFAULT_SECONDS if self.time is None and not ended else self.time
 
-    def after(self, seconds: float) -> "Wishes":
-        """The same for what is left of the time when so many seconds of it are over."""
-        if self.seconds is None:
-            return self
-        return replace(self, training={**self.training, "seconds": max(self.seconds - seconds, 1e-3)})
+    def after(self, seconds: float) -> "Overrides":
+        """Return the same with what is left of the time budget after `seconds` of it."""
+        return self if self.seconds is None else replace(self, time=max(self.seconds - seconds, 1e-3))
 
     @property
     def open_ended(self) -> bool:
-        """Whether nothing but patience ends the run."""
-        return self.seconds is None and self.epochs is None and "steps" not in self.training
+        """Whether only patience ends the run."""
+        return self.seconds is None and self.epochs is None and self.steps is None

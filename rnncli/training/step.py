@@ -1,152 +1,152 @@
-"""One step of training: a window in, an update out. Shapes: B lanes, T time, P parameters."""
+"""One training step: a batch in, one update of the weights out.
+
+B is the batch size (rows of text that are read side by side), T the number of tokens of a row, K the number
+of ensemble members, D the hidden size, P the number of parameter tensors.
+"""
 
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_
 
-from rnncli.data.batching import Window
-from rnncli.nn.config import ModelConfig
+from rnncli.data.batching import Batch
 from rnncli.nn.fused.support import fused_kernels
-from rnncli.nn.language_model import LanguageModel
-from rnncli.nn.network import DropoutMasks
-from rnncli.nn.state import State
-from rnncli.results import Score
+from rnncli.nn.language_model import DropoutMasks, RNNLanguageModel
 from rnncli.training.config import TrainConfig
-from rnncli.training.distributed import ALONE, Ranks
-from rnncli.training.optimizer import AdamW, gradient_of
-from rnncli.training.regularization import penalize
+from rnncli.training.distributed import SINGLE_PROCESS, ProcessGroup
+from rnncli.training.optimizer import gradient_of
+from rnncli.training.state import TrainState
 
 
-@dataclass(frozen=True)
-class Best:
-    """The weights with the lowest validation score so far, on the processor; a None score is unknown."""
+class StepResult(NamedTuple):
+    """The outcome of a step.
 
-    score: Score | None
-    step: int
-    weights: dict[str, Tensor]
-
-
-@dataclass
-class Run:
-    """Everything that a resume needs.
-
-    `seconds` counts the budget used, over all resumes; `first_step_seconds` of it were gone when the
-    first step was taken, and do not count as progress. The rate is `rate_factor` times the schedule's
-    and rises anew from the progress `warm_from`. `state` holds the lanes of all processes.
+    Attributes:
+        loss: Mean negative log-likelihood of the batch, in nats per token.
+        gradient_norms: Norm of the gradient of every parameter before clipping, (P,).
+        gradient_norm: Norm of the whole gradient before clipping.
     """
 
-    model: LanguageModel
-    optimizer: AdamW
-    rng: torch.Generator
-    state: State
-    step: int = 0
-    seconds: float = 0.0
-    first_step_seconds: float = 0.0
-    validations: int = 0
-    validated_step: int = 0
-    validations_since_best: int = 0
-    skipped_steps: int = 0
-    skipped_in_a_row: int = 0
-    rate_factor: float = 1.0
-    lowered_at_step: int = 0
-    warm_from: float = 0.0
-    best: Best | None = None
-
-    @classmethod
-    def new(
-        cls,
-        model: ModelConfig,
-        config: TrainConfig,
-        device: torch.device,
-        weights: dict[str, Tensor] | None = None,
-    ) -> "Run":
-        """Fresh weights, or those given, and a fresh optimizer; a seed gives the same on every device."""
-        language_model = LanguageModel.initialized(model, torch.Generator().manual_seed(config.seed))
-        if weights is not None:
-            language_model.load_state_dict(weights)
-        language_model.to(device)
-        return cls(
-            model=language_model,
-            optimizer=AdamW(language_model, config),
-            rng=torch.Generator().manual_seed(config.seed),
-            state=language_model.initial_state(config.batch_size),
-            best=None if weights is None else Best(None, 0, weights),
-        )
-
-
-class Step(NamedTuple):
-    """What came of one: mean nats per token, gradient norms by parameter (P,), and over all of them."""
-
-    nats: float
-    norms: Tensor
-    norm: float
+    loss: float
+    gradient_norms: Tensor
+    gradient_norm: float
 
     @property
-    def learned(self) -> bool:
-        """Whether the weights have moved: not where loss or gradient are no numbers."""
-        return math.isfinite(self.nats) and math.isfinite(self.norm)
+    def updated(self) -> bool:
+        """Whether the weights changed; a step whose loss or gradient is not finite is skipped."""
+        return math.isfinite(self.loss) and math.isfinite(self.gradient_norm)
 
 
-def train_step(run: Run, window: Window, config: TrainConfig, rate: float, ranks: Ranks = ALONE) -> Step:
-    """One window of truncated back-propagation through time (Williams and Peng 1990) and one update.
+def train_step(
+    state: TrainState,
+    batch: Batch,
+    config: TrainConfig,
+    lr: float,
+    *,
+    group: ProcessGroup = SINGLE_PROCESS,
+) -> StepResult:
+    """Take one step of truncated backpropagation through time (Williams and Peng 1990).
 
-    The norms are those before clipping (Pascanu et al. 2013). Where they or the nats are not finite nothing
-    is learned from the window and the memory is cleared, so that the weights stay sound. With several
-    processes each takes its share of the lanes, and the sums over all of them are those of one process.
+    The gradient is clipped by its norm (Pascanu et al. 2013). If the loss or the gradient is not finite, the
+    weights stay as they are and the hidden state is reset. Several processes take the step of one: each
+    computes its shard of the rows, and the sums are those over all rows.
+
+    Args:
+        state: The run; changed in place.
+        batch: Inputs and targets (B, T) of all processes.
+        config: The training configuration.
+        lr: Learning rate.
+        group: The processes that train together.
     """
-    device = run.model.device
-    lanes = len(window.targets)
-    share = ranks.share(lanes)
-    inputs, targets = (torch.from_numpy(array[share]).to(device) for array in (window.inputs, window.targets))
-    state = run.state.map(lambda tensor: tensor[share])
-    if window.fresh[share].any():  # in a quarter of the steps or so
-        fresh = torch.from_numpy(window.fresh[share]).to(device)
-        state = state.merge(
-            run.model.initial_state(len(inputs)),
-            lambda carried, empty: torch.where(fresh.view(-1, *[1] * (carried.dim() - 1)), empty, carried),
+    model, device, batch_size = state.model, state.model.device, len(batch.targets)
+    shard = group.shard(batch_size)
+    inputs, targets = (torch.from_numpy(array[shard]).to(device) for array in (batch.inputs, batch.targets))
+    hidden_state = state.hidden_state.map(lambda tensor: tensor[shard])
+    if batch.reset[shard].any():  # in about a quarter of the steps
+        reset = torch.from_numpy(batch.reset[shard]).to(device)
+        hidden_state = hidden_state.merge(
+            model.initial_state(len(inputs)),
+            lambda carried, empty: torch.where(reset.view(-1, *[1] * (carried.dim() - 1)), empty, carried),
         )
     with precision_context(config, device):
-        hidden, state = run.model.hidden(inputs, state, DropoutMasks(run.rng, lanes, share.start))
-        penalize(hidden, targets, window.tokens, config)
-        nats = run.model.mean_nats(hidden, targets, window.tokens)
-    run.model.zero_grad()
-    nats.backward()  # type: ignore[no-untyped-call]
-    # Autocast may hand back bfloat16; the memory is kept in the precision of the weights.
-    state = state.detach().map(torch.Tensor.float)
-    nats, state = ranks.add_up(run.model, nats.detach(), state, share, lanes)
-    gradients = [gradient_of(parameter) for parameter in run.model.parameters()]
-    norms = torch.stack(torch._foreach_norm(gradients))  # in one call: a small model has its time in calls
-    total = norms.norm()
-    loss, norm = torch.stack([nats, total]).tolist()  # all that the device is waited for
-    step = Step(loss, norms, norm)
-    run.step += 1
-    if step.learned:
-        if norm > config.gradient_clip:  # seldom: a pass over all gradients that most steps are spared
-            clip_grads_with_norm_(run.model.parameters(), config.gradient_clip, total)
-        run.optimizer.step(rate)
-        run.state = state
-        run.skipped_in_a_row = 0
+        masks = DropoutMasks(state.rng, batch_size, shard.start)
+        hidden, hidden_state = model.hidden(inputs, hidden_state, masks)
+        regularize_activations(hidden, targets, batch.tokens, config)
+        mean_nll = model.mean_nll(hidden, targets, batch.tokens)
+    model.zero_grad()
+    mean_nll.backward()  # type: ignore[no-untyped-call]
+    # Autocast may return bfloat16; the state is carried in the precision of the weights.
+    hidden_state = hidden_state.detach().map(torch.Tensor.float)
+    mean_nll, hidden_state = group.all_reduce(
+        model=model, loss=mean_nll.detach(), hidden_state=hidden_state, shard=shard, batch_size=batch_size
+    )
+    gradients = [gradient_of(parameter) for parameter in model.parameters()]
+    # All norms in one call: a small model spends its time in calls.
+    norms = torch.stack(torch._foreach_norm(gradients))
+    total_norm = norms.norm()
+    loss, norm = torch.stack([mean_nll, total_norm]).tolist()  # the only wait for the device
+    result = StepResult(loss, norms, norm)
+    state.step += 1
+    if result.updated:
+        if norm > config.gradient_clip:  # saves most steps a pass over all gradients
+            clip_grads_with_norm_(model.parameters(), config.gradient_clip, total_norm)
+        state.optimizer.step(lr)
+        state.hidden_state = hidden_state
+        state.skipped_in_a_row = 0
     else:
-        run.skipped_steps += 1
-        run.skipped_in_a_row += 1
-        run.state = run.model.initial_state(lanes)
-    return step
+        state.skipped_steps += 1
+        state.skipped_in_a_row += 1
+        state.hidden_state = model.initial_state(batch_size)
+    return result
 
 
-def norms_by_layer(model: LanguageModel, norms: Tensor) -> dict[str, float]:
-    """(P,) -> the norm of each layer's gradient: {"embedding": ..., "layers.0": ..., "output": ...}.
+def regularize_activations(hidden: Tensor, targets: Tensor, tokens: int, config: TrainConfig) -> None:
+    """Add the gradient of activation regularization (AR) and temporal activation regularization (TAR).
 
-    Over all members: their first layers count as one.
+    The loss is increased by alpha mean(h_t^2) + beta mean((h_t - h_{t-1})^2), the means over hidden units and
+    over tokens that have a target (Merity et al. 2017, Revisiting activation regularization for language
+    RNNs). Only its gradient is computed, in a hook on `hidden`: the value is not needed.
+
+    Args:
+        hidden: Outputs of the last layer, (B, T, K D).
+        targets: Token ids, (B, T); negative where there is no target.
+        tokens: Number of targets in the batch of all processes, by which the sums are divided.
+        config: alpha is its `activation_regularization`, beta its `temporal_regularization`.
+    """
+    alpha, beta = config.activation_regularization, config.temporal_regularization
+    if not alpha and not beta:
+        return
+    # Detached: otherwise the tensor would refer to itself through its hook and live longer than the step.
+    values = hidden.detach()
+
+    def add_gradient(gradient: Tensor) -> Tensor:
+        h, has_target = values.float(), (targets >= 0).unsqueeze(-1)
+        scale = 2.0 / (tokens * h.shape[-1])
+        changes = (h[:, 1:] - h[:, :-1]) * has_target[:, 1:]
+        added = h * has_target.float().mul_(scale * alpha)
+        added[:, 1:].add_(changes, alpha=scale * beta)
+        added[:, :-1].sub_(changes, alpha=scale * beta)
+        return gradient + added.to(gradient.dtype)
+
+    hidden.register_hook(add_gradient)  # type: ignore[no-untyped-call]
+
+
+def gradient_norms_by_layer(model: RNNLanguageModel, norms: Tensor) -> dict[str, float]:
+    """Return the norm of the gradient of each layer: {"embedding": ..., "layers.0": ..., "output": ...}.
+
+    The layers of all ensemble members at the same depth count as one.
+
+    Args:
+        model: The model.
+        norms: Norms by parameter, (P,), in the order of `model.parameters()`.
     """
     squares: dict[str, float] = {}
     for (name, _), norm in zip(model.named_parameters(), norms.tolist(), strict=True):
-        _, _, *parts = name.split(".")  # members.0.layers.0.kernel.weight_hh_l0
+        _, _, *parts = name.split(".")  # such as members.0.layers.0.kernel.weight_hh_l0
         layer = ".".join(parts[:2]) if parts[0] == "layers" else parts[0].split("_")[0]
         squares[layer] = squares.get(layer, 0.0) + norm * norm
     return {layer: math.sqrt(square) for layer, square in sorted(squares.items())}
@@ -154,7 +154,10 @@ def norms_by_layer(model: LanguageModel, norms: Tensor) -> dict[str, float]:
 
 @contextmanager
 def precision_context(config: TrainConfig, device: torch.device) -> Iterator[None]:
-    """bf16: products in bfloat16, weights and sums in float32; fused kernels too, where they are wanted."""
+    """Compute in the configured precision, and with fused kernels if they are configured, in the block.
+
+    bf16 computes matrix products in bfloat16, and keeps weights and sums in float32.
+    """
     with (
         torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"),
         fused_kernels(config.kernels == "fused"),
@@ -164,15 +167,10 @@ def precision_context(config: TrainConfig, device: torch.device) -> Iterator[Non
 
 @contextmanager
 def threads_of(config: TrainConfig) -> Iterator[None]:
-    """Within it torch uses as many threads as the run does."""
+    """Let torch use the configured number of CPU threads in the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(config.threads or before)
     try:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def weights_of(model: LanguageModel) -> dict[str, Tensor]:
-    """A copy of the weights, on the processor."""
-    return {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}

@@ -1,204 +1,221 @@
-"""The training loop: a generator of reports that neither prints nor saves.
+"""The training loop: a generator of events that neither prints nor saves.
 
-It pauses at every report with its Run whole, so that whoever consumes the reports may save it, show
-it, write a sample with it, or stop.
+The loop pauses at every event, with the state of the run consistent. Its consumer may then save the state,
+show the event, generate a sample from the model, or stop.
 """
 
 import math
 import time
 from collections.abc import Callable, Generator
+from dataclasses import replace
 
-from rnncli.data.batching import Windows
-from rnncli.events import Evaluated, Noted, Savepoint, Stepped
-from rnncli.nn.language_model import LanguageModel
+from rnncli.data.batching import Batches
+from rnncli.events import CheckpointDue, Evaluated, Remark, Stepped
+from rnncli.nn.language_model import RNNLanguageModel
 from rnncli.results import Score
+from rnncli.training import divergence, early_stopping
+from rnncli.training.budget import Budget
 from rnncli.training.config import TrainConfig
-from rnncli.training.distributed import ALONE, Ranks
-from rnncli.training.divergence import MOST_SKIPPED_IN_A_ROW, after_validation, diverged, roll_back
-from rnncli.training.schedule import learning_rate
-from rnncli.training.step import Best, Run, Step, norms_by_layer, train_step, weights_of
+from rnncli.training.distributed import SINGLE_PROCESS, ProcessGroup
+from rnncli.training.optimizer import learning_rate
+from rnncli.training.state import TrainState
+from rnncli.training.step import StepResult, gradient_norms_by_layer, train_step
 
-# Often enough to answer Ctrl-C at once and to move a bar smoothly, too seldom to cost anything.
+# Short enough to answer Ctrl-C at once and to move a progress bar smoothly, long enough to cost nothing.
 REPORT_SECONDS = 0.1
-# Without a budget: steps between validations, an epoch where it lies between them.
-_FEWEST_STEPS, _MOST_STEPS = 100, 1_000
 
 Clock = Callable[[], float]
-Validate = Callable[[LanguageModel], Score]
+Validate = Callable[[RNNLanguageModel], Score]
+TrainingEvent = Stepped | Evaluated | Remark | CheckpointDue
 
 
-def train(
-    run: Run,
-    windows: Windows,
-    config: TrainConfig,
-    validate: Validate,
-    validation_seconds: float = 0.0,
-    clock: Clock = time.perf_counter,  # on Windows the monotonic one ticks 64 times a second
-    ranks: Ranks = ALONE,
-    reserve_seconds: float = 0.0,
-) -> Generator[Stepped | Evaluated | Noted | Savepoint]:
-    """Go on with `run` until its budget or its patience is used up; after its last step comes an Evaluated.
+class Trainer:
+    """Trains a model until its budget or its patience is exhausted.
 
-    An Evaluated or a Savepoint is where the run should be saved: what a validation leads to, a return to the
-    best weights or a lower rate, has been done by then, and a Noted says it afterwards.
+    `run` yields events. At an `Evaluated` or a `CheckpointDue` the state should be saved. What a validation
+    leads to, a rollback or a lower learning rate, has been done by then; a remark about it follows. The last
+    step is followed by a validation. Closing the generator stops the training, with the state as consistent
+    as at any event; a new call of `run` continues it.
 
-    `validate` scores the held-out part; `validation_seconds` is a first guess at how long that
-    takes, so that a time budget has room for the last one. `reserve_seconds` of it are for what comes
-    after the training. Where several processes train together,
-    rank 0 ends it for all, also by closing this generator.
+    Attributes:
+        state: The state of the run; changed in place.
+        config: The training configuration.
     """
-    began = clock() - run.seconds
-    run.seconds = ranks.number(lambda: clock() - began)  # that of rank 0 is every one's
-    kept_seconds, validation_began, ended = validation_seconds + reserve_seconds, math.nan, False
-    # A larger budget than before moves the validations apart.
-    run.validations = min(run.validations, _due(run, windows, config, kept_seconds))
-    since_report, since_validation, saved = _Meter(clock()), _Meter(clock()), clock()
-    try:
-        while True:
-            seconds = ranks.number(lambda: clock() - began)
-            if ended or math.isnan(seconds):
-                return
-            run.seconds = seconds
-            if not math.isnan(validation_began):
-                # What is done with its report, a save above all, will be done after the last one too.
-                kept_seconds = run.seconds - validation_began + reserve_seconds
-                validation_began = math.nan
-            if run.step == 0:
-                run.first_step_seconds = run.seconds
-            progress = _progress(run, config, kept_seconds)
-            due = _due(run, windows, config, kept_seconds)
-            if due > run.validations and run.step > run.validated_step:
-                validation_began, score = run.seconds, ranks.told(lambda: validate(run.model))
-                run.seconds = ranks.number(lambda: clock() - began)
-                run.validations, run.validated_step = due, run.step
-                best = _keep_best(run, score)
-                ended, note = after_validation(run, score, config, progress)
-                epoch = run.step / windows.windows_per_epoch
-                yield Evaluated(run.step, epoch, run.seconds, since_validation.mean(), score, best)
-                if note is not None:
-                    yield note
-                since_report, since_validation, saved = _Meter(clock()), _Meter(clock()), clock()
-            elif progress >= 1.0:
-                return
+
+    def __init__(
+        self,
+        *,
+        state: TrainState,
+        batches: Batches,
+        config: TrainConfig,
+        validate: Validate,
+        validation_seconds: float = 0.0,
+        reserve_seconds: float = 0.0,
+        group: ProcessGroup = SINGLE_PROCESS,
+        clock: Clock = time.perf_counter,
+    ) -> None:
+        """Prepare to continue a run.
+
+        Args:
+            state: The run as it was created or loaded.
+            batches: The training data.
+            config: The training configuration.
+            validate: Scores the validation split; called on the main process alone.
+            validation_seconds: First estimate of the time of a validation and a save. A budget of time
+                reserves it for the last one; from the first validation on it is measured.
+            reserve_seconds: Time that the budget also reserves, for what comes after the training.
+            group: The processes that train together. The main process decides for all when training ends.
+            clock: Returns a time in seconds. The default is the most precise one: on Windows the monotonic
+                clock ticks only 64 times a second.
+        """
+        self.state = state
+        self.config = config
+        self._batches = batches
+        self._validate = validate
+        self._group = group
+        self._clock = clock
+        self._reserve_seconds = reserve_seconds
+        self._budget = Budget.of(config, reserve_seconds=validation_seconds + reserve_seconds)
+        self._began = self._saved = 0.0
+        self._report_loss, self._validation_loss = _MeanLoss(0.0), _MeanLoss(0.0)
+        self._validation_began: float | None = None
+        self._ended = False
+
+    def run(self) -> Generator[TrainingEvent]:
+        """Train to the end, and yield events on the way."""
+        state, group = self.state, self._group
+        self._began = self._clock() - state.seconds
+        self._validation_began, self._ended = None, False
+        self._read_clock()
+        # In a larger budget than before the validations are further apart.
+        state.validations = min(state.validations, self._validations_due())
+        self._start_measuring()
+        try:
+            while True:
+                seconds = group.broadcast_number(self._elapsed_seconds)
+                if self._ended or math.isnan(seconds):
+                    return
+                state.seconds = seconds
+                self._measure_reserve()
+                if state.step == 0:
+                    state.first_step_seconds = seconds
+                due = self._validations_due()
+                if due > state.validations and state.step > state.validated_step:
+                    yield from self._validate_now(due)
+                elif self._budget.exhausted(state.position):
+                    return
+                else:
+                    yield from self._train_step()
+        except GeneratorExit:
+            group.broadcast_number(lambda: math.nan)  # the other processes wait for the time
+            raise
+
+    def _validate_now(self, due: int) -> Generator[TrainingEvent]:
+        """Validate and do what follows from the score. `due` is the number of validations due by now."""
+        state, config = self.state, self.config
+        self._validation_began = state.seconds
+        progress = self._budget.progress(state.position)
+        score = self._group.broadcast(lambda: self._validate(state.model))
+        self._read_clock()
+        state.validations, state.validated_step = due, state.step
+        best, remark = early_stopping.update_best(state, score), None
+        if progress >= 1.0:
+            self._ended = True
+        elif divergence.diverged(state, score):
+            remark = divergence.rollback(state, config, progress)
+        elif early_stopping.patience_exhausted(state, config):
+            if early_stopping.may_lower_lr(state, config):
+                remark = early_stopping.lower_lr(state, config)
             else:
-                rate = run.rate_factor * learning_rate(progress, config, run.warm_from)
-                window = windows[run.step]
-                step = train_step(run, window, config, rate, ranks)
-                if step.learned:
-                    since_report.add(step.nats, window.tokens)
-                    since_validation.add(step.nats, window.tokens)
-                if run.skipped_in_a_row >= MOST_SKIPPED_IN_A_ROW:
-                    yield roll_back(run, config, progress)
-                    since_report, since_validation = _Meter(clock()), _Meter(clock())
-                if ranks.leads and clock() - since_report.began >= REPORT_SECONDS:
-                    run.seconds = clock() - began
-                    progress = _progress(run, config, kept_seconds)
-                    yield _stepped(run, windows, config, since_report, clock(), progress, rate, step)
-                    since_report = _Meter(clock())
-                if ranks.leads and _save_is_due(run, config, clock() - saved):
-                    run.seconds = clock() - began
-                    yield Savepoint(run.step)
-                    saved = clock()
-    except GeneratorExit:
-        ranks.number(lambda: math.nan)  # the others wait for the time
-        raise
+                self._ended = True
+        train_loss = self._validation_loss.mean()
+        yield Evaluated(state.step, self._epoch(), state.seconds, train_loss, score, best)
+        if remark is not None:
+            yield remark
+        self._start_measuring()
+
+    def _train_step(self) -> Generator[TrainingEvent]:
+        """Take one step, and yield what is due after it."""
+        state, config, group = self.state, self.config, self._group
+        progress = self._budget.progress(state.position)
+        lr = state.lr_factor * learning_rate(progress, config, state.warmup_from)
+        batch = self._batches[state.step]
+        result = train_step(state, batch, config, lr, group=group)
+        if result.updated:
+            self._report_loss.add(result.loss, batch.tokens)
+            self._validation_loss.add(result.loss, batch.tokens)
+        if divergence.must_roll_back(state):
+            yield divergence.rollback(state, config, progress)
+            self._report_loss = _MeanLoss(self._clock())
+            self._validation_loss = _MeanLoss(self._clock())
+        if not group.is_main_process:
+            return
+        if self._clock() - self._report_loss.began >= REPORT_SECONDS:
+            state.seconds = self._elapsed_seconds()
+            yield self._stepped(lr, result)
+            self._report_loss = _MeanLoss(self._clock())
+        if self._budget.save_due(state.position, self._clock() - self._saved):
+            state.seconds = self._elapsed_seconds()
+            yield CheckpointDue(state.step)
+            self._saved = self._clock()
+
+    def _measure_reserve(self) -> None:
+        """Reserve as much time for the last validation as the one before took.
+
+        What the consumer did with its event, a save above all, it will do with the last one too.
+        """
+        if self._validation_began is not None:
+            seconds = self.state.seconds - self._validation_began
+            self._budget = replace(self._budget, reserve_seconds=seconds + self._reserve_seconds)
+            self._validation_began = None
+
+    def _start_measuring(self) -> None:
+        """Start the losses and the time since the last save anew."""
+        self._report_loss = _MeanLoss(self._clock())
+        self._validation_loss = _MeanLoss(self._clock())
+        self._saved = self._clock()
+
+    def _elapsed_seconds(self) -> float:
+        return self._clock() - self._began
+
+    def _read_clock(self) -> None:
+        """Set the time used to that of the main process: all processes decide by the same time."""
+        self.state.seconds = self._group.broadcast_number(self._elapsed_seconds)
+
+    def _validations_due(self) -> int:
+        return self._budget.validations_due(self.state.position, self._batches.batches_per_epoch)
+
+    def _epoch(self) -> float:
+        return self.state.step / self._batches.batches_per_epoch
+
+    def _stepped(self, lr: float, result: StepResult) -> Stepped:
+        state, loss = self.state, self._report_loss
+        return Stepped(
+            step=state.step,
+            epoch=self._epoch(),
+            seconds=state.seconds,
+            seconds_left=self._budget.seconds_left(state.position),
+            progress=None if self.config.open_ended else self._budget.progress(state.position),
+            nats_per_token=loss.mean(),
+            tokens_per_second=loss.tokens / (self._clock() - loss.began),
+            learning_rate=lr,
+            gradient_norm=result.gradient_norm,
+            gradient_norms=gradient_norms_by_layer(state.model, result.gradient_norms),
+            skipped_steps=state.skipped_steps,
+        )
 
 
-def resume_with(run: Run, config: TrainConfig, kept_seconds: float) -> None:
-    """Prepare `run` for a budget other than it had: the rate rises again, from where it now belongs.
-
-    `kept_seconds` of the time are for what comes after the last step. A rate that patience had lowered is
-    whole again.
-    """
-    if run.lowered_at_step:
-        run.rate_factor, run.lowered_at_step = 1.0, 0
-    if run.step == 0:
-        run.first_step_seconds = run.seconds
-    run.warm_from = _progress(run, config, kept_seconds)
-    run.validations_since_best = 0
-
-
-def _save_is_due(run: Run, config: TrainConfig, seconds: float) -> bool:
-    if config.save_steps is not None:
-        return run.step % config.save_steps == 0
-    return config.save_seconds is not None and seconds >= config.save_seconds
-
-
-class _Meter:
-    """The mean nats per token since an instant."""
+class _MeanLoss:
+    """The mean training loss, in nats per token, since an instant of the clock."""
 
     def __init__(self, began: float) -> None:
         self.began = began
         self.tokens = 0
         self._nats = 0.0
 
-    def add(self, nats: float, tokens: int) -> None:
+    def add(self, nats_per_token: float, tokens: int) -> None:
         self.tokens += tokens
-        self._nats += nats * tokens
+        self._nats += nats_per_token * tokens
 
     def mean(self) -> float:
         return self._nats / self.tokens if self.tokens else math.nan
-
-
-def _stepped(
-    run: Run,
-    windows: Windows,
-    config: TrainConfig,
-    meter: _Meter,
-    now: float,
-    progress: float,
-    rate: float,
-    step: Step,
-) -> Stepped:
-    return Stepped(
-        step=run.step,
-        epoch=run.step / windows.windows_per_epoch,
-        seconds=run.seconds,
-        seconds_left=_seconds_left(run, progress),
-        progress=None if config.open_ended else progress,
-        nats_per_token=meter.mean(),
-        tokens_per_second=meter.tokens / (now - meter.began),
-        learning_rate=rate,
-        gradient_norm=step.norm,
-        gradient_norms=norms_by_layer(run.model, step.norms),
-        skipped_steps=run.skipped_steps,
-    )
-
-
-def _seconds_left(run: Run, progress: float) -> float | None:
-    """At the pace since the first step: what was planned and prepared before it does not come again."""
-    if progress == 0.0:
-        return None
-    return (run.seconds - run.first_step_seconds) * (1.0 - progress) / progress
-
-
-def _progress(run: Run, config: TrainConfig, kept_seconds: float) -> float:
-    """The part of the budget used up, 0..1: 0 at the first step, however short the time.
-
-    A time budget keeps room for what comes after the last step. Without any budget it stays 0.
-    """
-    by_steps = run.step / config.steps if config.steps is not None else 0.0
-    if config.seconds is None:
-        return min(by_steps, 1.0)
-    trainable_seconds = config.seconds - kept_seconds - run.first_step_seconds
-    by_time = (run.seconds - run.first_step_seconds) / max(trainable_seconds, 1e-9)
-    return min(max(by_steps, by_time), 1.0)
-
-
-def _due(run: Run, windows: Windows, config: TrainConfig, kept_seconds: float) -> int:
-    """How many validations there should have been by now."""
-    if config.open_ended:
-        return run.step // min(max(windows.windows_per_epoch, _FEWEST_STEPS), _MOST_STEPS)
-    return math.floor(_progress(run, config, kept_seconds) * config.validations)
-
-
-def _keep_best(run: Run, score: Score) -> bool:
-    """Whether these weights are kept. Ruined ones never are: a run would go back to them."""
-    known = run.best.score if run.best else None
-    again = run.best is not None and run.best.step == run.step  # gone back to before it
-    if diverged(run, score) or (known and score.nats >= known.nats and not again):
-        run.validations_since_best += 1
-        return False
-    run.best = Best(score, run.step, weights_of(run.model))
-    run.validations_since_best = 0
-    return True

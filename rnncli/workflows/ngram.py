@@ -1,46 +1,86 @@
-"""The n-gram beside a model's network: fitted to its text, weighed on its held-out part, kept."""
+"""N-gram models interpolated with a network: estimated or imported, weighted, and saved with it."""
 
 import logging
 from pathlib import Path
 from time import monotonic
 
-from rnncli.evaluation.interpolation import fit_mixture, fit_ngram
-from rnncli.export.arpa import read_arpa
-from rnncli.ngram.kneser_ney import Ngram
-from rnncli.nn.language_model import LanguageModel
+import torch
+
+from rnncli.evaluation.interpolation import fit_ngram, fit_weights
+from rnncli.export.arpa import read_arpa, write_arpa
+from rnncli.files import locked
+from rnncli.ngram.config import NgramOptions
+from rnncli.ngram.kneser_ney import NgramModel
+from rnncli.nn.language_model import RNNLanguageModel
+from rnncli.results import Evaluation
+from rnncli.storage.checkpoints import load_model
 from rnncli.storage.model_dir import ModelDir
-from rnncli.storage.ngram_file import refuse_unreadable
-from rnncli.workflows.splits import own_part
+from rnncli.storage.ngram_file import check_storable
+from rnncli.workflows.evaluate import language_model, score_split
+from rnncli.workflows.splits import own_split
 
 _log = logging.getLogger(__name__)
-# Of single characters more are needed to know what comes than of words.
+# Default order; characters need longer n-grams than words.
 _ORDERS = {"char": 7, "byte": 7}
 _ORDER = 5
 
 
-def add_ngram(folder: ModelDir, network: LanguageModel, order: int | None) -> None:
-    """Fit an n-gram to the text that the network was trained on, and keep it beside the network.
+def interpolate_ngram(
+    model_dir: ModelDir, options: NgramOptions, device: torch.device
+) -> tuple[str, Evaluation]:
+    """Add an n-gram model to a model, and score both and their interpolation on the validation split.
 
-    Raises CorpusError where the text is gone or has no held-out part, ConfigError for an order out of bounds.
+    Args:
+        model_dir: The model.
+        options: Which n-gram model.
+        device: Where to compute.
+
+    Returns:
+        The name of the text, and the scores.
+
+    Raises:
+        CorpusError: The text is gone or has no validation split.
+        ModelError: The file is not in ARPA format, or does not fit the model.
+    """
+    network = load_model(model_dir, device)
+    with locked(model_dir.path):
+        if options.from_arpa is None:
+            add_ngram(model_dir, network, options.order)
+        else:
+            import_arpa(model_dir, network, options.from_arpa)
+    if options.arpa is not None:
+        saved = model_dir.ngram()
+        assert saved is not None
+        write_arpa(options.arpa, saved.model, model_dir.tokenizer())
+    name, valid = own_split(model_dir, "valid")
+    return name, score_split(language_model(model_dir, network).cross_fitted(), valid)
+
+
+def add_ngram(model_dir: ModelDir, network: RNNLanguageModel, order: int | None) -> None:
+    """Estimate an n-gram model from the training split of a network, and save it with the network.
+
+    Raises:
+        CorpusError: The text is gone or has no validation split.
+        ConfigError: The order is out of range.
     """
     began = monotonic()
-    record, train = folder.record(), folder.corpus().train
+    record, train = model_dir.record(), model_dir.corpus().train
     chosen = _ORDERS.get(record.level, _ORDER) if order is None else order
     ngram = fit_ngram(train, chosen, record.model.vocab_size)
-    _keep(folder, network, ngram)
+    _save(model_dir, network, ngram)
     seconds = monotonic() - began
     _log.info(
-        "%d-gram of %s entries beside the network, in %.1f s", ngram.order, f"{ngram.entries:,}", seconds
+        "interpolated with a %d-gram of %s entries, in %.1f s", ngram.order, f"{ngram.entries:,}", seconds
     )
 
 
-def import_arpa(folder: ModelDir, network: LanguageModel, path: Path) -> None:
-    """Keep an n-gram from a file beside the network; raises ModelError where it is not in ARPA format."""
-    ngram, left_out = read_arpa(path, folder.tokenizer())
-    refuse_unreadable(ngram)
-    _keep(folder, network, ngram)
+def import_arpa(model_dir: ModelDir, network: RNNLanguageModel, path: Path) -> None:
+    """Save an n-gram model from an ARPA file with the network; raises ModelError if it is not one."""
+    ngram, left_out = read_arpa(path, model_dir.tokenizer())
+    check_storable(ngram)
+    _save(model_dir, network, ngram)
     _log.info(
-        "%d-gram of %s entries from %s; %s others are left out",
+        "interpolated with a %d-gram of %s entries from %s; %s others are left out",
         ngram.order,
         f"{ngram.entries:,}",
         path,
@@ -48,11 +88,11 @@ def import_arpa(folder: ModelDir, network: LanguageModel, path: Path) -> None:
     )
 
 
-def _keep(folder: ModelDir, network: LanguageModel, ngram: Ngram) -> None:
-    """Put an n-gram into the folder, with the weights under which the held-out part is most probable.
+def _save(model_dir: ModelDir, network: RNNLanguageModel, ngram: NgramModel) -> None:
+    """Save an n-gram model with the interpolation weights that fit the validation split best.
 
-    Not those of a piece of the training part: the network knows it by heart and would be believed too much.
+    Not the training split: the network has memorized it and would be over-weighted.
     """
-    _, valid = own_part(folder, "valid")
-    tokens = folder.record().training.validation_tokens
-    folder.save_ngram(ngram, fit_mixture(network, ngram, valid, tokens))
+    _, valid = own_split(model_dir, "valid")
+    tokens = model_dir.record().training.validation_tokens
+    model_dir.save_ngram(ngram, fit_weights(network, ngram, valid, tokens))

@@ -1,4 +1,4 @@
-"""What is scored: a text that was named, or a part of the model's own, cut as the model cuts."""
+"""Encode what is scored: a given text, or a split of the text that a model was trained on."""
 
 import logging
 from collections.abc import Sequence
@@ -6,92 +6,102 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnncli.data import reading
-from rnncli.data.config import ReadConfig, Reset
-from rnncli.data.counting import count
-from rnncli.data.lines import line_starts
-from rnncli.data.reading import Text
-from rnncli.data.segments import encode_segments
-from rnncli.data.split import Part
-from rnncli.data.tokenizers.base import Tokenizer, decode, line_end
-from rnncli.data.tokenizers.oov import describe_unseen
+from rnncli.data import decoding
+from rnncli.data.config import ReadOptions, Reset
+from rnncli.data.decoding import Text
+from rnncli.data.splits import Split
+from rnncli.data.text_units import count_text, encode_segments, line_starts
+from rnncli.data.tokenizers.base import Tokenizer, decode, describe_oov, line_end
 from rnncli.errors import ConfigError, CorpusError
 from rnncli.storage.model_dir import ModelDir
 
 _log = logging.getLogger(__name__)
-# Of the text that a model comes from: those that it has not learned from.
-OWN_PARTS = {"valid": "held-out part", "test": "test part"}
+# Splits that a model was not trained on.
+OWN_SPLITS = {"valid": "validation split", "test": "test split"}
 
 
-def read_part(
-    folder: ModelDir,
-    given: Sequence[str],
-    config: ReadConfig,
-    reset: Reset | None,
-) -> tuple[str, Part]:
-    """A text as a part, cut as the model cuts; its unknown symbols are logged. Raises CorpusError.
+def read_split(
+    model_dir: ModelDir, texts: Sequence[str], read: ReadOptions, reset: Reset | None
+) -> tuple[str, Split]:
+    """Read texts and encode them with the tokenizer of a model.
 
-    Where memory is emptied `reset` says, or the model's own unit.
+    Args:
+        model_dir: The model.
+        texts: Files, folders or patterns.
+        read: How they are decoded.
+        reset: When the hidden state is reset; None: as in the training of the model.
+
+    Returns:
+        The name of the text, and its tokens.
+
+    Raises:
+        CorpusError: A text cannot be read, or there is nothing to score.
     """
-    text = reading.read(given, config)
+    text = decoding.read_texts(texts, read)
     _log.info("%s read as %s", text.name, text.encoding)
-    return text.name, as_part(folder, text, reset)
+    return text.name, encode_text(model_dir, text, reset)
 
 
-def as_part(folder: ModelDir, text: Text, reset: Reset | None) -> Part:
-    """The same for a text that was read before."""
-    tokenizer = folder.tokenizer()
-    unseen = describe_unseen(tokenizer, text.content)
-    if unseen:
-        _log.warning("%s has symbols that the model does not know, scored as <unk>: %s", text.name, unseen)
-    reset = reset or _own_reset(folder)
+def encode_text(model_dir: ModelDir, text: Text, reset: Reset | None) -> Split:
+    """Encode a text with the tokenizer of a model; log a warning that names its OOV tokens."""
+    tokenizer = model_dir.tokenizer()
+    oov = describe_oov(tokenizer, text.content)
+    if oov:
+        _log.warning("%s has out-of-vocabulary tokens, scored as <unk>: %s", text.name, oov)
+    reset = reset or ("line" if model_dir.record().line_by_line else "never")
     ids, starts = encode_segments(tokenizer, text.documents, reset)
     if not len(ids):
         raise CorpusError(f"{text.name} has nothing to score", hint="give a text with characters in it")
-    unknown = tokenizer.unknown_id
-    return Part(
+    unk_id = tokenizer.unk_id
+    return Split(
         ids=ids,
-        counts=count(text.content),
-        oov_tokens=0 if unknown is None else int(np.count_nonzero(ids == unknown)),
+        counts=count_text(text.content),
+        oov_tokens=0 if unk_id is None else int(np.count_nonzero(ids == unk_id)),
         line_starts=starts,
-        unknown_id=unknown,
+        unk_id=unk_id,
         line_end=line_end(tokenizer),
     )
 
 
-def own_part(folder: ModelDir, name: str, reset: Reset | None = None) -> tuple[str, Part]:
-    """A part of the text that the model comes from; raises CorpusError where it has none.
+def own_split(model_dir: ModelDir, name: str, reset: Reset | None = None) -> tuple[str, Split]:
+    """Return a split of the text that a model was trained on.
 
-    Raises ConfigError where memory is to be emptied between documents: a store keeps only their tokens.
+    Args:
+        model_dir: The model.
+        name: "valid" or "test".
+        reset: When the hidden state is reset; None: as in the training of the model.
+
+    Returns:
+        The name of the split, and its tokens.
+
+    Raises:
+        CorpusError: The text is gone, or it has no such split.
+        ConfigError: The state cannot be reset there: a token dataset does not record where documents begin.
     """
     if reset == "document":
         raise ConfigError(
-            "a model's own part is kept without the borders of its documents", hint="name the files to score"
+            "the splits of a model do not record where documents begin", hint="name the files to score"
         )
-    store = folder.corpus()
-    part = store.parts[name]
-    if not part.tokens:
-        raise CorpusError(f"{store.name} has no {OWN_PARTS[name]}", hint="train with --test-fraction 0.1")
+    dataset = model_dir.corpus()
+    split = dataset.splits[name]
+    if not split.tokens:
+        raise CorpusError(f"{dataset.name} has no {OWN_SPLITS[name]}", hint="train with --test-fraction 0.1")
     if reset == "never":
-        part = replace(part, line_starts=None)
+        split = replace(split, line_starts=None)
     elif reset == "line":
-        part = replace(part, line_starts=line_starts(part.ids[0 : part.tokens], part.line_end))
+        split = replace(split, line_starts=line_starts(split.ids[0 : split.tokens], split.line_end))
     elif reset == "sentence":
-        part = _by_sentence(store.tokenizer, part)
-    return f"{OWN_PARTS[name]} of {store.name}", part
+        split = _by_sentence(dataset.tokenizer, split)
+    return f"{OWN_SPLITS[name]} of {dataset.name}", split
 
 
-def _by_sentence(tokenizer: Tokenizer, part: Part) -> Part:
-    """Cut anew from its text; raises ConfigError where the unknown words in it cannot be written as text."""
-    ids, starts = encode_segments(
-        tokenizer, [decode(tokenizer, part.ids[0 : part.tokens].tolist())], "sentence"
-    )
-    if np.count_nonzero(ids == part.unknown_id) != part.oov_tokens:
+def _by_sentence(tokenizer: Tokenizer, split: Split) -> Split:
+    """Encode a split anew by sentences; raises ConfigError if its text cannot be restored from the tokens."""
+    text = decode(tokenizer, split.ids[0 : split.tokens].tolist())
+    ids, starts = encode_segments(tokenizer, [text], "sentence")
+    if np.count_nonzero(ids == split.unk_id) != split.oov_tokens:
         raise ConfigError(
-            "the unknown words of this part are lost, and with them its sentences", hint="name the text"
+            "the out-of-vocabulary words of this split are not stored, so that its sentences are unknown",
+            hint="name the text to score",
         )
-    return replace(part, ids=ids, line_starts=starts)
-
-
-def _own_reset(folder: ModelDir) -> Reset:
-    return "line" if folder.record().unit == "line" else "never"
+    return replace(split, ids=ids, line_starts=starts)

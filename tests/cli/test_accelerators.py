@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from rnncli.data.batching import Lanes
-from rnncli.evaluation.config import Adaptation, Cache
-from rnncli.evaluation.dynamic import adaptive_measures
-from rnncli.evaluation.scoring import stream_measures
+from rnncli.data.batching import StreamBatches
+from rnncli.evaluation.config import CacheOptions, DynamicOptions
+from rnncli.evaluation.dynamic import dynamic_metrics
+from rnncli.evaluation.scoring import stream_metrics
 from rnncli.nn.config import ModelConfig
 from rnncli.training.config import TrainConfig
-from rnncli.training.step import Run, train_step, weights_of
+from rnncli.training.state import TrainState, weights_of
+from rnncli.training.step import train_step
 from rnncli.workflows.devices import pick_device
 from tests.cli.conftest import TINY, Command
 from tests.conftest import STRUCTURES, tiny_model
@@ -38,11 +39,13 @@ def gpu(request: pytest.FixtureRequest) -> torch.device:
     return pick_device(request.param)
 
 
-def trained(structure: str, device: torch.device, config: TrainConfig = CONFIG, steps: int = 12) -> Run:
+def trained(
+    structure: str, device: torch.device, config: TrainConfig = CONFIG, steps: int = 12
+) -> TrainState:
     settings = {"vocab_size": 11, "hidden_size": 8, "embedding_size": 5, "num_layers": 2, "dropout": 0.2}
     model = ModelConfig(**{**settings, **STRUCTURES[structure]})
-    run = Run.new(model, config, device)
-    lanes = Lanes(IDS, model.start, config.batch_size, config.bptt)
+    run = TrainState.new(model, config, device)
+    lanes = StreamBatches(IDS, model.bos_id, config.batch_size, config.bptt)
     for number in range(steps):
         train_step(run, lanes[number], config, config.learning_rate)
     assert not run.skipped_steps
@@ -76,8 +79,8 @@ def test_bfloat16_goes_where_float32_goes(structure: str, gpu: torch.device) -> 
 @pytest.mark.parametrize("structure", STRUCTURES)
 def test_scores_are_those_of_the_processor(structure: str, gpu: torch.device) -> None:
     model = tiny_model(**STRUCTURES[structure])
-    theirs = np.concatenate([*stream_measures(model, IDS)])
-    ours = np.concatenate([*stream_measures(model.to(gpu), IDS)])
+    theirs = np.concatenate([*stream_metrics(model, IDS)])
+    ours = np.concatenate([*stream_metrics(model.to(gpu), IDS)])
     np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
@@ -87,7 +90,9 @@ def test_so_are_those_of_a_network_that_adapts(structure: str, gpu: torch.device
     for device in (CPU, gpu):
         model = tiny_model(**STRUCTURES[structure]).to(device)
         found.append(
-            np.concatenate([*adaptive_measures(model, IDS[:600], IDS[600:], Adaptation(), Cache(50))])
+            np.concatenate(
+                [*dynamic_metrics(model, IDS[:600], IDS[600:], DynamicOptions(), CacheOptions(size=50))]
+            )
         )
     np.testing.assert_allclose(found[1], found[0], rtol=5e-3, atol=1e-4)
 
@@ -114,7 +119,7 @@ def test_every_command_with_a_device_runs_there(rhyme: Path, gpu: torch.device, 
     on = ("--device", gpu.type)
     assert rnncli("train", rhyme, *TINY, "--name", "a", "--ngram", "3", *on).code == 0
     for command in (
-        ("eval", "--model", "a", "--adapt", "--cache"),
+        ("eval", "--model", "a", "--dynamic", "--cache"),
         ("score", rhyme, "--model", "a"),
         ("generate", "--model", "a", "--length", "20"),
         ("ngram", "a", "--order", "2"),

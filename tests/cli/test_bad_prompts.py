@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rnncli.workflows import prompts
+from rnncli.generation import prompt as prompts
 from tests.cli.conftest import TINY, Command
 from tests.cli.test_processes import COMMAND, ENVIRONMENT
 
@@ -29,7 +29,7 @@ def test_of_a_prompt_of_ten_megabytes_the_end_is_read(model: Command) -> None:
     prompt = b"the rain is more than the sun;\n" * 330_000
     ran = model("generate", "--prompt", "-", "--length", "20", "--seed", "1", stdin=prompt)
     assert ran.code == 0
-    assert "of the 10,230,000 tokens of the prompt the last 10,000 are read" in ran.err
+    assert "only the last 10,000 of the 10,230,000 tokens of the prompt are read" in ran.err
     end = model("generate", "--prompt", "-", "--length", "20", "--seed", "1", stdin=prompt[-10_000:])
     assert ran.out == prompt.decode() + end.out[10_000:]
 
@@ -39,8 +39,8 @@ def test_what_is_further_back_has_faded(model: Command, monkeypatch: pytest.Monk
     prompt = b"the rain is more than the sun;\n" * 70
     nats = []
     for most in (500, 10_000):
-        monkeypatch.setattr(prompts, "_MOST_READ", most)
-        nats.append(model(*given, stdin=prompt).json["nats"])
+        monkeypatch.setattr(prompts, "_MAX_PROMPT_TOKENS", most)
+        nats.append(model(*given, stdin=prompt).json["nll_nats"])
     assert nats[0] == pytest.approx(nats[1], rel=1e-5)
 
 
@@ -57,7 +57,7 @@ def test_symbols_that_the_model_has_never_seen_are_named(model: Command, prompt:
     ran = model("generate", "--prompt", prompt, "--length", "3")
     assert ran.code == 0
     assert ran.out.startswith(prompt)
-    assert "never seen" in ran.err
+    assert "out-of-vocabulary" in ran.err
 
 
 def test_a_text_of_a_thousand_million_tokens_begins_at_once(model: Command) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import torch
 
-from rnncli.cli import resuming, training_session
 from rnncli.nn.fused import support
+from rnncli.storage.checkpoints import load_state
 from rnncli.storage.model_dir import ModelDir
-from rnncli.storage.runs import load_run
 from rnncli.training import trainer
+from rnncli.workflows import resume, training_session
 from tests.cli.conftest import TINY, Command, words
 
 
@@ -57,18 +57,18 @@ def test_further_time_counts_from_the_start_of_its_command(
     """What is read and measured before the first step is a part of it."""
     rnncli("train", rhyme, "--name", "x", *TINY)
     used = ModelDir.find("x").record().seconds
-    slow, taken = resuming.load_run, trainer.train
+    slow, run = resume.load_state, trainer.Trainer.run
 
-    def load_run(*arguments: Any) -> Any:
+    def load_state(*arguments: Any) -> Any:
         time.sleep(0.3)
         return slow(*arguments)
 
-    def train(run: Any, *arguments: Any, **settings: Any) -> Any:
-        assert run.seconds > used + 0.3
-        return taken(run, *arguments, **settings)
+    def run_late(self: trainer.Trainer) -> Any:
+        assert self.state.seconds > used + 0.3
+        return run(self)
 
-    monkeypatch.setattr(resuming, "load_run", load_run)
-    monkeypatch.setattr(training_session, "train", train)
+    monkeypatch.setattr(resume, "load_state", load_state)
+    monkeypatch.setattr(trainer.Trainer, "run", run_late)
     assert rnncli("train", "--resume", "x", "--time", "+2s").code == 0
 
 
@@ -79,8 +79,8 @@ def test_a_run_that_patience_ended_is_given_time_at_its_whole_rate(rnncli: Comma
     assert "x is finished" in refused.err
     assert rnncli("train", "--resume", "x", "--steps", "+30").code == 0
     record = ModelDir.find("x").record()
-    run = load_run(ModelDir.find("x"), record.training, torch.device("cpu"))
-    assert run.rate_factor == 1.0
+    run = load_state(ModelDir.find("x"), record.training, torch.device("cpu"))
+    assert run.lr_factor == 1.0
 
 
 def test_epochs_may_be_further_ones_too(rnncli: Command, rhyme: Path) -> None:
@@ -94,7 +94,7 @@ def test_epochs_may_be_further_ones_too(rnncli: Command, rhyme: Path) -> None:
 def test_a_new_run_has_nothing_to_add_to(rnncli: Command, rhyme: Path, option: str, amount: str) -> None:
     ran = rnncli("train", rhyme, option, amount)
     assert ran.code == 2
-    assert "+ goes with --resume" in words(ran.err)
+    assert "and no run is resumed" in words(ran.err)
 
 
 def test_patience_alone_ends_a_run(rnncli: Command, rhyme: Path) -> None:
@@ -102,29 +102,29 @@ def test_patience_alone_ends_a_run(rnncli: Command, rhyme: Path) -> None:
         "train", rhyme, "--name", "x", *TINY[2:], "--patience", "1", "--json", "--learning-rate", "0.05"
     )
     assert ran.code == 0, ran.err
-    assert "until 1 validations bring nothing better" in ran.err
+    assert "until 1 validations without improvement" in ran.err
     assert ran.json["plan"]["steps"] is None
     lines = [json.loads(line) for line in Path("models/x/metrics.jsonl").read_text().splitlines()]
-    notes = [line["message"] for line in lines if line["report"] == "noted"]
+    notes = [line["message"] for line in lines if line["event"] == "remark"]
     assert notes
-    assert notes[0].startswith("nothing better since step")
+    assert notes[0].startswith("no improvement since step")
     assert Path("models/x/README.md").exists()
 
 
 def test_patience_without_a_budget_takes_no_number_of_validations(rnncli: Command, rhyme: Path) -> None:
     ran = rnncli("train", rhyme, "--patience", "3", "--validations", "5")
-    assert ran.code == 1
+    assert ran.code == 2
     assert "no meaning without a budget" in ran.err
 
 
 def test_the_norms_of_the_gradients_are_kept_by_layer(
     rnncli: Command, rhyme: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training_session, "_LEAST_LOG_SECONDS", 0.0)
+    monkeypatch.setattr(training_session, "_MIN_LOG_SECONDS", 0.0)
     monkeypatch.setattr(trainer, "REPORT_SECONDS", 0.0)
     assert rnncli("train", rhyme, "--name", "x", *TINY).code == 0
     lines = [json.loads(line) for line in Path("models/x/metrics.jsonl").read_text().splitlines()]
-    stepped = [line for line in lines if line["report"] == "stepped"]
+    stepped = [line for line in lines if line["event"] == "stepped"]
     assert stepped
     assert stepped[0]["gradient_norms"].keys() == {"embedding", "layers.0", "output"}
 
@@ -143,12 +143,12 @@ def test_nothing_is_written_for_whoever_wants_to_see_nothing(
 def test_a_run_with_kernels_that_are_gone_says_so_and_goes_on(
     rnncli: Command, rhyme: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if support.missing() is not None:
+    if support.why_no_kernels() is not None:
         pytest.skip("no fused kernels here")
     wide = ("--hidden-size", "64", *TINY[4:])
     assert rnncli("train", rhyme, "--name", "x", "--steps", "2", "--kernels", "fused", *wide).code == 0
     assert "fused kernels" in words(rnncli("info", "x").out)
-    monkeypatch.setattr(support, "missing", lambda: "this is another processor")
+    monkeypatch.setattr(support, "why_no_kernels", lambda: "this is another processor")
     more = rnncli("train", "--resume", "x", "--steps", "+2")
     assert more.code == 0, more.err
     assert (

@@ -10,20 +10,21 @@ from typing import Any
 
 import pytest
 
-from rnncli.cli import contest, training_session
 from rnncli.errors import TrainingError
 from rnncli.storage.model_dir import ModelDir
 from rnncli.training import architecture_search, hyperparameters
+from rnncli.workflows import compare, training_session
+from rnncli.workflows.train import NewRun
 from tests.cli.conftest import Command, words
 
 
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small structures, and no least time."""
-    monkeypatch.setattr(architecture_search, "_WIDTHS", (8, 12))
-    monkeypatch.setattr(architecture_search, "_FIRST_WIDTH", 12)
-    monkeypatch.setattr(contest, "_LEAST_SECONDS", 0.1)
-    monkeypatch.setattr(contest, "_WRITING_SECONDS", 0.01)
+    monkeypatch.setattr(architecture_search, "_HIDDEN_SIZES", (8, 12))
+    monkeypatch.setattr(architecture_search, "_FIRST_HIDDEN_SIZE", 12)
+    monkeypatch.setattr(compare, "_MIN_SECONDS", 0.1)
+    monkeypatch.setattr(compare, "_GENERATION_SECONDS", 0.01)
 
 
 def test_it_ranks_structures_and_keeps_the_winner_alone(rnncli: Command, rhyme: Path) -> None:
@@ -33,16 +34,16 @@ def test_it_ranks_structures_and_keeps_the_winner_alone(rnncli: Command, rhyme: 
     assert record["model"] == "models/best"
     ranking = record["ranking"]
     assert 3 <= len(ranking) <= 9, "as many as the time was for"
-    assert len({row["structure"] for row in ranking}) == len(ranking)
+    assert len({row["architecture"] for row in ranking}) == len(ranking)
     assert ranking[0]["bits_per_character"] < 6.0
-    assert {row["structure"].split(", ")[1] for row in ranking} <= set(
+    assert {row["architecture"].split(", ")[1] for row in ranking} <= set(
         architecture_search._SINGLE + architecture_search._DEEP
     )
     for row in ranking:
-        assert min(row["tokens_per_second"], row["parameters"], row["characters_written_per_second"]) > 0
+        assert min(row["tokens_per_second"], row["parameters"], row["characters_generated_per_second"]) > 0
     assert [path.name for path in Path("models").iterdir()] == ["best"]
     model = ModelDir.find("best").record().model
-    level, cell, layers = ranking[0]["structure"].split(", ")
+    level, cell, layers = ranking[0]["architecture"].split(", ")
     assert (model.cell, f"{model.num_layers} layer") == (cell, layers.split(" of ")[0].removesuffix("s"))
     assert ModelDir.find("best").tokenizer().level == level
     assert rnncli("verify", "best").code == 0
@@ -53,10 +54,10 @@ def test_its_command_trains_the_same_structure(
 ) -> None:
     monkeypatch.setattr(hyperparameters, "_SHORT_TEXT_TOKENS", 100)  # so that the plan has a penalty to name
     assert (
-        rnncli("compare", rhyme, "--time", "4s", "--name", "best", "--level", "char", "--unit", "line").code
+        rnncli("compare", rhyme, "--time", "4s", "--name", "best", "--level", "char", "--line-by-line").code
         == 0
     )
-    ran = rnncli("compare", rhyme, "--time", "4s", "--name", "again", "--level", "char", "--unit", "line")
+    ran = rnncli("compare", rhyme, "--time", "4s", "--name", "again", "--level", "char", "--line-by-line")
     folder, command = ran.out.strip().split("\n")[-2:]
     assert folder == "models/again"
     program, *arguments = shlex.split(command)
@@ -64,7 +65,8 @@ def test_its_command_trains_the_same_structure(
     assert rnncli(*arguments, "--name", "by-hand").code == 0
     one, two = (ModelDir.find(name).record() for name in ("again", "by-hand"))
     assert one.model == two.model
-    assert one.unit == two.unit == "line"
+    assert one.line_by_line
+    assert two.line_by_line
     assert one.training.activation_regularization == 2.0
     # Whether the time is more than the text needs, each run sees for itself.
     if one.training.steps is not None:
@@ -85,27 +87,26 @@ def test_the_curves_may_be_a_file(rnncli: Command, rhyme: Path) -> None:
     ran = rnncli("compare", rhyme, "--time", "4s", "--level", "char", "-o", "curves.html")
     assert ran.code == 0, ran.err
     assert "<svg" in Path("curves.html").read_text()
-    assert "structure" in ran.out
-    assert "at last" not in ran.out, "no curves on the terminal"
+    assert "architecture" in ran.out
+    assert "at the end" not in ran.out, "no curves on the terminal"
 
 
 def test_ctrl_c_ends_the_search_and_leaves_no_candidate(
     rnncli: Command, rhyme: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = contest.Contest._train
+    real, sessions = training_session._validate, list[training_session.Session]()
 
-    def train(
-        self: contest.Contest, candidate: architecture_search.Candidate, seconds: float
-    ) -> architecture_search.Outcome:
-        outcome = real(self, candidate, seconds)
-        if len(self.found) == 2:
-            self.signal = signal.SIGINT
-        return outcome
+    def validate(session: training_session.Session, model: Any) -> Any:
+        if all(session is not one for one in sessions):
+            sessions.append(session)
+            if len(sessions) == 2:
+                os.kill(os.getpid(), signal.SIGINT)
+        return real(session, model)
 
-    monkeypatch.setattr(contest.Contest, "_train", train)
+    monkeypatch.setattr(training_session, "_validate", validate)
     ran = rnncli("compare", rhyme, "--time", "5s", "--level", "char", "--json")
     assert ran.code == 130
-    assert 1 <= len(ran.json["ranking"]) <= 2
+    assert len(ran.json["ranking"]) == 1
     assert ran.json["model"] is None
     assert not Path("models").exists()
 
@@ -115,12 +116,12 @@ def test_ctrl_c_while_a_candidate_is_saved_ends_the_search(
 ) -> None:
     real, number = training_session._finish, 0
 
-    def finish(*arguments: Any) -> training_session.Outcome:
+    def finish(*arguments: Any, **settings: Any) -> Any:
         nonlocal number
         number += 1
         if number == 2:
             os.kill(os.getpid(), signal.SIGINT)
-        return real(*arguments)
+        return real(*arguments, **settings)
 
     monkeypatch.setattr(training_session, "_finish", finish)
     ran = rnncli("compare", rhyme, "--time", "5s", "--level", "char", "--json")
@@ -133,10 +134,14 @@ def test_ctrl_c_while_a_candidate_is_saved_ends_the_search(
 def test_the_ranking_is_told_though_the_winner_cannot_be_trained(
     rnncli: Command, rhyme: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def finish(*arguments: Any) -> Any:
-        raise TrainingError("no more", hint="none")
+    real = compare.train_events
 
-    monkeypatch.setattr(contest.Contest, "finish", finish)
+    def train_events(run: NewRun, *arguments: Any) -> Any:
+        if not str(run.name).endswith("-trial"):
+            raise TrainingError("no more", hint="none")
+        return real(run, *arguments)
+
+    monkeypatch.setattr(compare, "train_events", train_events)
     ran = rnncli("compare", rhyme, "--time", "2s", "--level", "char", "--json")
     assert ran.code == 1
     assert ran.json["ranking"]
@@ -146,13 +151,13 @@ def test_the_ranking_is_told_though_the_winner_cannot_be_trained(
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (("-",), 1, "reads a text more than once"),
-        (("@list.txt",), 1, "reads a text more than once"),
-        (("made.tok",), 1, "name the text and not its store"),
-        (("rhyme.txt", "--name", "a/b"), 1, "cannot be the name of a model"),
-        (("rhyme.txt", "--seed", "-1"), 1, "seed is -1"),
-        (("rhyme.txt", "-o", "nowhere/x.png"), 1, "its folder is not there"),
-        (("rhyme.txt", "--time", "50ms"), 2, "--time"),
+        (("-",), 2, "reads a text more than once"),
+        (("@list.txt",), 2, "reads a text more than once"),
+        (("made.tok",), 2, "name the text instead of a token dataset"),
+        (("rhyme.txt", "--name", "a/b"), 2, "is not a valid model name"),
+        (("rhyme.txt", "--seed", "-1"), 2, "seed is -1"),
+        (("rhyme.txt", "-o", "nowhere/x.png"), 1, "the folder does not exist"),
+        (("rhyme.txt", "--time", "50ms"), 2, "time is '50ms'"),
         (("rhyme.txt", "-o", "x.gif"), 2, "its name ends with .png or .html"),
         (("none.txt",), 1, "none.txt"),
     ],

@@ -28,14 +28,16 @@ def test_completions_are_as_probable_as_a_score_says(
 ) -> None:
     if with_ngram:
         model("ngram", "m", "--order", "3")
-    tokens = completions(model, "the rai", "--unit", "token", "-n", "99")
-    assert sum(math.exp(-token["nats"]) for token in tokens) == pytest.approx(1.0, abs=0.02), "but for <unk>"
-    lines = completions(model, "the rai", "--unit", "line", "-n", "3")
-    assert [line["nats"] for line in lines] == sorted(line["nats"] for line in lines)
+    tokens = completions(model, "the rai", "--to", "token", "-n", "99")
+    assert sum(math.exp(-token["nll_nats"]) for token in tokens) == pytest.approx(1.0, abs=0.02), (
+        "but for <unk>"
+    )
+    lines = completions(model, "the rai", "--to", "line", "-n", "3")
+    assert [line["nll_nats"] for line in lines] == sorted(line["nll_nats"] for line in lines)
     (own_folder / "t.txt").write_text("the rai")
     (own_folder / "w.txt").write_text("the rai" + lines[0]["text"] + "\n")
-    prompt, whole = (model("eval", name, "--json").json["nats"] for name in ("t.txt", "w.txt"))
-    assert lines[0]["nats"] == pytest.approx(whole - prompt, rel=1e-3)
+    prompt, whole = (model("eval", name, "--json").json["nll_nats"] for name in ("t.txt", "w.txt"))
+    assert lines[0]["nll_nats"] == pytest.approx(whole - prompt, rel=1e-3)
 
 
 def test_words_are_completed_where_the_model_knows_blanks(model: Command) -> None:
@@ -57,10 +59,10 @@ def test_a_text_without_blanks_is_completed_by_token(rnncli: Command, own_folder
     (own_folder / "one.txt").write_text("abcd" * 300)
     assert rnncli("train", "one.txt", "--name", "one", *TINY).code == 0
     for unit in ("word", "line"):
-        ran = rnncli("complete", "ab", "-m", "one", "--unit", unit)
-        assert ran.code == 1
-        assert f"the model knows no end of a {unit}" in ran.err
-    assert "never seen" in rnncli("complete", "☃", "-m", "one").err
+        ran = rnncli("complete", "ab", "-m", "one", "--to", unit)
+        assert ran.code == 2
+        assert f"the model has no token that ends a {unit}" in ran.err
+    assert "out-of-vocabulary" in rnncli("complete", "☃", "-m", "one").err
 
 
 def test_words_of_a_word_model_are_its_tokens(rnncli: Command, rhyme: Path) -> None:
@@ -69,15 +71,15 @@ def test_words_of_a_word_model_are_its_tokens(rnncli: Command, rhyme: Path) -> N
     assert all(word["tokens"] == 1 for word in found)
     assert "the rain " in rnncli("complete", "the rain").out
     for unit in ("token", "word"):
-        refused = rnncli("complete", "the", "--unit", unit, "--length", "3")
-        assert (refused.code, "a token has no length" in refused.err) == (1, True)
+        refused = rnncli("complete", "the", "--to", unit, "--length", "3")
+        assert (refused.code, "no effect on a single token" in refused.err) == (2, True)
 
 
 def test_the_most_probable_lines_are_enumerated(model: Command) -> None:
     out = model("generate", "--enumerate", "3", "--prompt", "the rain came").out
-    lines = completions(model, "the rain came", "--unit", "line", "-n", "3")
+    lines = completions(model, "the rain came", "--to", "line", "-n", "3")
     assert out == "".join("the rain came" + line["text"] + "\n" for line in lines)
     records = model("generate", "--enumerate", "2", "--prompt", "the rain came", "--format", "jsonl").out
-    assert [json.loads(record)["nats"] for record in records.splitlines()] == [
-        line["nats"] for line in lines[:2]
+    assert [json.loads(record)["nll_nats"] for record in records.splitlines()] == [
+        line["nll_nats"] for line in lines[:2]
     ]

@@ -61,7 +61,7 @@ def test_a_run_that_would_fill_the_disk_is_refused_before_it_starts(
 def test_what_this_machine_cannot_use_is_shown_with_v_alone_and_logged_always(
     rnncli: Command, rhyme: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(support, "missing", lambda: "this is another processor")
+    monkeypatch.setattr(support, "why_no_kernels", lambda: "this is another processor")
     for name, verbose in (("quiet", ()), ("verbose", ("-v",))):
         ran = rnncli("train", rhyme, "--name", name, *TINY, "--hidden-size", "64", *verbose)
         assert ran.code == 0, ran.err
@@ -98,12 +98,10 @@ def test_an_empty_folder_is_neither_a_text_nor_a_store(rnncli: Command, own_fold
         ("--batch-size", "0"),
         ("--batch-size", "-1"),
         ("--batch-size", "1000000000"),
-        ("--batch-size", "4096", "--bptt", "4096"),
         ("--hidden-size", "0"),
         ("--hidden-size", "1000000000"),
         ("--num-layers", "0"),
         ("--num-layers", "10000"),
-        ("--hidden-size", "16384", "--num-layers", "64"),
         ("--dropout", "1"),
         ("--dropout", "-0.1"),
         ("--dropout", "nan"),
@@ -115,7 +113,6 @@ def test_an_empty_folder_is_neither_a_text_nor_a_store(rnncli: Command, own_fold
         ("--epochs", "1", "--steps", "1"),
         ("--level", "sentence"),
         ("--level", "word", "--vocab-size", "1"),
-        ("--level", "subword", "--vocab-size", "100"),
         ("--vocab-size", "50"),
         ("--subword-kind", "unigram"),
         ("--cell", "transformer"),
@@ -130,7 +127,26 @@ def test_an_empty_folder_is_neither_a_text_nor_a_store(rnncli: Command, own_fold
     ],
     ids=" ".join,
 )
-def test_a_setting_without_sense_is_one_error_and_leaves_nothing(
+def test_an_option_without_sense_is_one_usage_error_and_leaves_nothing(
+    rnncli: Command, rhyme: Path, options: tuple[str, ...]
+) -> None:
+    ran = rnncli("train", rhyme, *options)
+    assert ran.code == 2, ran.err
+    assert ran.err.count("error: ") == ran.err.count("hint: ") == 1
+    assert "Traceback" not in ran.err
+    assert nothing_is_left()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--batch-size", "4096", "--bptt", "4096"),
+        ("--hidden-size", "16384", "--num-layers", "64"),
+        ("--level", "subword", "--vocab-size", "100"),
+    ],
+    ids=" ".join,
+)
+def test_options_that_do_not_fit_text_or_machine_are_one_error_and_leave_nothing(
     rnncli: Command, rhyme: Path, options: tuple[str, ...]
 ) -> None:
     ran = rnncli("train", rhyme, *options)
@@ -181,18 +197,24 @@ def test_an_unknown_key_in_a_settings_file_is_answered_with_the_nearest(rnncli: 
         ("--top-k", "-1"),
         ("--top-p", "0"),
         ("--top-p", "1.1"),
-        ("--prompt", "half \udce4 character"),
     ],
     ids=repr,
 )
-def test_sampling_settings_without_sense_are_one_error(
+def test_sampling_options_out_of_range_are_wrong_usage(
     rnncli: Command, rhyme: Path, options: tuple[str, ...]
 ) -> None:
     rnncli("train", rhyme, "--name", "x", *TINY)
     ran = rnncli("generate", *options)
-    assert ran.code == 1, ran.err
+    assert ran.code == 2, ran.err
     assert ran.err.count("error: ") == ran.err.count("hint: ") == 1
     assert ran.out == ""
+
+
+def test_a_prompt_that_is_not_utf_8_is_one_error(rnncli: Command, rhyme: Path) -> None:
+    rnncli("train", rhyme, "--name", "x", *TINY)
+    ran = rnncli("generate", "--prompt", "half \udce4 character")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.count("error: ") == ran.err.count("hint: ") == 1
 
 
 @pytest.mark.parametrize(
@@ -237,7 +259,7 @@ def test_damaged_weights_are_noticed_and_named(rnncli: Command, rhyme: Path) -> 
     path.write_bytes(content)
     ran = rnncli("eval")
     assert ran.code == 1
-    assert "models/x/model.safetensors is not what was written" in ran.err
+    assert "models/x/model.safetensors does not match its checksum" in ran.err
 
 
 def test_a_resumed_run_keeps_its_settings(rnncli: Command, rhyme: Path) -> None:
@@ -245,15 +267,15 @@ def test_a_resumed_run_keeps_its_settings(rnncli: Command, rhyme: Path) -> None:
     for option in (("--hidden-size", "9"), ("--level", "char"), ("--valid-fraction", "0.2"), ("--name", "y")):
         ran = rnncli("train", "--resume", "x", *option)
         assert ran.code == 2
-        assert "cannot change when a run is resumed" in " ".join(ran.err.replace("│", " ").split())
+        assert "cannot change when a training is resumed" in " ".join(ran.err.replace("│", " ").split())
 
 
 def test_a_token_store_keeps_its_level_and_its_split(rnncli: Command, rhyme: Path) -> None:
     rnncli("tokenize", rhyme)
     for option in (("--level", "byte"), ("--valid-fraction", "0.2"), ("--encoding", "latin-1")):
         ran = rnncli("train", "rhyme.tok", *option)
-        assert ran.code == 1
-        assert "is tokenized already" in ran.err
+        assert ran.code == 2
+        assert "is already tokenized" in ran.err
 
 
 def test_debug_shows_the_traceback(rnncli: Command, monkeypatch: pytest.MonkeyPatch) -> None:

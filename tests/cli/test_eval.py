@@ -27,12 +27,12 @@ def test_the_better_of_two_models_is_named_with_its_lead(models: Command, rhyme:
     alone = [models("eval", rhyme, "-m", name, "--json").json for name in ("a", "b")]
     assert [model["name"] for model in record["models"]] == ["a", "b"]
     for side, single in zip(record["models"], alone, strict=True):
-        assert side["nats"] == pytest.approx(single["nats"], rel=1e-6)
+        assert side["nll_nats"] == pytest.approx(single["nll_nats"], rel=1e-6)
     (gap,) = record["differences"]
     assert (gap["better"], gap["worse"], gap["unit"]) == ("b", "a", "character")
-    expected = (alone[0]["nats"] - alone[1]["nats"]) / alone[0]["characters"]
-    assert gap["nats"] == pytest.approx(expected, rel=1e-6)
-    assert 0.0 < gap["low"] < gap["nats"] < gap["high"]
+    expected = (alone[0]["nll_nats"] - alone[1]["nll_nats"]) / alone[0]["characters"]
+    assert gap["nats_per_unit"] == pytest.approx(expected, rel=1e-6)
+    assert 0.0 < gap["nats_per_unit_ci_low"] < gap["nats_per_unit"] < gap["nats_per_unit_ci_high"]
     shown = models("eval", rhyme, "-m", "a", "-m", "b").out
     assert "b beats a by" in shown
 
@@ -59,8 +59,8 @@ def test_an_ngram_counts_for_its_model(models: Command, rhyme: Path) -> None:
 def test_several_models_need_a_text_and_do_not_adapt(models: Command, rhyme: Path) -> None:
     for arguments in (("eval", "-m", "a", "-m", "b"), ("eval", rhyme, "-m", "a", "-m", "b", "--cache")):
         ran = models(*arguments)
-        assert ran.code == 1
-        assert "2 models are compared on a text that is named" in ran.err
+        assert ran.code == 2
+        assert "2 models are compared on a given text" in ran.err
 
 
 def test_a_model_can_be_named_by_the_environment(
@@ -72,8 +72,8 @@ def test_a_model_can_be_named_by_the_environment(
 
 def test_a_score_has_an_interval(models: Command, rhyme: Path) -> None:
     record = models("eval", rhyme, "-m", "b", "--json").json
-    assert record["nats_per_token_low"] < record["nats_per_token"] < record["nats_per_token_high"]
-    assert "in 95 of 100 such texts" in models("eval", rhyme, "-m", "b").out
+    assert record["nats_per_token_ci_low"] < record["nats_per_token"] < record["nats_per_token_ci_high"]
+    assert "95% confidence interval" in models("eval", rhyme, "-m", "b").out
 
 
 @pytest.mark.parametrize("rule", ["line", "sentence"])
@@ -88,10 +88,10 @@ def test_a_memory_that_is_emptied_is_that_of_pieces_by_themselves(
     apart = []
     for number, piece in enumerate(pieces):
         (own_folder / f"{number}.txt").write_text(piece)
-        apart.append(models("eval", f"{number}.txt", "-m", name, "--json").json["nats"])
-    assert together["nats"] == pytest.approx(sum(apart), rel=1e-5)
+        apart.append(models("eval", f"{number}.txt", "-m", name, "--json").json["nll_nats"])
+    assert together["nll_nats"] == pytest.approx(sum(apart), rel=1e-5)
     whole = models("eval", "all.txt", "-m", name, "--json").json
-    assert whole["nats"] != pytest.approx(together["nats"], rel=1e-5)
+    assert whole["nll_nats"] != pytest.approx(together["nll_nats"], rel=1e-5)
     assert whole["tokens"] == together["tokens"]
 
 
@@ -101,12 +101,12 @@ def test_every_file_is_a_document(models: Command, own_folder: Path) -> None:
         (own_folder / f"{number}.txt").write_text(text)
     named = ("0.txt", "1.txt", "-m", "b", "--json")
     together = models("eval", *named, "--reset", "document").json
-    apart = [models("eval", f"{number}.txt", "-m", "b", "--json").json["nats"] for number in range(2)]
-    assert together["nats"] == pytest.approx(sum(apart), rel=1e-5)
-    assert models("eval", *named).json["nats"] != pytest.approx(together["nats"], rel=1e-5)
+    apart = [models("eval", f"{number}.txt", "-m", "b", "--json").json["nll_nats"] for number in range(2)]
+    assert together["nll_nats"] == pytest.approx(sum(apart), rel=1e-5)
+    assert models("eval", *named).json["nll_nats"] != pytest.approx(together["nll_nats"], rel=1e-5)
     own = models("eval", "-m", "b", "--reset", "document")
-    assert own.code == 1
-    assert "borders of its documents" in own.err
+    assert own.code == 2
+    assert "where documents begin" in own.err
 
 
 @pytest.mark.parametrize("name", ["a", "w", "s"])
@@ -117,12 +117,12 @@ def test_line_ends_are_those_of_the_text_at_every_level(models: Command, rhyme: 
 
 def test_unknown_words_are_left_out_or_shared_and_counted(models: Command, own_folder: Path) -> None:
     (own_folder / "new.txt").write_text("the zebra came more;\na quagga was what\n")
-    record = models("eval", "new.txt", "-m", "w", "--unseen-types", "1000", "--json").json
+    record = models("eval", "new.txt", "-m", "w", "--oov-types", "1000", "--json").json
     assert (record["oov_tokens"], record["oov_rate"], record["line_ends"]) == (2, 0.2, 2)
-    known = math.exp((record["nats"] - record["oov_nats"]) / 8)
-    assert record["known_token_perplexity"] == pytest.approx(known)
-    assert record["open_token_perplexity"] == pytest.approx(record["token_perplexity"] * 1000**0.2)
-    shown = models("eval", "new.txt", "-m", "w", "--unseen-types", "1000").out
+    known = math.exp((record["nll_nats"] - record["oov_nll_nats"]) / 8)
+    assert record["in_vocabulary_token_perplexity"] == pytest.approx(known)
+    assert record["open_vocabulary_token_perplexity"] == pytest.approx(record["token_perplexity"] * 1000**0.2)
+    shown = models("eval", "new.txt", "-m", "w", "--oov-types", "1000").out
     assert "per token, without <unk>" in shown
     assert "<unk> shared by 1,000 types" in shown
 
@@ -138,40 +138,40 @@ def test_what_is_unknown_stays_so_where_memory_is_emptied(rnncli: Command, own_f
     assert never["oov_tokens"] == line["oov_tokens"] == 4
     assert never["tokens"] == line["tokens"]
     ran = rnncli("eval", "--reset", "sentence")
-    assert ran.code == 1
+    assert ran.code == 2
     assert "its sentences" in ran.err
 
 
-def test_streams_say_that_they_are_not_exact(models: Command, own_folder: Path, rhyme: Path) -> None:
+def test_chunks_say_that_they_are_not_exact(models: Command, own_folder: Path, rhyme: Path) -> None:
     (own_folder / "long.txt").write_text(rhyme.read_text() * 3)
     exact = models("eval", "long.txt", "-m", "b", "--json").json
-    split = models("eval", "long.txt", "-m", "b", "--streams", "8", "--json").json
-    assert "split" not in exact
-    assert (split["split"]["streams"], split["split"]["overlap_tokens"]) == (8, 512)
+    split = models("eval", "long.txt", "-m", "b", "--chunks", "8", "--json").json
+    assert "chunked_scoring" not in exact
+    assert (split["chunked_scoring"]["chunks"], split["chunked_scoring"]["overlap_tokens"]) == (8, 512)
     assert split["nats_per_token"] == pytest.approx(exact["nats_per_token"], abs=1e-4)
-    short = models("eval", rhyme, "-m", "w", "--streams", "8", "--json").json
-    assert "split" not in short, "it is not worth two streams"
-    assert "not exact: in 8 streams" in models("eval", "long.txt", "-m", "b", "--streams", "8").out
-    refused = models("eval", "long.txt", "-m", "b", "--streams", "8", "--reset", "line")
-    assert (refused.code, "no long pass to cut" in refused.err) == (1, True)
+    short = models("eval", rhyme, "-m", "w", "--chunks", "8", "--json").json
+    assert "chunked_scoring" not in short, "it is not worth two streams"
+    assert "not exact: in 8 chunks" in models("eval", "long.txt", "-m", "b", "--chunks", "8").out
+    refused = models("eval", "long.txt", "-m", "b", "--chunks", "8", "--reset", "line")
+    assert (refused.code, "is not scored in chunks" in refused.err) == (2, True)
 
 
 def test_the_settings_of_learning_are_found_on_the_held_out_part(models: Command, rhyme: Path) -> None:
-    record = models("eval", rhyme, "-m", "a", "--adapt", "--cache", "--tune", "--json").json
-    assert record["adaptive"]["how"].endswith("; tuned on the held-out part")
-    assert "sharpness" in record["adaptive"]["how"]
-    own = models("eval", "-m", "a", "--cache", "--tune", "--json").json["adaptive"]["how"]
+    record = models("eval", rhyme, "-m", "a", "--dynamic", "--cache", "--tune", "--json").json
+    assert record["dynamic"]["method"].endswith("; tuned on the validation split")
+    assert "flatness" in record["dynamic"]["method"]
+    own = models("eval", "-m", "a", "--cache", "--tune", "--json").json["dynamic"]["method"]
     assert own.endswith("; tuned on this very text")
-    fixed = models("eval", rhyme, "-m", "a", "--adapt", "--cache", "--json").json
-    assert record["adaptive"]["nats"] < fixed["adaptive"]["nats"]
-    assert record["nats"] == fixed["nats"]
+    fixed = models("eval", rhyme, "-m", "a", "--dynamic", "--cache", "--json").json
+    assert record["dynamic"]["nll_nats"] < fixed["dynamic"]["nll_nats"]
+    assert record["nll_nats"] == fixed["nll_nats"]
     for arguments, named in (
         (("--tune",), "there is nothing to tune"),
-        (("--tune", "--adapt-rate", "0.1"), "--tune is to find what --adapt-rate"),
-        (("--cache-sharpness", "0"), "cache-sharpness is 0.0"),
+        (("--tune", "--dynamic-lr", "0.1"), "--tune finds --dynamic-lr itself"),
+        (("--cache-flatness", "0"), "cache flatness is 0.0; it must be more than 0"),
     ):
         ran = models("eval", "-m", "a", *arguments)
-        assert ran.code == 1
+        assert ran.code == 2
         assert named in ran.err
 
 
@@ -179,7 +179,7 @@ def test_the_own_part_can_be_taken_line_by_line_too(models: Command, rhyme: Path
     never, line = (models("eval", "-m", "b", "--reset", rule, "--json").json for rule in ("never", "line"))
     assert models("eval", "-m", "b", "--json").json == never
     assert never["tokens"] == line["tokens"]
-    assert never["nats"] != line["nats"]
+    assert never["nll_nats"] != line["nll_nats"]
 
 
 @pytest.mark.parametrize("by", ["position", "frequency", "line"])
@@ -191,7 +191,7 @@ def test_the_loss_can_be_broken_down(models: Command, rhyme: Path, by: str) -> N
         if by != "line":
             assert sum(row["tokens"] for row in rows) == record["tokens"]
             nats = sum(row["tokens"] * row["nats_per_token"] for row in rows)
-            assert nats == pytest.approx(record["nats"], rel=1e-6)
+            assert nats == pytest.approx(record["nll_nats"], rel=1e-6)
         shown = models("eval", rhyme, "-m", name, "--by", by).out
         assert f"by {by}" in shown
         assert "█" in shown
@@ -211,7 +211,7 @@ def test_figures_by_line_are_whole_where_the_terminal_is_narrow(
     assert all("…" not in row.split("█")[-1] for row in rows)
 
 
-def test_a_part_of_the_own_text_is_none_of_another(models: Command, rhyme: Path) -> None:
-    ran = models("eval", rhyme, "-m", "a", "--part", "test")
+def test_a_split_of_the_own_text_is_none_of_another(models: Command, rhyme: Path) -> None:
+    ran = models("eval", rhyme, "-m", "a", "--split", "test")
     assert ran.code == 2
-    assert "of the model's own text" in words(ran.err)
+    assert "a split of the model's own text" in words(ran.err)

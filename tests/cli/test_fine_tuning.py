@@ -17,7 +17,7 @@ def test_symbols_are_matched_and_new_ones_counted(rnncli: Command, rhyme: Path) 
     assert ran.code == 0, ran.err
     old, new = ModelDir.find("old"), ModelDir.find("new")
     known = old.record().model.vocab_size
-    assert f"begins with old, step 6: {known} of its {known} symbols are here, 4 are new" in ran.err
+    assert f"starting from old, step 6: {known} of its {known} tokens are in this text, 4 are new" in ran.err
     assert new.record().model.vocab_size == known + 4, "A, 3, 7 and the colon"
     assert new.record().model.hidden_size == 12
     assert rnncli("generate", "-m", "new", "--length", "5").code == 0
@@ -58,9 +58,9 @@ def test_a_token_store_is_matched_too(rnncli: Command, rhyme: Path) -> None:
 
 
 def test_lines_stay_lines(rnncli: Command, rhyme: Path) -> None:
-    rnncli("train", rhyme, "--name", "old", "--unit", "line", *TINY)
+    rnncli("train", rhyme, "--name", "old", "--line-by-line", *TINY)
     rnncli("train", rhyme, "--from", "old", "--name", "new", *TRAINING)
-    assert ModelDir.find("new").record().unit == "line"
+    assert ModelDir.find("new").record().line_by_line
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_what_the_model_settles_cannot_be_asked_for(
 ) -> None:
     rnncli("train", rhyme, "--name", "old", *TINY)
     ran = rnncli("train", rhyme, "--from", "old", "--name", "new", *option)
-    assert ran.code == 1
+    assert ran.code == 2
     assert f"{option[0]} is settled by --from old" in ran.err
     assert not Path("models/new").exists()
 
@@ -81,7 +81,7 @@ def test_a_store_of_another_level_is_refused(rnncli: Command, rhyme: Path) -> No
     rnncli("tokenize", rhyme, "-o", "r.tok", "--level", "byte")
     ran = rnncli("train", "r.tok", "--from", "old", "--name", "new", *TRAINING)
     assert ran.code == 1
-    assert "has level char, and the text was cut at level byte" in ran.err
+    assert "has level char, and the text is tokenized at level byte" in ran.err
     assert not Path("models/new").exists()
 
 

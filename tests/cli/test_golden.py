@@ -23,7 +23,7 @@ def golden(request: pytest.FixtureRequest, own_folder: Path) -> str:
 
 def test_it_says_what_it_said(rnncli: Command, golden: str) -> None:
     nats, text = SAID[golden]
-    assert rnncli("eval", "-m", golden, "--json").json["nats"] == pytest.approx(nats, rel=1e-6)
+    assert rnncli("eval", "-m", golden, "--json").json["nll_nats"] == pytest.approx(nats, rel=1e-6)
     assert rnncli("generate", "-m", golden, "--temperature", "0", "--length", "40").out == text
 
 

@@ -7,12 +7,12 @@ import pytest
 from tests.cli.conftest import TINY, Command
 
 
-@pytest.mark.parametrize("unit", ["stream", "line"])
+@pytest.mark.parametrize("lines", [(), ("--line-by-line",)])
 @pytest.mark.parametrize("cell", ["rnn", "lstm"])
 def test_the_gradient_is_shown_and_given_as_numbers(
-    rnncli: Command, rhyme: Path, unit: str, cell: str
+    rnncli: Command, rhyme: Path, lines: tuple[str, ...], cell: str
 ) -> None:
-    rnncli("train", rhyme, "--name", "x", "--unit", unit, "--cell", cell, "--num-layers", "2", *TINY)
+    rnncli("train", rhyme, "--name", "x", *lines, "--cell", cell, "--num-layers", "2", *TINY)
     shown = rnncli("info", "x", "--gradients")
     assert shown.code == 0, shown.err
     assert "layers.1: steps back" in shown.out

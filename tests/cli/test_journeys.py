@@ -12,7 +12,7 @@ from rnncli.storage.model_dir import ModelDir
 from tests.cli.conftest import TINY, Command
 
 SCORE_KEYS = {
-    "nats",
+    "nll_nats",
     "tokens",
     "words",
     "characters",
@@ -51,14 +51,14 @@ def test_the_held_out_part_is_watched_in_the_precision_of_training(
     watched = rnncli("info", "--json").json["valid"]
     exact = rnncli("eval", "--json").json
     assert watched["tokens"] == exact["tokens"]
-    difference = abs(watched["nats"] - exact["nats"]) / exact["nats"]
+    difference = abs(watched["nll_nats"] - exact["nll_nats"]) / exact["nll_nats"]
     assert difference < 1e-5 if precision == "fp32" else 1e-5 < difference < 0.01
 
 
 def test_without_options_the_plan_is_shown_and_kept(rnncli: Command, rhyme: Path) -> None:
     ran = rnncli("train", rhyme, "--time", "2s", "--name", "x")
     assert ran.code == 0, ran.err
-    for word in ("parameters", "epochs", "tokens/s", "memory", "held out"):
+    for word in ("parameters", "epochs", "tokens/s", "memory", "for validation"):
         assert word in ran.err
     record = json.loads(Path("models/x/config.json").read_text())
     assert record["status"] == "finished"
@@ -81,13 +81,13 @@ def test_a_token_store_trains_like_its_text(rnncli: Command, rhyme: Path) -> Non
     assert rnncli("train", "rhyme.tok", "--name", "store", *TINY).code == 0
     assert rnncli("train", rhyme, "--name", "text", *TINY).code == 0
     scores = [rnncli("eval", "-m", name, "--json").json for name in ("store", "text")]
-    assert scores[0]["nats"] == scores[1]["nats"]
+    assert scores[0]["nll_nats"] == scores[1]["nll_nats"]
     assert not Path("models/store/corpus.tok").exists(), "a store of its own is not copied"
 
 
 def test_a_piped_text_trains_and_its_held_out_part_is_kept(rnncli: Command, rhyme: Path) -> None:
     assert rnncli("train", "-", "--name", "piped", *TINY, stdin=rhyme.read_bytes()).code == 0
-    assert rnncli("eval", "-m", "piped", "--json").json["text"] == "held-out part of stdin"
+    assert rnncli("eval", "-m", "piped", "--json").json["text"] == "validation split of stdin"
 
 
 def test_eval_of_the_held_out_text_equals_eval_of_the_held_out_part(rnncli: Command, rhyme: Path) -> None:
@@ -215,12 +215,12 @@ def test_a_save_that_fails_on_the_way_is_said_and_the_training_goes_on(
 ) -> None:
     real, calls = ModelDir.save_checkpoint, []
 
-    def full(self: ModelDir, *rest: Any) -> None:
+    def full(self: ModelDir, **given: Any) -> None:
         if calls:
             raise StorageError(
                 "cannot write models/x/model.safetensors: No space left", hint="check the space"
             )
-        calls.append(real(self, *rest))
+        calls.append(real(self, **given))
 
     monkeypatch.setattr(ModelDir, "save_checkpoint", full)
     ran = rnncli("train", rhyme, "--name", "x", *TINY)
@@ -238,23 +238,23 @@ def test_the_best_weights_are_saved_later_where_their_own_save_failed(
     """Of three validations the second is the best, and its save fails."""
     real, calls, scores = ModelDir.save_checkpoint, [], iter([3.0, 1.0, 2.0])
 
-    def full_once(self: ModelDir, *rest: Any) -> None:
+    def full_once(self: ModelDir, **given: Any) -> None:
         calls.append(None)
         if len(calls) == 2:
             raise StorageError("no space left", hint="check the space")
-        real(self, *rest)
+        real(self, **given)
 
     def estimate(*_: object) -> Score:
-        return Score(nats=next(scores), tokens=1, words=1, characters=1, bytes=1)
+        return Score(nll_nats=next(scores), tokens=1, words=1, characters=1, bytes=1)
 
     monkeypatch.setattr(ModelDir, "save_checkpoint", full_once)
-    monkeypatch.setattr("rnncli.cli.training_session.estimate", estimate)
+    monkeypatch.setattr("rnncli.workflows.training_session.estimate", estimate)
     ran = rnncli("train", rhyme, "--name", "x", *TINY, "--validations", "3")
     assert ran.code == 0, ran.err
     assert "no space left" in ran.err
-    kept = ModelDir.find("x").needed_weights()
+    kept = ModelDir.find("x").require_weights()
     assert kept.score is not None
-    assert (kept.step, kept.score.nats) == (4, 1.0)
+    assert (kept.step, kept.score.nll_nats) == (4, 1.0)
 
 
 def test_a_finished_run_was_written_once_at_its_end(
@@ -262,9 +262,9 @@ def test_a_finished_run_was_written_once_at_its_end(
 ) -> None:
     real, steps = ModelDir.save_checkpoint, []
 
-    def noted(self: ModelDir, step: int, *rest: Any) -> None:
+    def noted(self: ModelDir, *, step: int, **given: Any) -> None:
         steps.append(step)
-        real(self, step, *rest)
+        real(self, step=step, **given)
 
     monkeypatch.setattr(ModelDir, "save_checkpoint", noted)
     assert rnncli("train", rhyme, "--name", "x", *TINY, "--validations", "2").code == 0
@@ -277,5 +277,5 @@ def test_a_changed_level_is_explained_in_the_plan(rnncli: Command) -> None:
     Path("ptb.txt").write_text(" the <unk> of the N N \n a <unk> b \n" * 30)
     ran = rnncli("train", "ptb.txt", "--name", "x", *TINY)
     assert ran.code == 0
-    assert "level word: the text marks its unknown words itself" in ran.err
+    assert "level word: the text itself contains <unk>" in ran.err
     assert "ptb.txt (utf-8)" in ran.err

@@ -54,7 +54,7 @@ def test_one_text_and_many_are_those_of_the_seed(model: Command) -> None:
 
 
 def test_a_line_that_matches_ends_with_its_line(rnncli: Command, rhyme: Path) -> None:
-    assert rnncli("train", rhyme, "--name", "m", "--unit", "line", *LONGER).code == 0
+    assert rnncli("train", rhyme, "--name", "m", "--line-by-line", *LONGER).code == 0
     lines = rnncli("generate", "--match", r"[a-z\n]*", "-n", "8", "--length", "20").out
     assert all(re.fullmatch("[a-z]*", line) for line in lines.splitlines())
     novel = rnncli("generate", "--match", "[a-z]{2}", "-n", "5", "--novel", "--unique").out.splitlines()
@@ -66,22 +66,22 @@ def test_a_line_that_matches_ends_with_its_line(rnncli: Command, rhyme: Path) ->
     [
         (("--match", "(a"), "(a cannot be matched"),
         (("--match", r"(a)\1"), "an automaton cannot do"),
-        (("--match", "汉字"), "it knows no 汉, 字"),
+        (("--match", "汉字"), "its vocabulary has nothing for 汉, 字"),
         (("--match", "[a-z]{20}", "--length", "10"), "use --length 20"),
         (("--match", "a", "--lines", "2"), "--match cannot be combined with --lines or --stop"),
         (("--match", "a", "--stop", "x"), "--match cannot be combined with --lines or --stop"),
-        (("--match", "a", "--beam", "2"), "draw nothing"),
+        (("--match", "a", "--beam", "2"), "do not sample"),
         (("--match", "a", "--interactive"), "one text after another"),
         (("--raw", "-n", "2"), "--raw writes one text"),
         (("--raw", "--unique"), "--raw writes one text"),
-        (("--novel", "--lines", "1", "--stop", "x"), "what a stop ends is no line"),
+        (("--novel", "--lines", "1", "--stop", "x"), "--novel compares whole lines"),
         (("--raw", "--format", "jsonl"), "--raw writes one text"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 def test_what_cannot_be_done_is_one_error(model: Command, options: tuple[str, ...], message: str) -> None:
     ran = model("generate", *options)
-    assert (ran.code, ran.out) == (1, "")
+    assert (ran.code, ran.out) == (2, "")
     assert message in ran.err
     assert ran.err.count("error: ") == 1
 
@@ -97,7 +97,7 @@ def test_every_line_of_a_novel_text_is_new(model: Command, rhyme: Path) -> None:
     old = rhyme.read_text().splitlines()[0]
     ran = model("generate", "--novel", "--match", f"{old}\nu")
     assert ran.out == ""
-    assert "0 of 1 texts were found" in ran.err
+    assert "found only 0 of 1 texts" in ran.err
     assert model("generate", "--novel", "--match", "the u\nu").out == "the u\nu\n"
 
 

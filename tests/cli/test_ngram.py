@@ -1,5 +1,6 @@
 """The n-gram beside a network, from the command line."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -17,14 +18,14 @@ def test_ngram_puts_one_beside_the_network_and_shows_all_three(trained: Command)
     before = trained("eval", "--json").json
     ran = trained("ngram", "x", "--order", "4")
     assert ran.code == 0, ran.err
-    for word in ("network", "4-gram", "mixture", "4-gram beats network by"):
+    for word in ("network", "4-gram", "interpolated", "4-gram beats network by"):
         assert word in ran.out
     record = trained("eval", "--json").json
-    network, beside, mixture = record["models"]
-    assert [model["name"] for model in record["models"]] == ["network", "4-gram", "mixture"]
-    assert network["nats"] == pytest.approx(before["nats"], rel=1e-5)
-    assert record["nats"] == mixture["nats"], "the model as a whole"
-    assert max(mixture["nats"], beside["nats"]) < network["nats"], "six steps teach nothing"
+    network, ngram, interpolated = record["models"]
+    assert [model["name"] for model in record["models"]] == ["network", "4-gram", "interpolated"]
+    assert network["nll_nats"] == pytest.approx(before["nll_nats"], rel=1e-5)
+    assert record["nll_nats"] == interpolated["nll_nats"], "the model as a whole"
+    assert max(interpolated["nll_nats"], ngram["nll_nats"]) < network["nll_nats"], "six steps teach nothing"
     assert trained("eval").out == ran.out
 
 
@@ -35,7 +36,7 @@ def test_its_order_follows_the_level(rnncli: Command, rhyme: Path) -> None:
 
 
 def test_train_puts_it_there_at_its_end(rnncli: Command, rhyme: Path) -> None:
-    ran = rnncli("train", rhyme, "--name", "x", "--ngram", "3", "--unit", "line", *TINY)
+    ran = rnncli("train", rhyme, "--name", "x", "--ngram", "3", "--line-by-line", *TINY)
     assert ran.code == 0, ran.err
     assert "3-gram" in ran.err
     assert rnncli("eval", "--json").json["models"][1]["name"] == "3-gram"
@@ -45,8 +46,8 @@ def test_another_text_is_scored_by_all_three(trained: Command, own_folder: Path)
     trained("ngram", "x", "--order", "3")
     (own_folder / "other.txt").write_text("the rain came down, the rain came more;\n" * 30)
     record = trained("eval", "other.txt", "--json").json
-    network, beside, mixture = (model["nats"] for model in record["models"])
-    assert max(beside, mixture) < network
+    network, ngram, interpolated = (model["nll_nats"] for model in record["models"])
+    assert max(ngram, interpolated) < network
 
 
 def test_it_writes_with_the_mixture(trained: Command) -> None:
@@ -63,30 +64,30 @@ def test_an_order_out_of_bounds_is_refused_before_anything_is_done(
 ) -> None:
     for command in (("ngram", "x", "--order", order), ("train", rhyme, "--name", "y", "--ngram", order)):
         ran = trained(*command)
-        assert ran.code == 1
-        assert f"the order of an n-gram is {order}" in ran.err
+        assert ran.code == 2
+        assert re.search(f"(order|ngram) is {order}; it must be at (least 1|most 16)", ran.err)
     assert not Path("models/y").exists()
 
 
 def test_adaptive_figures_stand_apart(trained: Command) -> None:
     static = trained("eval", "--json").json
-    record = trained("eval", "--json", "--adapt", "--cache-size", "100").json
-    assert {key: value for key, value in record.items() if key != "adaptive"} == static
-    assert record["adaptive"]["tokens"] == static["tokens"]
-    assert record["adaptive"]["nats"] != static["nats"]
+    record = trained("eval", "--json", "--dynamic", "--cache-size", "100").json
+    assert {key: value for key, value in record.items() if key != "dynamic"} == static
+    assert record["dynamic"]["tokens"] == static["tokens"]
+    assert record["dynamic"]["nll_nats"] != static["nll_nats"]
     assert (
-        record["adaptive"]["how"]
-        == "network adapting at rate 0.0003, cache of 100 tokens with 10%, sharpness 0.3"
+        record["dynamic"]["method"] == "network with dynamic evaluation, learning rate 0.0003, "
+        "cache of 100 tokens with weight 0.1 and flatness 0.3"
     )
     shown = trained("eval", "--cache").out
     assert shown.startswith(trained("eval").out)
-    assert "adaptive: network, cache of 2,000 tokens" in shown
-    assert "never compare" in shown
+    assert "dynamic: network, cache of 2,000 tokens" in shown
+    assert "do not compare" in shown
 
 
 def test_lines_by_themselves_have_nothing_to_adapt_along(rnncli: Command, rhyme: Path) -> None:
-    assert rnncli("train", rhyme, "--name", "x", "--unit", "line", *TINY).code == 0
+    assert rnncli("train", rhyme, "--name", "x", "--line-by-line", *TINY).code == 0
     ran = rnncli("eval", "--cache")
-    assert ran.code == 1
-    assert "nothing to adapt along" in ran.err
+    assert ran.code == 2
+    assert "whose state is never reset" in ran.err
     assert rnncli("eval", "--cache", "--reset", "never").code == 0

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from rnncli.console import picture_files
+from rnncli.console import figure_files
 from rnncli.events import Stepped
 from rnncli.storage.model_dir import ModelDir
 from tests.cli.conftest import TINY, Command, words
 from tests.conftest import RHYME
 
-ALL = ("curves", "rate", "norms", "speed", "gradients", "memory", "units", "symbols")
+ALL = (
+    *("loss", "learning-rate", "gradient-norms", "throughput"),
+    *("vanishing-gradients", "context-ablation", "neurons", "embeddings"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -41,54 +44,56 @@ def trained(rnncli: Command, models: Path, own_folder: Path) -> Command:
 
 @pytest.mark.parametrize("subject", ALL)
 def test_every_subject_is_drawn(trained: Command, subject: str) -> None:
-    shown = trained("plot", "x", "--of", subject)
+    shown = trained("plot", "x", "--figure", subject)
     assert shown.code == 0, shown.err
     assert "\x1b" not in shown.out
     assert len(shown.out.split("\n")) > 8
-    file = trained("plot", "x", "--of", subject, "--output", "picture.html")
+    file = trained("plot", "x", "--figure", subject, "--output", "picture.html")
     assert file.out == "picture.html\n"
-    assert "<svg" in Path("picture.html").read_text() or subject == "units"
+    assert "<svg" in Path("picture.html").read_text() or subject == "neurons"
 
 
 def test_several_models_share_one_pair_of_axes(trained: Command) -> None:
-    for subject in ("curves", "gradients", "memory"):
-        out = trained("plot", "x", "y", "--of", subject).out
+    for subject in ("loss", "vanishing-gradients", "context-ablation"):
+        out = trained("plot", "x", "y", "--figure", subject).out
         assert re.search(r"^a x", out, re.MULTILINE), "by letters where there are no colours"
         assert re.search(r"^[b-z] y", out, re.MULTILINE)
-    out = trained("plot", "x", "y", "--of", "gradients").out
+    out = trained("plot", "x", "y", "--figure", "vanishing-gradients").out
     for block in ("y convolution", "y layers.0", "y layers.1", "y attention"):
         assert block in out
 
 
 def test_curves_of_one_model_are_of_both_parts_in_bits_per_character(trained: Command) -> None:
     out = trained("plot", "x").out
-    assert "x, held out" in out
+    assert "x, validation" in out
     assert "x, training" in out
     assert "bits per character by seconds" in out
 
 
-def test_a_unit_may_be_named(trained: Command) -> None:
-    assert "unit layers.0:7 of x" in trained("plot", "x", "--of", "units", "--unit", "layers.0:7").out
-    refused = trained("plot", "x", "--of", "units", "--unit", "layers.0:12")
-    assert refused.code == 1
-    assert "they are called layers.0:0 to layers.0:11" in words(refused.err)
+def test_a_neuron_may_be_named(trained: Command) -> None:
+    assert (
+        "neuron layers.0:7 of x" in trained("plot", "x", "--figure", "neurons", "--neuron", "layers.0:7").out
+    )
+    refused = trained("plot", "x", "--figure", "neurons", "--neuron", "layers.0:12")
+    assert refused.code == 2
+    assert "they are named layers.0:0 to layers.0:11" in words(refused.err)
 
 
 def test_lines_by_themselves_have_units_and_no_long_memory(rnncli: Command, rhyme: Path) -> None:
-    assert rnncli("train", rhyme, "--name", "x", *TINY, "--unit", "line").code == 0
-    assert rnncli("plot", "x", "--of", "units").code == 0
-    refused = rnncli("plot", "x", "--of", "memory")
-    assert refused.code == 1
-    assert "reads lines by themselves" in words(refused.err)
+    assert rnncli("train", rhyme, "--name", "x", *TINY, "--line-by-line").code == 0
+    assert rnncli("plot", "x", "--figure", "neurons").code == 0
+    refused = rnncli("plot", "x", "--figure", "context-ablation")
+    assert refused.code == 2
+    assert "was trained line by line" in words(refused.err)
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (("--output", "picture.gif"), "its name ends with .png or .html"),
-        (("--unit", "layers.0:1"), "only --of units has one"),
-        (("y", "--of", "symbols"), "is of one model"),
-        (("--of", "colours"), "'colours' is not one of"),
+        (("--neuron", "layers.0:1"), "--neuron needs --figure neurons"),
+        (("y", "--figure", "embeddings"), "is of one model"),
+        (("--figure", "colours"), "figure is 'colours'"),
     ],
 )
 def test_wrong_usage_says_so(trained: Command, arguments: tuple[str, ...], says: str) -> None:
@@ -99,19 +104,19 @@ def test_wrong_usage_says_so(trained: Command, arguments: tuple[str, ...], says:
 
 def test_models_of_other_tokens_do_not_share_an_axis_of_tokens(trained: Command, rhyme: Path) -> None:
     assert trained("train", rhyme, "--name", "words", "--level", "word", *TINY).code == 0
-    refused = trained("plot", "x", "words", "--of", "memory")
-    assert refused.code == 1
-    assert "of different tokens" in words(refused.err)
+    refused = trained("plot", "x", "words", "--figure", "context-ablation")
+    assert refused.code == 2
+    assert "different tokenizers" in words(refused.err)
     assert trained("plot", "x", "words").code == 0
 
 
 def test_the_log_of_a_stranger_is_no_traceback(trained: Command) -> None:
     with Path("models/x/metrics.jsonl").open("a") as log:
-        log.write('{"step": 3}\n{"report": "stepped", "step": 5}\n{"report": "evaluated"}\n')
-        log.write('{"report": "stepped", "step": 100000000000000000, "learning_rate": 0.1}\n')
-        log.write('{"report": "stepped", "step": 1, "gradient_norms": {"\\u001b[2J": 1.0}}\n')
-    for subject in ("curves", "rate", "norms", "speed"):
-        ran = trained("plot", "x", "--of", subject)
+        log.write('{"step": 3}\n{"event": "stepped", "step": 5}\n{"event": "evaluated"}\n')
+        log.write('{"event": "stepped", "step": 100000000000000000, "learning_rate": 0.1}\n')
+        log.write('{"event": "stepped", "step": 1, "gradient_norms": {"\\u001b[2J": 1.0}}\n')
+    for subject in ("loss", "learning-rate", "gradient-norms", "throughput"):
+        ran = trained("plot", "x", "--figure", subject)
         assert ran.code == 0, ran.err
         assert "\x1b" not in ran.out
 
@@ -119,7 +124,7 @@ def test_the_log_of_a_stranger_is_no_traceback(trained: Command) -> None:
 def test_a_file_without_matplotlib_says_what_to_install(
     trained: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(picture_files, "find_spec", lambda name: None)
+    monkeypatch.setattr(figure_files, "find_spec", lambda name: None)
     ran = trained("plot", "x", "--output", "x.png")
     assert ran.code == 1
     assert "pip install 'rnncli[plots]'" in ran.err
@@ -130,4 +135,4 @@ def test_a_file_that_cannot_be_written_is_one_error(trained: Command) -> None:
     ran = trained("plot", "x", "--output", "nowhere/x.png")
     assert ran.code == 1
     assert ran.err.count("error: ") == 1
-    assert "nowhere/x.png: its folder is not there" in words(ran.err)
+    assert "nowhere/x.png: the folder does not exist" in words(ran.err)

@@ -74,8 +74,8 @@ def test_writing_needs_no_torch(rhyme: Path) -> None:
 
 
 def test_help_names_the_defaults_that_the_configs_hold() -> None:
-    text = " ".join(run("train", "--help").stdout.decode().replace("│", " ").split())
-    for default in ("5m", "by plan", "0.02", "bpe"):
+    text = " ".join(run("train", "--help-all").stdout.decode().replace("│", " ").split())
+    for default in ("5m", "by the text", "0.02", "bpe"):
         assert f"[default: ({default})]" in text or f"[default: {default}]" in text, default
 
 
@@ -138,7 +138,7 @@ def test_ctrl_c_stops_a_text_and_not_the_conversation(rhyme: Path) -> None:
     talking.stdin.flush()
     assert talking.stdout.read(50)
     talking.send_signal(signal.SIGINT)
-    rest, _ = talking.communicate(b"/length 4\n/forget\nrain\n/quit\n", timeout=60)
+    rest, _ = talking.communicate(b"/length 4\n/reset\nrain\n/quit\n", timeout=60)
     assert talking.returncode == 0
     assert rest.endswith(b"\n")
 
@@ -210,6 +210,6 @@ def test_without_numba_a_training_is_slower_and_nothing_else(rhyme: Path) -> Non
     assert done.returncode == 0, done.stderr.decode()
     plan = json.loads(done.stdout)["plan"]
     assert plan["kernels"] == "torch"
-    (reason,) = [line for line in plan["dropped"] if line.startswith("bf16 with fused kernels: ")]
-    if support.missing() is None:
+    (reason,) = [line for line in plan["unusable"] if line.startswith("bf16 with fused kernels: ")]
+    if support.why_no_kernels() is None:
         assert "llvmlite" in reason

@@ -24,8 +24,8 @@ def lists(own_folder: Path) -> tuple[list[str], dict[str, float]]:
     rng = np.random.default_rng(0)
     rows, costs = [], {}
     for number, said in enumerate(SAID):
-        wrong = ["".join(rng.permutation(list(said)).tolist()).strip() for _ in range(4)]
-        for place, text in enumerate([*wrong[:2], said, *wrong[2:]], 1):
+        mismatches = ["".join(rng.permutation(list(said)).tolist()).strip() for _ in range(4)]
+        for place, text in enumerate([*mismatches[:2], said, *mismatches[2:]], 1):
             name = f"utt-{number}-{place}"
             rows.append(f"{name} {text}")
             costs[name] = round(float(rng.normal(0.5 + 0.5 * (text == said), 0.3)), 3)
@@ -63,11 +63,11 @@ def test_weights_are_found_where_it_is_known_what_was_said(
     model: Command, lists: tuple[list[str], dict[str, float]]
 ) -> None:
     tuning = ("--dev", "list.txt", "--dev-scores", "acoustic.txt", "--reference", "said.txt")
-    for unit in ("word", "character"):
-        ran = model("rescore", "list.txt", "--scores", "acoustic.txt", *tuning, "--unit", unit)
+    for metric, unit in (("wer", "words"), ("cer", "characters")):
+        ran = model("rescore", "list.txt", "--scores", "acoustic.txt", *tuning, "--metric", metric)
         assert sorted(ran.out.splitlines()) == Path("said.txt").read_text().splitlines()
         assert "0.00% with these weights, 0.00% at best" in ran.err
-        assert f"{unit}s: " in ran.err
+        assert f"{unit}: {metric.upper()} " in ran.err
 
 
 def test_a_list_in_the_form_of_rnnlm_keeps_its_order(model: Command, own_folder: Path) -> None:
@@ -83,10 +83,10 @@ def test_a_list_in_the_form_of_rnnlm_keeps_its_order(model: Command, own_folder:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--weights", "1,2"), "weights is '1,2', and there are 3 things to weigh"),
+        (("--weights", "1,2"), "weights is '1,2', and 3 weights are needed"),
         (("--weights", "1,x,2"), "weights is '1,x,2'"),
-        (("--unit", "character"), "weights are tuned on a list and what was said"),
-        (("--dev", "list.txt"), "weights are tuned on a list and what was said"),
+        (("--metric", "cer"), "tuning needs a development list and its reference"),
+        (("--dev", "list.txt"), "tuning needs a development list and its reference"),
         (("--dev", "list.txt", "--reference", "said.txt"), "there are 0 --dev-scores and 1 --scores"),
         (("--dev", "list.txt", "--reference", "said.txt", "--weights", "1"), "both --weights and --dev"),
     ],
@@ -95,6 +95,6 @@ def test_what_does_not_fit_together_is_refused(
     model: Command, lists: object, arguments: tuple[str, ...], message: str
 ) -> None:
     ran = model("rescore", "list.txt", "--scores", "acoustic.txt", *arguments)
-    assert ran.code == 1
+    assert ran.code == 2
     assert message in ran.err
     assert ran.out == ""

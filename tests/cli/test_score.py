@@ -30,7 +30,7 @@ def test_rows_of_a_text_add_up_to_its_score_line_by_line(trained: Command, own_f
         assert head == "sentence_id\ttoken_id\ttoken\tsurprisal"
         bits = sum(float(row.split("\t")[3]) for row in rows)
         exact = trained("eval", "t.txt", "-m", name, "--reset", "line", "--json").json
-        assert bits * math.log(2.0) == pytest.approx(exact["nats"], rel=1e-5)
+        assert bits * math.log(2.0) == pytest.approx(exact["nll_nats"], rel=1e-5)
         assert len(rows) == exact["tokens"]
 
 
@@ -73,7 +73,7 @@ def test_names_of_an_nbest_list_are_kept_in_their_order(trained: Command) -> Non
     assert [name for name, _ in rows] == ["utt-2", "utt-1", "utt-3"]
     options = ("--format", "jsonl", "--unit", "line")
     plain = trained("score", "-m", "char", *options, stdin=b"the rain\nthe lamp\n\n")
-    nats = [json.loads(row)["nats"] for row in plain.out.splitlines()]
+    nats = [json.loads(row)["nll_nats"] for row in plain.out.splitlines()]
     assert [float(cell) for _, cell in rows] == pytest.approx(nats, abs=1e-5)
 
 
@@ -97,20 +97,33 @@ def test_a_line_is_answered_before_the_next_one_comes(trained: Command) -> None:
     ("options", "given", "named"),
     [
         (("--format", "kaldi", "--unit", "word"), b"x", "the format kaldi has no unit word"),
-        (("--format", "srilm", "--base", "2"), b"x", "has a base of its own"),
+        (("--format", "srilm", "--base", "2"), b"x", "has its own base"),
         (("--columns", "rank,size"), b"x", "there is no column 'size'"),
-        (("--columns", "rank", "--unit", "line"), b"x", "columns are chosen for tables of units"),
-        (("--columns", "rank", "--top", "3"), b"x", "a form of their own"),
-        (("--format", "kaldi"), b"utt-1 a\n\n", "line 2 of stdin has no name"),
-        ((), b"", "no lines to score"),
-        ((), b"\xff\n", "not valid utf-8"),
+        (("--columns", "rank", "--unit", "line"), b"x", "--columns needs the format tsv"),
+        (("--columns", "rank", "--top", "3"), b"x", "their own output format"),
         (("--unit", "character", "-m", "word"), b"the rain\n", "longer than a character"),
     ],
 )
-def test_what_cannot_be_scored_is_refused(
+def test_options_that_do_not_fit_together_are_refused(
     trained: Command, options: tuple[str, ...], given: bytes, named: str
 ) -> None:
     ran = trained("score", *(options if "-m" in options else ("-m", "char", *options)), stdin=given)
+    assert ran.code == 2
+    assert named in ran.err
+
+
+@pytest.mark.parametrize(
+    ("options", "given", "named"),
+    [
+        (("--format", "kaldi"), b"utt-1 a\n\n", "line 2 of stdin has no name"),
+        ((), b"", "no lines to score"),
+        ((), b"\xff\n", "not valid utf-8"),
+    ],
+)
+def test_a_text_that_cannot_be_scored_is_refused(
+    trained: Command, options: tuple[str, ...], given: bytes, named: str
+) -> None:
+    ran = trained("score", "-m", "char", *options, stdin=given)
     assert ran.code == 1
     assert named in ran.err
 
@@ -124,7 +137,7 @@ def test_the_mixture_is_scored_where_there_is_one(trained: Command, own_folder: 
     rows = trained("score", "t.txt", "-m", "char").out.splitlines()[1:]
     exact = trained("eval", "t.txt", "-m", "char", "--reset", "line", "--json").json
     assert sum(float(row.split("\t")[3]) for row in rows) * math.log(2.0) == pytest.approx(
-        exact["nats"], rel=1e-5
+        exact["nll_nats"], rel=1e-5
     )
 
 
@@ -150,28 +163,28 @@ def test_pairs_say_which_is_preferred_and_how_often_it_is_right(trained: Command
     )
     assert rows[2]["preferred"] == "tie"
     for row in rows[:2]:
-        assert row["nats_apart"] == pytest.approx(row["nats_bad"] - row["nats_good"])
-        assert row["preferred"] == ("good" if row["nats_apart"] > 0 else "bad")
+        assert row["nll_nats_difference"] == pytest.approx(row["nll_nats_bad"] - row["nll_nats_good"])
+        assert row["preferred"] == ("good" if row["nll_nats_difference"] > 0 else "bad")
     right = sum(row["preferred"] == "good" for row in rows)
     assert total == {"pairs": 3, "accuracy": pytest.approx(right / 3), "ties": 1}
 
 
 @pytest.mark.parametrize(
-    ("options", "given", "named"),
+    ("options", "given", "code", "named"),
     [
-        (("--pairs",), b"x\n", "line 1 of stdin is no pair"),
-        (("--pairs",), b'{"sentence_good": "a"}\n', "line 1 of stdin is no pair"),
-        (("--pairs",), b'{"sentence_good": "a", "sentence_bad": 3}\n', "line 1 of stdin is no pair"),
-        (("--pairs",), b"\n", "no pairs to score"),
-        (("--pairs", "--top", "2"), b"x\n", "have a form of their own"),
-        (("--top", "2", "--format", "jsonl"), b"x\n", "have a form of their own"),
+        (("--pairs",), b"x\n", 1, "line 1 of stdin is not a minimal pair"),
+        (("--pairs",), b'{"sentence_good": "a"}\n', 1, "line 1 of stdin is not a minimal pair"),
+        (("--pairs",), b'\n{"sentence_good": "a", "sentence_bad": 3}\n', 1, "line 2 of stdin is not a"),
+        (("--pairs",), b"\n", 1, "no pairs to score"),
+        (("--pairs", "--top", "2"), b"x\n", 2, "their own output format"),
+        (("--top", "2", "--format", "jsonl"), b"x\n", 2, "their own output format"),
     ],
 )
 def test_pairs_and_tops_that_make_no_sense_are_refused(
-    trained: Command, options: tuple[str, ...], given: bytes, named: str
+    trained: Command, options: tuple[str, ...], given: bytes, code: int, named: str
 ) -> None:
     ran = trained("score", "-m", "char", *options, stdin=given)
-    assert ran.code == 1
+    assert ran.code == code
     assert named in ran.err
 
 
@@ -205,4 +218,4 @@ def test_a_line_without_a_name_is_counted_in_its_own_file(trained: Command, own_
 def test_a_page_without_a_folder_is_refused_before_anything_is_scored(trained: Command) -> None:
     ran = trained("score", "-m", "char", "--html", "nowhere/page.html", stdin=b"the rain\n")
     assert (ran.code, ran.out) == (1, "")
-    assert "its folder is not there" in ran.err
+    assert "the folder does not exist" in ran.err

@@ -1,4 +1,4 @@
-"""Training from token stores, and the parts of a text: held out, kept for a last test, of its own."""
+"""Training from token datasets, and the parts of a text: held out, kept for a last test, of its own."""
 
 import os
 import random
@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from rnncli.data.dataset import TokenStore
+from rnncli.data.dataset import TokenDataset
 from rnncli.data.tokenizers.base import decode
 from rnncli.storage.model_dir import ModelDir
 from tests.cli.conftest import TINY, Command, nothing_is_left
 from tests.conftest import RHYME
 
-CHANGED = "rhyme.txt is not what it was when"
+CHANGED = "rhyme.txt has changed since"
 
 
-def parts_of(store: TokenStore) -> dict[str, str]:
+def parts_of(store: TokenDataset) -> dict[str, str]:
     return {
         name: decode(store.tokenizer, part.ids[0 : part.tokens].tolist())
-        for name, part in store.parts.items()
+        for name, part in store.splits.items()
     }
 
 
@@ -29,8 +29,8 @@ def test_train_says_that_the_text_of_a_store_has_changed_and_trains_all_the_same
     rhyme.write_text(RHYME + "more\n")
     ran = rnncli("train", "rhyme.tok", "--name", "x", *TINY)
     assert ran.code == 0, ran.err
-    assert f"{CHANGED} rhyme.tok was made; the text of then is used" in ran.err
-    assert rnncli("eval", "--json").json["text"] == "held-out part of rhyme.txt"
+    assert f"{CHANGED} rhyme.tok was made; the earlier text is used" in ran.err
+    assert rnncli("eval", "--json").json["text"] == "validation split of rhyme.txt"
 
 
 @pytest.mark.parametrize("what", ["nothing", "touched", "gone"])
@@ -66,7 +66,7 @@ def test_a_new_file_in_a_folder_is_a_change_of_the_text(rnncli: Command, own_fol
     Path("texts/a.txt").write_text(RHYME)
     rnncli("train", "texts", "--name", "x", *TINY)
     Path("texts/b.txt").write_text("new")
-    assert "b.txt is not what it was when models/x" in rnncli("train", "--resume", "x", "--steps", "8").err
+    assert "b.txt has changed since models/x" in rnncli("train", "--resume", "x", "--steps", "8").err
 
 
 def test_several_stores_are_trained_on_as_one(rnncli: Command, rhyme: Path) -> None:
@@ -80,11 +80,11 @@ def test_several_stores_are_trained_on_as_one(rnncli: Command, rhyme: Path) -> N
     assert not Path("models/x/corpus.tok").exists()
     assert rnncli("eval", "--json").json["tokens"] == 2 * (len(RHYME) - int(len(RHYME) * 0.9))
     assert rnncli("train", "--resume", "x", "--steps", "8").code == 0
-    assert ModelDir.find("x").record().stores == tuple(str(Path(n).resolve()) for n in ("a.tok", "b.tok"))
+    assert ModelDir.find("x").record().datasets == tuple(str(Path(n).resolve()) for n in ("a.tok", "b.tok"))
 
 
 @pytest.mark.parametrize(
-    "options", [("--level", "byte"), ("--tokenizer", "a.tok", "--unit", "line")], ids=" ".join
+    "options", [("--level", "byte"), ("--tokenizer", "a.tok", "--line-by-line")], ids=" ".join
 )
 def test_stores_that_do_not_fit_together_are_refused(
     rnncli: Command, rhyme: Path, options: tuple[str, ...]
@@ -93,7 +93,7 @@ def test_stores_that_do_not_fit_together_are_refused(
     rnncli("tokenize", rhyme, "-o", "b.tok", *options)
     ran = rnncli("train", "a.tok", "b.tok", "--name", "x", *TINY)
     assert ran.code == 1
-    assert "are not cut into the same tokens" in ran.err
+    assert "are not tokenized alike" in ran.err
     assert not Path("models").exists()
 
 
@@ -103,8 +103,8 @@ def test_a_store_and_a_text_together_are_refused(
 ) -> None:
     rnncli("tokenize", rhyme)
     ran = rnncli("train", *order, "--name", "x", *TINY)
-    assert ran.code == 1
-    assert "rhyme.tok is a token store, and not all of the others are" in ran.err
+    assert ran.code == 2
+    assert "rhyme.tok is a token dataset, and not all of the others are" in ran.err
     assert not Path("models").exists()
 
 
@@ -113,11 +113,11 @@ def test_a_store_and_a_text_together_are_refused(
     [
         ("--valid", "rhyme.txt"),
         ("--tokenizer", "rhyme.tok"),
-        ("--unit", "line"),
-        ("--test-fraction", "0"),
-        ("--split", "lines"),
+        ("--line-by-line",),
+        ("--test-fraction", "0.1"),
+        ("--split-method", "lines"),
         ("--workers", "1"),
-        ("--newlines", "keep"),
+        ("--newlines", "unix"),
     ],
     ids=" ".join,
 )
@@ -126,8 +126,8 @@ def test_what_a_store_has_settled_cannot_be_said_again(
 ) -> None:
     rnncli("tokenize", rhyme)
     ran = rnncli("train", "rhyme.tok", *option, *TINY)
-    assert ran.code == 1
-    assert f"rhyme.tok is tokenized already, so that {option[0]} is settled" in ran.err
+    assert ran.code == 2
+    assert f"rhyme.tok is already tokenized, so {option[0]} has no effect" in ran.err
     assert not Path("models").exists()
 
 
@@ -138,9 +138,9 @@ def test_a_text_of_its_own_is_held_out(rnncli: Command, rhyme: Path) -> None:
     parts = parts_of(ModelDir.find("x").corpus())
     assert parts == {"train": RHYME, "valid": "a page was turned\n" * 30, "test": ""}
     own, other = rnncli("eval", "--json").json, rnncli("eval", "held.txt", "--json").json
-    assert own["nats"] == pytest.approx(other["nats"], rel=1e-9)
+    assert own["nll_nats"] == pytest.approx(other["nll_nats"], rel=1e-9)
     Path("held.txt").write_text("another\n")
-    assert "held.txt is not what it was" in rnncli("train", "--resume", "x", "--steps", "8").err
+    assert "held.txt has changed" in rnncli("train", "--resume", "x", "--steps", "8").err
 
 
 def test_a_test_part_is_kept_for_the_end(rnncli: Command, rhyme: Path) -> None:
@@ -148,22 +148,22 @@ def test_a_test_part_is_kept_for_the_end(rnncli: Command, rhyme: Path) -> None:
     parts = parts_of(ModelDir.find("x").corpus())
     assert "".join(parts.values()) == RHYME
     Path("end.txt").write_text(parts["test"])
-    test, other = rnncli("eval", "--part", "test", "--json").json, rnncli("eval", "end.txt", "--json").json
-    assert test["text"] == "test part of rhyme.txt"
-    assert test["nats"] == pytest.approx(other["nats"], rel=1e-9)
+    test, other = rnncli("eval", "--split", "test", "--json").json, rnncli("eval", "end.txt", "--json").json
+    assert test["text"] == "test split of rhyme.txt"
+    assert test["nll_nats"] == pytest.approx(other["nll_nats"], rel=1e-9)
     assert test["tokens"] == len(RHYME) - int(len(RHYME) * 0.8)
-    valid = rnncli("eval", "--part", "valid", "--json").json
-    assert valid["text"] == "held-out part of rhyme.txt"
+    valid = rnncli("eval", "--split", "valid", "--json").json
+    assert valid["text"] == "validation split of rhyme.txt"
     assert valid == rnncli("eval", "--json").json
 
 
 def test_without_a_test_part_there_is_an_error_and_a_hint(rnncli: Command, rhyme: Path) -> None:
     rnncli("train", rhyme, "--name", "x", *TINY)
-    ran = rnncli("eval", "--part", "test")
+    ran = rnncli("eval", "--split", "test")
     assert ran.code == 1
-    assert "rhyme.txt has no test part" in ran.err
+    assert "rhyme.txt has no test split" in ran.err
     assert "hint: train with --test-fraction 0.1" in ran.err
-    assert rnncli("eval", "--part", "train").code == 2
+    assert rnncli("eval", "--split", "train").code == 2
 
 
 def test_lines_that_are_drawn_are_whole_and_the_seed_says_which(rnncli: Command, own_folder: Path) -> None:
@@ -171,10 +171,19 @@ def test_lines_that_are_drawn_are_whole_and_the_seed_says_which(rnncli: Command,
     Path("t.txt").write_text("".join(lines))
     found = {}
     for name, seed in (("one", 1), ("again", 1), ("other", 2)):
-        options = ("--split", "lines", "--split-seed", seed, "--test-fraction", "0.05", "-o", f"{name}.tok")
+        options = (
+            "--split-method",
+            "lines",
+            "--split-seed",
+            seed,
+            "--test-fraction",
+            "0.05",
+            "-o",
+            f"{name}.tok",
+        )
         ran = rnncli("tokenize", "t.txt", *options)
         assert ran.code == 0, ran.err
-        found[name] = parts_of(TokenStore.open(Path(f"{name}.tok")))
+        found[name] = parts_of(TokenDataset.open(Path(f"{name}.tok")))
     assert found["one"] == found["again"] != found["other"]
     for parts in found.values():
         split = {name: text.splitlines(keepends=True) for name, text in parts.items()}
@@ -200,5 +209,5 @@ def test_a_failed_training_from_a_damaged_store_leaves_nothing(rnncli: Command, 
     Path("stores/a.tok/tokens.bin").write_bytes(b"abc")
     ran = rnncli("train", "stores/a.tok", *TINY)
     assert ran.code == 1
-    assert "tokens.bin is not as long as recorded" in ran.err
+    assert "tokens.bin does not have the recorded length" in ran.err
     assert nothing_is_left()

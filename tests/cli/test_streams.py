@@ -99,7 +99,7 @@ def test_what_is_no_id_is_one_error(rnncli: Command, text: Path, bad: bytes) -> 
     rnncli("tokenize", text, "-o", "t.tok", "--level", "byte")
     ran = rnncli("tokenize", "--decode", "--tokenizer", "t.tok", stdin=b"72 105\n" + bad + b"\n")
     assert ran.code == 1
-    assert "is no id of this tokenizer" in ran.err
+    assert "is not a token id of this tokenizer" in ran.err
     assert "from 0 to 255" in ran.err
     assert "Traceback" not in ran.err
 
@@ -112,8 +112,8 @@ def test_what_is_no_id_is_one_error(rnncli: Command, text: Path, bad: bytes) -> 
         (("--encode", "--tokenizer", "t.tok", "-o", "x"), "has no meaning with"),
         (("--encode", "--tokenizer", "t.tok", "--json"), "has no meaning with"),
         (("--decode", "--tokenizer", "t.tok", "--report"), "has no meaning with"),
-        (("--encode", "--tokenizer", "t.tok", "--level", "char"), "has no meaning with"),
-        (("--decode", "--tokenizer", "t.tok", "--unit", "line"), "has no meaning with"),
+        (("--encode", "--tokenizer", "t.tok", "--test-fraction", "0.1"), "has no meaning with"),
+        (("--decode", "--tokenizer", "t.tok", "--line-by-line"), "has no meaning with"),
         (("--encode", "--tokenizer", "t.tok", "--valid-fraction", "0.1"), "has no meaning with"),
         (("--encode", "--tokenizer", "t.tok", "--workers", "2"), "has no meaning with"),
     ],

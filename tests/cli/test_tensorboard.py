@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from rnncli.cli import training_session
 from rnncli.storage.model_dir import ModelDir
 from rnncli.training import trainer
+from rnncli.workflows import training_session
 from tests.cli.conftest import TINY, Command, nothing_is_left
 
 
@@ -25,19 +25,19 @@ def scalars(name: str) -> dict[str, list[tuple[int, float]]]:
 def test_event_files_have_the_names_and_values_of_the_log(
     rnncli: Command, rhyme: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training_session, "_LEAST_LOG_SECONDS", 0.0)
+    monkeypatch.setattr(training_session, "_MIN_LOG_SECONDS", 0.0)
     monkeypatch.setattr(trainer, "REPORT_SECONDS", 0.0)
     given = (*TINY, "--validations", "3", "--tensorboard")
     assert rnncli("train", rhyme, "--name", "x", *given).code == 0
     found = scalars("x")
-    logged = [line for line in ModelDir.find("x").metrics() if line["report"] == "evaluated"]
-    assert [step for step, _ in found["score/nats"]] == [line["step"] for line in logged]
+    logged = [line for line in ModelDir.find("x").metrics() if line["event"] == "evaluated"]
+    assert [step for step, _ in found["score/nll_nats"]] == [line["step"] for line in logged]
     values = [value for _, value in found["train_nats_per_token"]]
     assert values == pytest.approx([line["train_nats_per_token"] for line in logged])
-    assert [value for _, value in found["score/nats"]] == pytest.approx(
-        [one["score"]["nats"] for one in logged]
+    assert [value for _, value in found["score/nll_nats"]] == pytest.approx(
+        [one["score"]["nll_nats"] for one in logged]
     )
-    steps = [line for line in ModelDir.find("x").metrics() if line["report"] == "stepped"]
+    steps = [line for line in ModelDir.find("x").metrics() if line["event"] == "stepped"]
     assert steps
     for name in ("epoch", "seconds"):  # reports of both kinds have them
         values = sorted(value for _, value in found[name])
@@ -53,7 +53,7 @@ def test_event_files_have_the_names_and_values_of_the_log(
 def test_a_resume_goes_on_with_them_unasked(rnncli: Command, rhyme: Path) -> None:
     assert rnncli("train", rhyme, "--name", "x", *TINY, "--tensorboard").code == 0
     assert rnncli("train", "--resume", "x", "--steps", "+6").code == 0
-    assert scalars("x")["score/nats"][-1][0] == 12
+    assert scalars("x")["score/nll_nats"][-1][0] == 12
     assert rnncli("train", rhyme, "--name", "y", *TINY).code == 0
     assert not Path("models/y/tensorboard").exists()
 

@@ -17,7 +17,7 @@ REPORT_KEYS = {
     "bytes",
     "characters",
     "lines",
-    "distinct_symbols",
+    "distinct_characters",
     "han_characters",
     "frequent",
     "rare",
@@ -38,7 +38,7 @@ STORE_KEYS = {
     "sha256",
     "reused",
     "level",
-    "unit",
+    "line_by_line",
     "vocab_size",
     "characters",
     "words",
@@ -61,7 +61,7 @@ def everything(folder: str) -> dict[str, tuple[int, bytes]]:
     [
         (),
         ("--level", "subword", "--vocab-size", "300"),
-        ("--unit", "line", "--split", "lines", "--split-seed", "4"),
+        ("--line-by-line", "--split-method", "lines", "--split-seed", "4"),
         ("--newlines", "unix", "--test-fraction", "0.2"),
         ("--valid", "rhyme.txt"),
     ],
@@ -76,7 +76,7 @@ def test_a_store_of_the_same_text_and_settings_is_found_and_not_made_again(
     again = rnncli("tokenize", rhyme, *options, "--json")
     assert again.code == 0, again.err
     assert again.json == {**first.json, "reused": True}
-    assert "rhyme.tok was made from the same text with the same settings" in again.err
+    assert "rhyme.tok was made from the same text with the same options" in again.err
     assert everything("rhyme.tok") == before
 
 
@@ -90,7 +90,7 @@ def test_a_text_that_was_only_touched_is_the_same_text(rnncli: Command, rhyme: P
     "options",
     [
         ("--level", "byte"),
-        ("--unit", "line"),
+        ("--line-by-line",),
         ("--valid-fraction", "0.3"),
         ("--newlines", "unix"),
         ("--errors", "replace"),
@@ -109,7 +109,7 @@ def test_a_store_made_otherwise_is_refused_and_untouched(
     before = everything("rhyme.tok")
     ran = rnncli("tokenize", rhyme, *options)
     assert ran.code == 1
-    assert "rhyme.tok exists already, made from another text or with other settings" in ran.err
+    assert "rhyme.tok exists already, made from another text or with other options" in ran.err
     assert everything("rhyme.tok") == before
 
 
@@ -128,7 +128,7 @@ def test_whatever_stops_it_leaves_neither_store_nor_scratch(
 ) -> None:
     lay_there: list[str] = []
 
-    def stop(*arguments: object) -> None:
+    def stop(*_: object, **__: object) -> None:
         lay_there.extend(path.name for path in Path().glob(".partial-*/*"))
         raise ending
 
@@ -143,7 +143,7 @@ def test_stdin_is_tokenized_under_its_own_name_and_leaves_no_copy(rnncli: Comman
     made = rnncli("tokenize", "-", "--json", stdin=RHYME.encode())
     assert made.json["path"] == "stdin.tok"
     assert sorted(path.name for path in Path("stdin.tok").iterdir()) == [
-        "store.json",
+        "dataset.json",
         "tokenizer.json",
         "tokens.bin",
     ]
@@ -173,9 +173,9 @@ def test_a_report_in_json_counts_what_the_text_holds(rnncli: Command, rhyme: Pat
     report = record["report"]
     assert report.keys() == REPORT_KEYS
     assert report["characters"] == report["bytes"] == report["disk_bytes"] == len(RHYME)
-    assert report["distinct_symbols"] == len(set(RHYME))
+    assert report["distinct_characters"] == len(set(RHYME))
     assert report["lines"] == RHYME.count("\n")
-    assert report["frequent"][0]["symbol"] == " "
+    assert report["frequent"][0]["character"] == " "
     assert report["frequent"][0]["count"] == RHYME.count(" ")
     assert report["growth"][-1] == [len(RHYME.split()), len(set(RHYME.split()))]
     assert report["duplicate_lines"] == pytest.approx(1 - 4 / 48)
@@ -196,7 +196,7 @@ def test_a_report_and_a_store_come_together_where_both_are_asked_for(rnncli: Com
 def test_train_tells_of_the_text_before_it_tells_of_the_plan(rnncli: Command, rhyme: Path) -> None:
     ran = rnncli("train", rhyme, "--name", "x", *TINY)
     lines = [line for line in ran.err.splitlines() if line.startswith(("text: ", "plan: "))]
-    assert f"text: symbols={len(set(RHYME))} distinct, 0 Han (0%)" in lines
+    assert f"text: characters={len(set(RHYME))} distinct, 0 Han (0%)" in lines
     assert lines[0].startswith("text: ")
     assert lines[-1].startswith("plan: ")
     assert sorted(lines, reverse=True, key=lambda line: line[:4]) == lines

@@ -1,300 +1,276 @@
-"""Bytes come off the disk whole, unpacked and hashed, or what is wrong with them is said."""
+"""Decoding is strict and changes nothing unless an option says so."""
 
-import bz2
-import errno
-import gzip
-import hashlib
 import io
-import lzma
-import os
-import random
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rnncli.data import decoding
-from rnncli.data.config import ReadConfig
-from rnncli.data.decoding import Opened, opened
-from rnncli.data.reading import read
-from rnncli.errors import CorpusError
-from tests.systems import needs_fifos, needs_permissions, on_posix
+from rnncli.data.compression import open_source
+from rnncli.data.config import ReadOptions
+from rnncli.data.decoding import CharacterStream, Text, joined_name, likely_encodings
+from rnncli.errors import ConfigError, CorpusError, OptionError
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
-
-
-def zstd_with_checksum(data: bytes) -> bytes:
-    return zstd.compress(data, options={zstd.CompressionParameter.checksum_flag: 1})
-
-
-PACKERS: dict[str, Callable[[bytes], bytes]] = {
-    "gzip": gzip.compress,
-    "bzip2": bz2.compress,
-    "xz": lzma.compress,
-    "zstd": zstd_with_checksum,
-}
-# Packed it still has many bytes to damage.
-NOISE = bytes(random.Random(5).choices(range(32, 127), k=3_000))
-
-
-@pytest.fixture(params=list(PACKERS))
-def packing(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-class Pipe:
-    """A pipe that has sent `chunks` so far; asking for more would wait for ever."""
-
-    def __init__(self, *chunks: bytes, ends: bool) -> None:
-        self._chunks = list(chunks) + [b""] * ends
-
-    def read1(self, size: int) -> bytes:
-        assert self._chunks, "it would wait"
-        first = self._chunks.pop(0)
-        if len(first) > size:
-            self._chunks.insert(0, first[size:])
-        return first[:size]
-
-    read = read1
+MARKED = [
+    (b"\xef\xbb\xbf", "utf-8"),
+    (b"\xff\xfe", "utf-16-le"),
+    (b"\xfe\xff", "utf-16-be"),
+    (b"\xff\xfe\0\0", "utf-32-le"),
+    (b"\0\0\xfe\xff", "utf-32-be"),
+]
+VERSE = "床前明月光,疑是地上霜。\nnaïve 🙂\n"
+SIMPLE = "床前明月光，疑是地上霜。举头望明月，低头思故乡。\n"
+FULL = "床前明月光，疑是地上霜。舉頭望明月，低頭思故鄉。\n"
+IROHA = "いろはにほへと ちりぬるを わかよたれそ つねならむ うゐのおくやま けふこえて\n"
+HANGUL = "나랏말이 중국과 달라 문자로 서로 통하지 아니하므로 어리석은 백성이 말하고자 하는 바가\n"
+# What is written in it, and under which names it may be suggested.
+ENCODINGS = [
+    ("gb18030", SIMPLE, {"gb18030"}),
+    ("gbk", SIMPLE, {"gb18030", "gbk"}),
+    ("big5", FULL, {"big5", "cp950", "big5hkscs"}),
+    ("shift-jis", IROHA, {"cp932", "shift-jis"}),
+    ("euc-kr", HANGUL, {"cp949", "euc-kr"}),
+    ("utf-16-le", SIMPLE, {"utf-16-le"}),
+    ("utf-16-be", SIMPLE, {"utf-16-be"}),
+]
+by_encoding = pytest.mark.parametrize(
+    ("encoding", "text", "names"), ENCODINGS, ids=[encoding for encoding, *_ in ENCODINGS]
+)
 
 
-def content(name: str) -> bytes:
-    with opened(name) as file:
-        data = file.read(10**6)
-        file.finish()
-        return data
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "BLOCK_BYTES", 16)
 
 
-# -- plain files
+def read(*names: str, **settings: object) -> Text:
+    return decoding.read_texts(names, ReadOptions(**settings))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("data", [b"", b"a", b"\0", NOISE], ids=["empty", "1 byte", "NUL", "long"])
-def test_a_plain_file_comes_as_it_is_with_its_size_and_hash(data: bytes) -> None:
-    path = Path("a.txt")
-    path.write_bytes(data)
-    with opened("a.txt") as file:
-        assert file.read(1) + file.read(5) + file.read(10**6) == data
-        assert file.read(1) == b""
-        file.finish()
-    assert (file.name, file.packing, file.regular) == ("a.txt", None, True)
-    assert (file.disk_bytes, file.sha256) == (len(data), hashlib.sha256(data).hexdigest())
-    assert file.modified_ns == path.stat().st_mtime_ns
+def read_bytes(data: bytes, **settings: object) -> Text:
+    Path("a.txt").write_bytes(data)
+    return read("a.txt", **settings)
+
+
+def give_stdin(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(content)))
+
+
+# -- byte order marks
+
+
+@pytest.mark.parametrize(("mark", "encoding"), MARKED, ids=[encoding for _, encoding in MARKED])
+@pytest.mark.parametrize("asked", [None, "gb18030", "utf-16", "utf-8-sig"])
+def test_a_byte_order_mark_decides_the_encoding_and_is_dropped(
+    mark: bytes, encoding: str, asked: str | None
+) -> None:
+    text = read_bytes(mark + VERSE.encode(encoding), encoding=asked)
+    assert (text.content, text.encoding) == (VERSE, encoding)
+
+
+@pytest.mark.parametrize(("mark", "encoding"), MARKED, ids=[encoding for _, encoding in MARKED])
+def test_a_byte_order_mark_alone_is_an_empty_text(mark: bytes, encoding: str) -> None:
+    assert read_bytes(mark) == Text(("",), "a.txt", encoding)
+
+
+def test_only_the_first_mark_of_a_file_is_dropped() -> None:
+    assert read_bytes(b"\xef\xbb\xbf\xef\xbb\xbfa").content == "\ufeffa"
+
+
+# -- utf-8
+
+
+@pytest.mark.parametrize("content", ["", "a", "月", VERSE, VERSE.rstrip()])
+def test_without_a_mark_a_text_is_utf_8(content: str) -> None:
+    assert read_bytes(content.encode()) == Text((content,), "a.txt", "utf-8")
 
 
 @pytest.mark.parametrize(
-    "data", [b"\x1f\x8b", b"BZh9 is what bzip2 writes", b"\xfd7zXZ", b"\x28\xb5\x2f", b"PK"]
+    ("content", "where"),
+    [
+        (b"\xff", r"0 \(0xFF\)"),
+        (b"ab\xc3(", r"2 \(0xC3\)"),
+        (b"\xef\xbb\xbfab\xff", r"5 \(0xFF\)"),
+        (b"a" * 1234 + b"\xe4\xb8", r"1,234 \(0xE4\)"),
+        (b"a" * 15 + b"\xe6\x9c(", r"15 \(0xE6\)"),
+        ("月".encode() * 10 + b"\x88", r"30 \(0x88\)"),
+        (b"\xed\xa0\x80", r"0 \(0xED\)"),
+    ],
+    ids=["first", "second byte", "after a mark", "cut off", "over two blocks", "block three", "surrogate"],
 )
-def test_what_only_begins_like_a_packed_file_is_plain(data: bytes) -> None:
-    Path("a.gz").write_bytes(data)
-    assert content("a.gz") == data
+def test_invalid_utf_8_is_refused_with_its_byte_offset(
+    small_blocks: None, content: bytes, where: str
+) -> None:
+    with pytest.raises(CorpusError, match=rf"^a\.txt is not valid utf-8 at byte offset {where}$") as caught:
+        read_bytes(content)
+    assert "--errors replace puts U+FFFD" in caught.value.hint
 
 
-@on_posix
-@pytest.mark.parametrize("name", ["/dev/zero", "/dev/null"])
-def test_a_device_is_not_a_text(name: str) -> None:
-    with pytest.raises(CorpusError, match=f"^{name} is a device, not a text$"), opened(name):
-        pass
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_english_in_utf_16_without_a_mark_is_no_utf_8_full_of_nuls(encoding: str) -> None:
+    with pytest.raises(CorpusError, match=r"^a\.txt is full of NUL bytes") as caught:
+        read_bytes("plain words\n".encode(encoding))
+    assert "--encoding utf-16-le" in caught.value.hint
+
+
+def test_a_few_nuls_are_characters_and_many_are_where_the_encoding_is_named() -> None:
+    assert read_bytes(b"one\0two three\0").content == "one\0two three\0"
+    assert read_bytes(b"\0\0a\0", encoding="utf-8").content == "\0\0a\0"
+
+
+# -- other encodings
+
+
+@by_encoding
+def test_a_named_encoding_is_used(small_blocks: None, encoding: str, text: str, names: set[str]) -> None:
+    assert read_bytes((text * 3).encode(encoding), encoding=encoding) == Text((text * 3,), "a.txt", encoding)
+
+
+@by_encoding
+@pytest.mark.parametrize("before", [0, 3], ids=["at once", "after lines of ASCII"])
+def test_another_encoding_is_suggested_and_never_guessed(
+    encoding: str, text: str, names: set[str], before: int
+) -> None:
+    data = b"a line\n" * (before if "16" not in encoding else 0) + (text * 4).encode(encoding)
+    with pytest.raises(CorpusError, match="is not valid utf-8 at byte offset") as caught:
+        read_bytes(data)
+    suggested = caught.value.hint.partition("try --encoding ")[2].partition(";")[0]
+    assert suggested in names
+    assert read_bytes(data, encoding=suggested).content.endswith(text)
+
+
+@by_encoding
+@pytest.mark.parametrize("shift", [0, 1])
+def test_the_right_encoding_of_a_long_text_is_suggested_too(
+    encoding: str, text: str, names: set[str], shift: int
+) -> None:
+    data = b"a" * (shift if "16" not in encoding else 0) + b"\n" * ("16" not in encoding)
+    with pytest.raises(CorpusError) as caught:
+        read_bytes(data + (text * 2_000).encode(encoding))
+    assert caught.value.hint.partition("try --encoding ")[2].partition(";")[0] in names
+
+
+def test_gb18030_is_suggested_though_the_bytes_end_inside_a_character() -> None:
+    assert "gb18030" in likely_encodings(SIMPLE.encode("gb18030") + b"\xb4")
+
+
+def test_no_encoding_is_suggested_that_does_not_decode() -> None:
+    for name in likely_encodings(bytes(range(256)) * 8):
+        (bytes(range(256)) * 8).decode(name)
+
+
+@pytest.mark.parametrize("encoding", ["klingon-8", "zlib", "rot13", "undefined", "a" * 999, "\udcff", "a\0b"])
+def test_an_encoding_nobody_knows_is_refused_by_name(encoding: str) -> None:
+    with pytest.raises(OptionError, match=r"^there is no encoding named ") as caught:
+        read_bytes(b"abc", encoding=encoding)
+    assert repr(encoding) in str(caught.value)
+
+
+def test_a_text_with_lone_surrogates_is_not_valid() -> None:
+    with pytest.raises(CorpusError, match="not valid utf-7"):
+        read_bytes("abc\ud800".encode("utf-7", "surrogatepass"), encoding="utf-7")
+
+
+# -- errors replace
 
 
 @pytest.mark.parametrize(
-    "name", ["absent.txt", "absent/deeper.txt", "nul\0.txt", "n" * 300, "folder", "circle"]
+    ("data", "content", "described"),
+    [
+        (b"a\xffb\xfe\xfe", "a\ufffdb\ufffd\ufffd", "utf-8, 3 replaced"),
+        (b"a" * 15 + b"\xe6\x9c(" + b"\xff" * 20, "a" * 15 + "\ufffd(" + "\ufffd" * 20, "utf-8, 21 replaced"),
+        ("\ufffd ok".encode(), "\ufffd ok", "utf-8"),
+        (b"cut off \xe6", "cut off \ufffd", "utf-8, 1 replaced"),
+    ],
 )
-def test_what_cannot_be_opened_is_named(name: str) -> None:
-    Path("folder").mkdir()
+def test_what_does_not_decode_is_replaced_on_demand_and_counted(
+    small_blocks: None, data: bytes, content: str, described: str
+) -> None:
+    assert read_bytes(data, errors="replace") == Text((content,), "a.txt", described)
+
+
+def test_a_named_encoding_is_replaced_in_too() -> None:
+    data = SIMPLE.encode("gb18030") + b"\xff\n" + SIMPLE.encode("gb18030")
+    text = read_bytes(data, errors="replace", encoding="gb18030")
+    assert text == Text((SIMPLE + "\ufffd\n" + SIMPLE,), "a.txt", "gb18030, 1 replaced")
+
+
+# -- line ends
+
+
+@pytest.mark.parametrize("ends", ["a\r\nb\rc\nd\x85e\u2028f\u2029g\x0bh\x0ci\0j\x1a", "a\r\n", "a\r"])
+def test_line_ends_are_never_touched(ends: str) -> None:
+    assert read_bytes(ends.encode()).content == ends
+
+
+@given(st.text("a\r\n月\x85\u2028\x0b\x0c"), st.integers(4, 9))
+def test_line_ends_become_those_of_unix_wherever_a_block_ends(text: str, block_bytes: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decoding, "BLOCK_BYTES", block_bytes)
+        read_text = read_bytes(text.encode(), newlines="unix").content
+    assert read_text == text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def test_a_setting_nobody_knows_is_refused() -> None:
+    for setting in ({"errors": "ignore"}, {"newlines": "dos"}):
+        with pytest.raises(ConfigError):
+            ReadOptions(**setting)  # type: ignore[arg-type]
+
+
+# -- several sources
+
+
+def test_files_follow_one_another_in_the_order_given_with_nothing_between() -> None:
+    Path("b.txt").write_bytes(b"\xef\xbb\xbfbe")
+    Path("a.txt").write_bytes("é\n".encode("utf-16"))
+    assert read("b.txt", "a.txt", "b.txt") == Text(
+        ("be", "é\n", "be"), "b.txt, a.txt, b.txt", "utf-8, utf-16-le"
+    )
+
+
+def test_many_names_are_shortened() -> None:
+    assert joined_name(["far/1.txt", "-", "3"]) == "1.txt, stdin, 3"
+    assert joined_name([f"far/{number}.txt" for number in range(2_000)]) == "0.txt and 1,999 more"
+
+
+@pytest.mark.parametrize("name", ["absent.txt", "absent/deeper.txt", "nul\0.txt", "circle", "n" * 300])
+def test_a_file_that_cannot_be_opened_is_named(name: str) -> None:
     Path("circle").symlink_to("circle")
-    with pytest.raises(CorpusError, match=f"^cannot read {name}: "), opened(name):
-        pass
+    with pytest.raises(CorpusError, match=f"^cannot read {name}: "):
+        read(name)
 
 
-@needs_permissions
-def test_a_file_without_permission_is_an_error() -> None:
-    Path("a.txt").touch(mode=0)
-    with pytest.raises(CorpusError, match=r"^cannot read a\.txt: Permission denied$"), opened("a.txt"):
-        pass
+def test_a_dash_is_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("a.txt").write_bytes(b"a\n")
+    give_stdin(monkeypatch, b"\xff\xfe" + "é\r\n".encode("utf-16-le"))
+    assert read("a.txt", "-") == Text(("a\n", "é\r\n"), "a.txt, stdin", "utf-8, utf-16-le")
 
 
-def test_a_failing_disk_is_an_error_that_names_the_file() -> None:
-    def fail(size: int) -> bytes:
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
-
-    with pytest.raises(CorpusError, match=r"^cannot read a\.txt: Input/output error$"):
-        Opened("a.txt", SimpleNamespace(read=fail), None)  # type: ignore[arg-type]
+def test_stdin_is_decoded_as_strictly_as_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    give_stdin(monkeypatch, b"abc\xff")
+    with pytest.raises(CorpusError, match=r"stdin is not valid utf-8 at byte offset 3 \(0xFF\)"):
+        read("-")
 
 
-# -- packed files
+@pytest.mark.parametrize(("mark", "encoding"), MARKED, ids=[encoding for _, encoding in MARKED])
+@pytest.mark.parametrize("size", [1, 3, 99])
+def test_a_byte_order_mark_decides_however_little_comes_at_once(
+    monkeypatch: pytest.MonkeyPatch, mark: bytes, encoding: str, size: int
+) -> None:
+    data = io.BytesIO(mark + VERSE.encode(encoding))
+    pipe = SimpleNamespace(read=None, read1=lambda wanted: data.read(min(wanted, size)))
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=pipe))
+    with open_source("-") as file:
+        stream = CharacterStream(file, ReadOptions(), as_available=True)
+        assert ("".join(stream), stream.encoding) == (VERSE, encoding)
 
 
-@pytest.mark.parametrize("size", [1, 3_000])
-def test_a_packed_file_is_told_by_its_first_bytes_and_unpacked(packing: str, size: int) -> None:
-    packed = PACKERS[packing](NOISE[:size])
-    Path("novel.txt").write_bytes(packed)
-    with opened("novel.txt") as file:
-        assert file.read(7) + file.read(10**6) == NOISE[:size]
-        file.finish()
-    assert file.packing == packing
-    assert (file.disk_bytes, file.sha256) == (len(packed), hashlib.sha256(packed).hexdigest())
-
-
-def test_a_packed_file_of_nothing_is_an_empty_text(packing: str) -> None:
-    Path("a.txt").write_bytes(PACKERS[packing](b""))
-    assert content("a.txt") == b""
-
-
-def test_all_members_of_a_packed_file_are_read(packing: str) -> None:
-    pack = PACKERS[packing]
-    Path("a.txt").write_bytes(pack(b"one ") + pack(b"") + pack(b"two ") + pack(b"three"))
-    assert content("a.txt") == b"one two three"
-
-
-def test_what_follows_the_last_member_is_hashed_too() -> None:
-    packed = gzip.compress(b"text") + b"\0" * 512
-    Path("a.gz").write_bytes(packed)
-    with opened("a.gz") as file:
-        assert file.read(100) == b"text"
-        file.finish()
-    assert file.sha256 == hashlib.sha256(packed).hexdigest()
-
-
-def test_a_packed_file_cut_off_anywhere_is_an_error(packing: str) -> None:
-    packed = PACKERS[packing](NOISE[:40])
-    for length in range(10, len(packed)):
-        Path("a.txt").write_bytes(packed[:length])
-        with pytest.raises(CorpusError, match=rf"^a\.txt, packed by {packing}, is cut off after \d+ bytes"):
-            content("a.txt")
-
-
-def test_a_second_member_that_is_cut_off_is_an_error(packing: str) -> None:
-    packed = PACKERS[packing](NOISE)
-    Path("a.txt").write_bytes(packed + packed[: len(packed) // 2])
-    with pytest.raises(CorpusError, match=r"is cut off after [\d,]+ bytes"):
-        content("a.txt")
-
-
-def test_a_damaged_packed_file_is_an_error(packing: str) -> None:
-    packed = bytearray(PACKERS[packing](NOISE))
-    for position in range(len(packed) // 4, len(packed) * 3 // 4, 97):
-        damaged = packed.copy()
-        damaged[position] ^= 0x55
-        Path("a.txt").write_bytes(damaged)
-        with pytest.raises(CorpusError, match=rf"^a\.txt, packed by {packing}, is (damaged \(.*\)|cut off) "):
-            content("a.txt")
-
-
-def test_a_later_member_that_is_damaged_is_an_error(packing: str) -> None:
-    """Its first bytes above all: some readers take it for something that is not theirs."""
-    first, second = (PACKERS[packing](part) for part in (b"one ", NOISE))
-    for position in (0, 2, len(second) // 2):
-        damaged = bytearray(second)
-        damaged[position] ^= 0x55
-        Path("a.txt").write_bytes(first + damaged + first)
-        with pytest.raises(CorpusError, match=rf"^a\.txt, packed by {packing}, is (damaged|cut off)"):
-            content("a.txt")
-
-
-@pytest.mark.parametrize("packing", ["gzip", "bzip2", "xz"])
-def test_nuls_may_follow_a_packed_text(packing: str) -> None:
-    packed = PACKERS[packing](b"one ")
-    Path("a.txt").write_bytes(packed + b"\0" * 70_000)
-    assert content("a.txt") == b"one "
-    Path("a.txt").write_bytes(packed + b"\0" * 70_000 + packed)
-    assert content("a.txt") == b"one one "
-
-
-def test_a_bomb_is_refused_before_it_fills_the_memory(packing: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "_BOMB_BYTES", 1_000)
-    monkeypatch.setattr(decoding, "_BOMB_RATIO", 3)
-    Path("a.txt").write_bytes(PACKERS[packing](b"\n" * 10**6))
-    unpacked: list[bytes] = []
-    with opened("a.txt") as file:
-        blocks = iter(lambda: file.read(500), b"")
-        with pytest.raises(CorpusError, match=r"^a\.txt unpacks to more than 3 times its size"):
-            unpacked.extend(blocks)
-    assert 0 < sum(map(len, unpacked)) <= max(1_000, 3 * Path("a.txt").stat().st_size)
-
-
-def test_a_small_text_may_shrink_as_much_as_it_likes(packing: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "_BOMB_RATIO", 3)
-    Path("a.txt").write_bytes(PACKERS[packing](b"\n" * 10**5))
-    assert content("a.txt") == b"\n" * 10**5
-
-
-# -- pipes
-
-
-@needs_fifos
-@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
-def test_a_fifo_is_read_to_its_end(pack: Callable[[bytes], bytes]) -> None:
-    os.mkfifo("fifo")
-    writer = Thread(target=Path("fifo").write_bytes, args=[pack(NOISE * 50)])
-    writer.start()
-    with opened("fifo") as file:
-        assert file.read(10**6) == NOISE * 50
-        file.finish()
-    writer.join()
-    assert (file.regular, file.modified_ns) == (False, None)
-
-
-def test_a_pipe_that_dribbles_fills_whole_blocks_all_the_same() -> None:
-    file = Opened("-", Pipe(*(bytes([byte]) for byte in NOISE), ends=True), None)  # type: ignore[arg-type]
-    assert file.read(1_000) == NOISE[:1_000]
-    assert file.read(10**6) == NOISE[1_000:]
-
-
-def test_what_has_come_through_a_pipe_can_be_had_at_once() -> None:
-    file = Opened("-", Pipe(b"hello, world\n", b"more", ends=False), None)  # type: ignore[arg-type]
-    assert file.read_some(100) + file.read_some(100) == b"hello, world\n"
-    assert file.read_some(100) == b"more"
-
-
-def test_a_short_line_through_a_pipe_need_not_wait_for_the_next() -> None:
-    file = Opened("-", Pipe(b"hi\n", ends=False), None)  # type: ignore[arg-type]
-    assert file.read_some(100) == b"hi\n"
-
-
-def test_stdin_is_read_as_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(lzma.compress(b"a\r\n\xff"))))
-    with opened("-") as file:
-        assert file.read(100) == b"a\r\n\xff"
-    assert (file.name, file.packing, file.regular) == ("stdin", "xz", False)
-
-
-def test_a_closed_stdin_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", None)
-    with pytest.raises(CorpusError, match=r"^stdin is closed$"), opened("-"):
-        pass
-    closed = io.BytesIO()
-    closed.close()
-    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=closed))
-    with pytest.raises(CorpusError, match=r"^cannot read stdin: "), opened("-"):
-        pass
-
-
-# -- changes
-
-
-@pytest.mark.parametrize(
-    "meddled", [NOISE[:100], NOISE + b"more", NOISE[::-1]], ids=["less", "more", "other"]
-)
-def test_a_file_that_changes_while_it_is_read_is_an_error(meddled: bytes) -> None:
-    path = Path("a.txt")
-    path.write_bytes(NOISE)
-    os.utime(path, ns=(0, 0))
-    with opened("a.txt") as file:
-        file.read(10)
-        path.write_bytes(meddled)
-        file.read(10**6)
-        with pytest.raises(CorpusError, match=r"^a\.txt changed while it was read$"):
-            file.finish()
-
-
-def test_a_file_name_with_markup_or_no_utf_8_reaches_the_error_readably() -> None:
-    name = os.fsdecode(b"[bold]-\xff.gz")
-    Path(name).write_bytes(gzip.compress(NOISE)[:-9])
-    with pytest.raises(CorpusError, match=r"^\[bold\]-\\xff\.gz, packed by gzip, is cut off"):
-        read([name], ReadConfig())
+def test_a_stream_can_be_had_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    chunks = [b"one line a", b"nd\n", "月".encode()[:2], "月".encode()[2:], b"end", b""]
+    pipe = SimpleNamespace(read=None, read1=lambda size: chunks.pop(0))
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=pipe))
+    with open_source("-") as file:
+        assert "|".join(CharacterStream(file, ReadOptions(), as_available=True)) == "one line a|nd\n|月|end"

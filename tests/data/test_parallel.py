@@ -1,4 +1,4 @@
-"""Work done by several processes is the work of one: its order, its results, its errors."""
+"""Several processes give the same results in the same order as one, and the same errors."""
 
 import multiprocessing
 import operator
@@ -45,7 +45,7 @@ def test_an_error_is_raised_here_with_its_hint_when_its_turn_comes(workers: int)
     assert [len(next(results)), len(next(results))] == [1, 2]
     with pytest.raises(TokenizerError, match=r"U\+D800, at character 1") as caught:
         next(results)
-    assert caught.value.hint == "it is half of a character; give whole characters"
+    assert caught.value.hint == "a lone surrogate is half of a character; use whole characters"
     assert multiprocessing.active_children() == []
 
 
@@ -54,8 +54,8 @@ def test_an_error_of_any_other_kind_keeps_its_kind() -> None:
         list(ordered_map(partial(operator.truediv, 1), [1, 0, 1], 2))
 
 
-def test_a_process_that_dies_is_an_error_that_says_what_to_try() -> None:
-    with pytest.raises(CorpusError, match="a worker process ended before its work was done") as caught:
+def test_a_process_that_dies_is_an_error_that_has_a_hint() -> None:
+    with pytest.raises(CorpusError, match="a worker process ended before it was done") as caught:
         list(ordered_map(os._exit, range(20), 2))
     assert "--workers 1" in caught.value.hint
     assert multiprocessing.active_children() == []

@@ -1,38 +1,41 @@
-"""Lines as samples of their own: each from an empty memory, whatever stands beside it."""
+"""Tests of scoring line by line: each line from the initial state, independent of the others."""
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from rnncli.data.counting import TextCounts
-from rnncli.data.lines import line_starts
-from rnncli.data.shards import Shards
+from rnncli.data.splits import ConcatenatedIds
+from rnncli.data.text_units import TextCounts, line_starts
 from rnncli.data.tokenizers.base import Ids
 from rnncli.evaluation import scoring
-from rnncli.evaluation.evaluation import estimate, evaluate
-from rnncli.evaluation.scoring import line_measures, stream_measures
-from rnncli.nn.config import Cell
-from rnncli.nn.language_model import LanguageModel
+from rnncli.evaluation.estimation import estimate
+from rnncli.evaluation.language_models import NetworkModel, evaluate
+from rnncli.evaluation.scoring import line_metrics, stream_metrics
+from rnncli.nn.language_model import RNNLanguageModel
 from tests.conftest import part_of, tiny_model
 
-CELLS: list[Cell] = ["rnn", "gru", "lstm"]
+CELLS: list[str] = ["rnn", "gru", "lstm"]
 END = 10
 Starts = npt.NDArray[np.int64]
 
 
 def lines_of(*lengths: int) -> tuple[Ids, Starts]:
-    """Random lines of so many ids, their ends included."""
+    """Return random lines of these lengths in tokens, line ends included."""
     rng = np.random.default_rng(3)
     ids = np.concatenate([np.append(rng.integers(0, END, length - 1), END) for length in lengths])
     return ids.astype(np.uint8), line_starts(ids, END)
 
 
 def scored(
-    model: LanguageModel, ids: Ids | Shards, starts: Starts, lines: Starts | None = None, **layout: int
+    model: RNNLanguageModel,
+    ids: Ids | ConcatenatedIds,
+    starts: Starts,
+    lines: Starts | None = None,
+    **layout: int,
 ) -> dict[int, float]:
-    """Nats by line, from those of the tokens in order."""
+    """Return the loss of each line in nats, by line number."""
     wanted = np.arange(len(starts)) if lines is None else lines
-    blocks = line_measures(model, ids, starts, lines=lines, **layout)  # type: ignore[arg-type]
+    blocks = line_metrics(model, ids, starts, lines=lines, **layout)  # type: ignore[arg-type]
     nats = np.concatenate([block[:, 0] for block in blocks]).astype(float)
     lengths = np.append(starts[1:], len(ids))[wanted] - starts[wanted]
     assert len(nats) == lengths.sum(), "each token once"
@@ -40,11 +43,11 @@ def scored(
     return {int(number): float(part.sum()) for number, part in zip(wanted, parts, strict=True)}
 
 
-def alone(model: LanguageModel, ids: Ids, starts: Starts) -> list[float]:
-    """The definition: a line scored as a text that has nothing else in it."""
+def alone(model: RNNLanguageModel, ids: Ids, starts: Starts) -> list[float]:
+    """The slow reference: each line scored as a text of its own."""
     ends = [*starts[1:].tolist(), len(ids)]
     return [
-        sum(float(block.sum(dtype=np.float64)) for block in stream_measures(model, ids[start:end]))
+        sum(float(block.sum(dtype=np.float64)) for block in stream_metrics(model, ids[start:end]))
         for start, end in zip(starts.tolist(), ends, strict=True)
     ]
 
@@ -53,7 +56,7 @@ MIXED = (3, 40, 1, 9, 8, 7, 2, 300, 1, 64, 17)
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_line_is_scored_as_if_it_were_the_whole_text(cell: Cell) -> None:
+def test_a_line_is_scored_like_a_text_of_its_own(cell: str) -> None:
     model = tiny_model(cell=cell)
     ids, starts = lines_of(*MIXED)
     found = scored(model, ids, starts)
@@ -61,15 +64,15 @@ def test_a_line_is_scored_as_if_it_were_the_whole_text(cell: Cell) -> None:
     np.testing.assert_allclose([found[n] for n in range(len(MIXED))], alone(model, ids, starts), rtol=1e-5)
 
 
-@pytest.mark.parametrize("window", [1, 7, 64, 1000])
-def test_a_line_longer_than_the_window_keeps_its_history(window: int) -> None:
+@pytest.mark.parametrize("segment_steps", [1, 7, 64, 1000])
+def test_a_line_longer_than_a_segment_keeps_its_history(segment_steps: int) -> None:
     model = tiny_model()
     ids, starts = lines_of(*MIXED)
-    found = scored(model, ids, starts, window=window)
+    found = scored(model, ids, starts, segment_steps=segment_steps)
     np.testing.assert_allclose([found[n] for n in range(len(MIXED))], alone(model, ids, starts), rtol=1e-5)
 
 
-def test_lines_are_found_in_any_order_and_only_those_asked_for() -> None:
+def test_selected_lines_are_scored_in_the_given_order() -> None:
     model = tiny_model()
     ids, starts = lines_of(*MIXED)
     expected = alone(model, ids, starts)
@@ -80,51 +83,51 @@ def test_lines_are_found_in_any_order_and_only_those_asked_for() -> None:
         assert value == pytest.approx(expected[number], rel=1e-5)
 
 
-def test_batches_and_groups_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batch_sizes_do_not_change_the_score(monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny_model()
     ids, starts = lines_of(*MIXED)
     expected = alone(model, ids, starts)
-    monkeypatch.setattr(scoring, "_LINES_AT_ONCE", 3)
+    monkeypatch.setattr(scoring, "LINES_PER_BATCH", 3)
     monkeypatch.setattr(scoring, "LINES_SORTED", 5)
-    monkeypatch.setattr(scoring, "_MOST_LINE_TOKENS", 100)
+    monkeypatch.setattr(scoring, "MAX_BATCH_TOKENS", 100)
     found = scored(model, ids, starts)
     np.testing.assert_allclose([found[n] for n in range(len(MIXED))], expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("cut", [1, 50, 51, 200])
-def test_lines_that_lie_in_several_arrays_score_the_same(cut: int) -> None:
-    """Also where a line begins in one array and ends in the next."""
+def test_lines_across_concatenated_arrays_have_the_same_score(cut: int) -> None:
+    """Even if a line begins in one array and ends in the next."""
     model = tiny_model()
     ids, starts = lines_of(*MIXED)
-    shards = Shards([ids[:cut], ids[cut:]])
-    one, other = scored(model, ids, starts), scored(model, shards, starts)
+    concatenated = ConcatenatedIds([ids[:cut], ids[cut:]])
+    one, other = scored(model, ids, starts), scored(model, concatenated, starts)
     assert one == pytest.approx(other, rel=1e-6)
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_no_line_hears_of_another(cell: Cell) -> None:
+def test_lines_are_independent(cell: str) -> None:
     model = tiny_model(cell=cell)
     ids, starts = lines_of(*MIXED)
     before = scored(model, ids, starts)
     changed = ids.copy()
     changed[starts[7] : starts[8] - 1] = (changed[starts[7] : starts[8] - 1] + 1) % END
     after = scored(model, changed, starts)
-    assert after[7] != pytest.approx(before[7], rel=1e-4), "the change is one that can be seen"
+    assert after[7] != pytest.approx(before[7], rel=1e-4), "the change is visible"
     for number in set(before) - {7}:
         assert after[number] == pytest.approx(before[number], rel=1e-6)
 
 
-def test_a_text_is_worth_the_sum_of_its_lines() -> None:
+def test_the_loss_of_a_text_is_the_sum_over_its_lines() -> None:
     model = tiny_model()
     ids, starts = lines_of(*MIXED)
-    score = evaluate(model, part_of(ids, TextCounts(len(ids), 5, 7), starts)).score
-    assert score.nats == pytest.approx(sum(alone(model, ids, starts)), rel=1e-6)
+    score = evaluate(NetworkModel(model), part_of(ids, TextCounts(len(ids), 5, 7), starts)).score
+    assert score.nll_nats == pytest.approx(sum(alone(model, ids, starts)), rel=1e-6)
     assert (score.tokens, score.characters, score.words, score.bytes) == (len(ids), len(ids), 5, 7)
-    as_stream = evaluate(model, part_of(ids)).score
-    assert score.nats != pytest.approx(as_stream.nats, rel=1e-4)
+    as_stream = evaluate(NetworkModel(model), part_of(ids)).score
+    assert score.nll_nats != pytest.approx(as_stream.nll_nats, rel=1e-4)
 
 
-def test_a_last_line_without_its_end_is_scored_too() -> None:
+def test_a_last_line_without_a_line_end_is_scored() -> None:
     model = tiny_model()
     ids = np.array([1, 2, END, 3, 4, 5], np.uint8)
     starts = line_starts(ids, END)
@@ -142,15 +145,15 @@ def test_an_estimate_of_all_lines_is_the_score(tokens: int) -> None:
     def measure(some: Ids) -> TextCounts:
         return TextCounts(len(some), int(some.sum()), 2 * len(some))
 
-    text = part_of(ids, measure(ids), starts, unknown_id=4)
-    whole = evaluate(model, text).score
-    guessed = estimate(model, text, tokens, measure)
-    assert guessed.nats == pytest.approx(whole.nats, rel=1e-9)
-    assert (guessed.tokens, guessed.words, guessed.bytes) == (whole.tokens, whole.words, whole.bytes)
-    assert guessed.oov_tokens == whole.oov_tokens > 0
+    text = part_of(ids, measure(ids), starts, unk_id=4)
+    whole = evaluate(NetworkModel(model), text).score
+    estimated = estimate(model, text, tokens, measure)
+    assert estimated.nll_nats == pytest.approx(whole.nll_nats, rel=1e-9)
+    assert (estimated.tokens, estimated.words, estimated.bytes) == (whole.tokens, whole.words, whole.bytes)
+    assert estimated.oov_tokens == whole.oov_tokens > 0
 
 
-def test_an_estimate_of_some_lines_is_of_whole_lines_from_all_over() -> None:
+def test_an_estimate_samples_whole_lines_evenly() -> None:
     model = tiny_model()
     ids, starts = lines_of(*([5, 9, 3, 12] * 50))
     expected = alone(model, ids, starts)
@@ -165,7 +168,7 @@ def test_an_estimate_of_some_lines_is_of_whole_lines_from_all_over() -> None:
     lines = np.split(ids, starts[1:])
     assert np.array_equal(seen[0], np.concatenate([lines[number] for number in chosen]))
     assert score.tokens == len(seen[0])
-    assert score.nats == pytest.approx(sum(expected[number] for number in chosen), rel=1e-5)
+    assert score.nll_nats == pytest.approx(sum(expected[number] for number in chosen), rel=1e-5)
     assert score.tokens == pytest.approx(300, rel=0.1)
 
 
@@ -174,4 +177,4 @@ def test_an_estimate_of_a_single_token_reads_a_whole_line() -> None:
     ids, starts = lines_of(6, 4)
     score = estimate(model, part_of(ids, line_starts=starts), 1, lambda some: TextCounts(len(some), 1, 1))
     assert score.tokens == 6
-    assert score.nats == pytest.approx(alone(model, ids, starts)[0], rel=1e-5)
+    assert score.nll_nats == pytest.approx(alone(model, ids, starts)[0], rel=1e-5)

@@ -6,23 +6,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnncli.data.tokenizers.base import ByteTokenizer, CharTokenizer, Tokenizer, WordTokenizer
+from rnncli.data.tokenizers.base import ByteTokenizer, CharTokenizer, Tokenizer
+from rnncli.data.tokenizers.word import WordTokenizer
 from rnncli.errors import ModelError
 from rnncli.export.arpa import read_arpa, write_arpa
-from rnncli.ngram.interpolation import Mixture
-from rnncli.ngram.kneser_ney import Ngram, fit
-from rnncli.storage.ngram_file import packed_ngram, read_ngram
+from rnncli.ngram.interpolation import Interpolation
+from rnncli.ngram.kneser_ney import NgramModel, fit
+from rnncli.storage.ngram_file import read_ngram, serialize_ngram
 
 TEXT = "the rain came down,\nthe rain came <s> more %20;\n" * 5
 
 
-def fitted(tokenizer: Tokenizer, order: int) -> Ngram:
+def fitted(tokenizer: Tokenizer, order: int) -> NgramModel:
     ids = np.concatenate([[tokenizer.vocab_size], tokenizer.encode(TEXT)])
     return fit(ids, order, tokenizer.vocab_size)
 
 
 TOKENIZERS: list[Tokenizer] = [
-    CharTokenizer.of(TEXT),
+    CharTokenizer.train(TEXT),
     WordTokenizer(["<unk>", "<eos>", "the", "rain", "came", "<s>", "</s>", "100%"]),
     ByteTokenizer(),
 ]
@@ -34,10 +35,10 @@ def test_the_model_that_comes_back_says_the_same(own_folder: Path, tokenizer: To
     ngram = fitted(tokenizer, order)
     write_arpa(own_folder / "x.arpa", ngram, tokenizer)
     again, left_out = read_arpa(own_folder / "x.arpa", tokenizer)
-    assert left_out == (tokenizer.unknown_id is None) + 1, "</s>, and <unk> where we have none"
+    assert left_out == (tokenizer.unk_id is None) + 1, "</s>, and <unk> where we have none"
     assert again.order == order
     ids = np.concatenate([[tokenizer.vocab_size], tokenizer.encode("came the rain\nmore or less <s>\n")])
-    np.testing.assert_allclose(again.nats(ids)[0][1:], ngram.nats(ids)[0][1:], rtol=1e-5)
+    np.testing.assert_allclose(again.token_nll(ids)[0][1:], ngram.token_nll(ids)[0][1:], rtol=1e-5)
 
 
 @pytest.mark.parametrize("tokenizer", TOKENIZERS, ids=lambda t: t.level)
@@ -83,7 +84,7 @@ def test_words_that_the_model_does_not_know_are_left_out_and_counted(own_folder:
     words = WordTokenizer(["<unk>", "<eos>", "the"])
     ngram, left_out = read_arpa(own_folder / "x.arpa", words)
     assert left_out == 2
-    nats, _ = ngram.nats(np.array([3, 2, 2, 1]))
+    nats, _ = ngram.token_nll(np.array([3, 2, 2, 1]))
     tens = -nats / np.log(10.0)
     assert tens[1:] == pytest.approx([-0.2, -0.3 + 0.25, -1 + 0.25], rel=1e-5), "<eos> is as <unk>"
 
@@ -96,10 +97,10 @@ def test_what_srilm_writes_for_no_weight_at_all_is_kept(own_folder: Path) -> Non
     )
     ngram, left_out = read_arpa(own_folder / "x.arpa", WordTokenizer(["<unk>", "<eos>", "the"]))
     assert left_out == 1
-    mixture = Mixture(np.array([0.5]), np.full((2, 2), 0.5))
-    (own_folder / "n").write_bytes(packed_ngram(ngram, mixture))
+    mixture = Interpolation(np.array([0.5]), np.full((2, 2), 0.5))
+    (own_folder / "n").write_bytes(serialize_ngram(ngram, mixture))
     again, _ = read_ngram(own_folder / "n", 3)
-    nats, _ = again.nats(np.array([3, 2, 2, 1]))
+    nats, _ = again.token_nll(np.array([3, 2, 2, 1]))
     assert -nats[1:] / np.log(10.0) == pytest.approx([-0.3 - 99, -0.2, -1 - 99], rel=1e-5)
 
 
@@ -134,5 +135,5 @@ def test_kenlm_reads_it_and_says_the_same(own_folder: Path) -> None:
     words = ["the", "rain", "snows", "<eos>", "%3Cs>", "came", "100%25", "<eos>"]
     theirs = [score for score, _, _ in model.full_scores(" ".join(words), bos=True, eos=False)]
     ids = np.concatenate([[tokenizer.vocab_size], tokenizer.encode("the rain snows\n<s> came 100%\n")])
-    ours = -ngram.nats(ids)[0][1:] / np.log(10.0)
+    ours = -ngram.token_nll(ids)[0][1:] / np.log(10.0)
     np.testing.assert_allclose(theirs, ours, atol=1e-5)

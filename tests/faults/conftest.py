@@ -20,7 +20,7 @@ SHAPE = (
 # Every campaign forks, and many send signals: they are for Linux and macOS.
 if not hasattr(os, "fork"):
     collect_ignore_glob = ["test_*.py", "hostile/test_*.py"]
-support.missing()  # what it loads, once for all that are forked here
+support.why_no_kernels()  # what it loads, once for all that are forked here
 
 LONG = os.environ.get("RNNCLI_FAULTS") == "long"
 

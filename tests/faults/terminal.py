@@ -133,7 +133,7 @@ class Campaign:
         for number, shown in enumerate(at_a_terminal(folder, given, **terminal)):
             what = [argument[:40] for argument in given[number]]
             markup = [markup for markup in MARKUP if markup in said] if number < len(named) else []
-            self._wrong += [ascii((*what, wrong)) for wrong in self._judged(shown, markup)]
+            self._wrong += [ascii((*what, mismatches)) for mismatches in self._judged(shown, markup)]
 
     def _judged(self, shown: str, markup: Sequence[str]) -> Iterator[str]:
         shown = self._own.sub("", shown)

@@ -15,27 +15,27 @@ VALUES = commands("""
 {}|info c {}|info {}|verify {}
 tokenize {}|tokenize @{}|tokenize text.txt --encoding={}|tokenize text.txt --errors={}
 tokenize text.txt --newlines={}|tokenize text.txt --level={}|tokenize text.txt --subword-kind={}
-tokenize text.txt --tokenizer={}|tokenize text.txt --unit={}|tokenize text.txt --split={}
+tokenize text.txt --tokenizer={}|tokenize text.txt --split-method={}
 tokenize text.txt --valid={}|tokenize text.txt --config={}|tokenize text.txt -o {}/x
 train {}|train text.txt --name={}|train --resume={}|train text.txt --from={}|train text.txt --cell={}
 train text.txt --nonlinearity={}|train text.txt --precision={}|train text.txt --kernels={}
 train text.txt --device={}|train text.txt --time={}|train text.txt --epochs={}|train text.txt --steps={}
 train text.txt --progress={}|train text.txt --save-every={}
 ngram {}|ngram c --from-arpa={}|ngram c --arpa={}/x|ngram c --device={}
-eval {}|eval -m {}|eval text.txt -m c -m {}|eval --part={}|eval --by={}|eval --reset={}
+eval {}|eval -m {}|eval text.txt -m c -m {}|eval --split={}|eval --by={}|eval --reset={}
 score {}|score -m {}|score text.txt --format={}|score text.txt --unit={}|score text.txt --columns={}
 score text.txt --base={}|score text.txt --html={}/x
 rescore {}|rescore list.txt --weights={}|rescore list.txt --scores={}|rescore list.txt --format={}
-rescore list.txt --dev={} --reference=list.txt|rescore list.txt --unit={}
+rescore list.txt --dev={} --reference=list.txt|rescore list.txt --metric={}
 generate -m {}|generate --format={}|generate --device={}
-complete -m {}|complete --unit={}|complete --device={}|memorized {}|memorized -m {}
-plot {}|plot --of={}|plot c --output={}/x.png|compare {}|compare text.txt --device={}
+complete -m {}|complete --to={}|complete --device={}|memorized {}|memorized -m {}
+plot {}|plot --figure={}|plot c --output={}/x.png|compare {}|compare text.txt --device={}
 """)
 # Of these it is said only that they are no numbers, or that they are settled; or they are cut.
 UNNAMED_VALUES = commands("""
 tokenize text.txt --workers={}|train text.txt --dropout={}|train t.tok --level={}|ngram c --order={}
-eval --streams={}|score text.txt --top={}|generate --temperature={}
-generate --match=({}|memorized --least={}
+eval --chunks={}|score text.txt --top={}|generate --temperature={}
+generate --match=({}|memorized --min-length={}
 """)
 # With the name of a text, of a model `.m`, and of what cannot be read.
 NAMES = commands("""
@@ -48,7 +48,7 @@ eval {}|eval {}.bin|eval {} --json|eval {} -m {m} -m c|eval -m {m} --json
 score {} --format srilm|score {}.bin|score {} --pairs|score {} -m {m} --top 1
 memorized {}|memorized -m {m} -l 50|rescore {}|rescore list.txt -m {m}|generate --config {}
 ngram c --from-arpa {}|ngram {m} --order 2 --json|generate -m {m} -l 9|complete -m {m} a
-info {m}|info {m} --json|verify {m}|verify {m} --json|info nowhere|plot {m} c|plot {m} --of symbols
+info {m}|info {m} --json|verify {m}|verify {m} --json|info nowhere|plot {m} c|plot {m} --figure embeddings
 info {u}|eval -m {u}|ngram {u} --order 2 --json|verify {u} --json
 """)
 UNNAMED_NAMES = commands("""
@@ -69,14 +69,14 @@ rescore lists --dev lists --reference said
 """)
 # Tokens, a part, a table that is cut, or what the model makes of them.
 PARTS_OF_LINES = commands("""
-eval text|eval text --by line|eval text --reset line --by position|eval --by frequency|eval --adapt --json
+eval text|eval text --by line|eval text --reset line --by position|eval --by frequency|eval --dynamic --json
 score text|score text --unit character|score text --unit word --columns rank,entropy,entropy-reduction,oov
 score text --format minicons|score text --format neural-complexity|score text --format kenlm
 score pairs --pairs|score lists --format nbest|generate -l 300 --temperature 3|generate --beam 3 -l 40
 generate -n 9 -l 99 --temperature 3|generate -n 9 -l 99 --temperature 3 --format jsonl
-generate --enumerate 3 -l 20|complete --unit token -n 50|complete --unit word|complete --unit line -l 20
+generate --enumerate 3 -l 20|complete --to token -n 50|complete --to word|complete --to line -l 20
 memorized text|memorized -l 200|info --gradients|ngram --order 3|verify
-plot|plot --of symbols|plot --of units
+plot|plot --figure embeddings|plot --figure neurons
 tokenize text --encode --tokenizer {}|tokenize ids --decode --tokenizer {}
 """)
 PROMPTS = commands("""
@@ -107,15 +107,15 @@ STRANGE = commands(f"""
 config.json corpus info {{m}}|config.json corpus info {{m}} --json|config.json level info {{m}}
 config.json format_version info {{m}}|config.json {{}} info {{m}}|config.json model/{{}} info {{m}}
 config.json training/{{}} info {{m}}
-tokenizer.json level generate -m {{m}}|corpus.tok/store.json name eval -m {{m}}
-corpus.tok/store.json name {RESUME}|corpus.tok/store.json sources/0/encoding {RESUME}
-corpus.tok/store.json format_version eval -m {{m}}|corpus.tok/store.json reading/errors eval -m {{m}}
-corpus.tok/store.json sources/0/{{}} eval -m {{m}}
+tokenizer.json level generate -m {{m}}|corpus.tok/dataset.json name eval -m {{m}}
+corpus.tok/dataset.json name {RESUME}|corpus.tok/dataset.json sources/0/encoding {RESUME}
+corpus.tok/dataset.json format_version eval -m {{m}}|corpus.tok/dataset.json reading/errors eval -m {{m}}
+corpus.tok/dataset.json sources/0/{{}} eval -m {{m}}
 """)
 # A long value is cut short where it is named, or not named at all.
 UNNAMED_STRANGE = commands("""
-config.json status info {m}|config.json unit info {m}|config.json seconds info {m}
-config.json model/cell info {m}|config.json model/members info {m}
+config.json status info {m}|config.json line_by_line info {m}|config.json seconds info {m}
+config.json model/cell info {m}|config.json model/ensemble_size info {m}
 config.json saved_at info {m}|config.json corpus_sha256 info {m}|config.json model/dropout info {m}
 config.json stores eval -m {m}
 """)

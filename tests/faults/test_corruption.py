@@ -60,11 +60,11 @@ def test_every_damage_is_noticed_and_named(
         if file.exists() and file.read_bytes() == before:
             continue  # a tail of zeros was one before
         try:
-            wrong = ModelDir(model).wrong()
+            mismatches = ModelDir(model).mismatches()
             named = str(file)
         except ModelError as error:  # it was the manifest itself, or what was swapped with it
-            wrong, named = [str(error)], "manifest.json"
-        assert any(named in sentence for sentence in wrong), (file, damage.__name__, wrong)
+            mismatches, named = [str(error)], "manifest.json"
+        assert any(named in sentence for sentence in mismatches), (file, damage.__name__, mismatches)
         noticed[damage.__name__] += 1
         # And by whoever reads that file, before any of it is believed.
         if "corpus.tok" in file.parts:
@@ -79,17 +79,17 @@ def test_every_damage_is_noticed_and_named(
 def read_all(folder: ModelDir) -> None:
     folder.record()
     folder.tokenizer()
-    folder.needed_weights()
+    folder.require_weights()
     folder.ngram()
 
 
 def test_the_command_names_what_is_wrong(model: Path) -> None:
     assert ended(forked("verify", "x")) == 0
-    assert Path("output").read_text().endswith("every file of models/x is what was written\n")
+    assert Path("output").read_text().endswith("every file of models/x matches its manifest\n")
     with (model / "README.md").open("a") as card:
         card.write("better than it is")
     assert ended(forked("verify", "x")) == 1
-    assert "models/x/README.md is not what was written" in Path("output").read_text()
+    assert "models/x/README.md does not match its checksum" in Path("output").read_text()
 
 
 @pytest.mark.parametrize("damage", DAMAGES[:-1], ids=lambda damage: damage.__name__)
@@ -100,7 +100,7 @@ def test_a_resume_goes_back_to_the_newest_good_checkpoint_and_says_so(model: Pat
     assert "models/x/checkpoints/step-20.safetensors is" in said
     assert "going back to step 15" in said
     folder = ModelDir(model)
-    assert folder.wrong() == []
+    assert folder.mismatches() == []
     assert folder.record().step == 30
     assert folder.checkpoints()[-1] == 30
 
@@ -111,4 +111,4 @@ def test_without_any_good_checkpoint_there_is_one_clear_error(model: Path) -> No
     assert ended(forked("train", "--resume", "x", "--steps", "30")) == 1
     said = Path("output").read_text()
     assert said.count("error: ") == 1
-    assert "step-20.safetensors is not what was written" in said
+    assert "step-20.safetensors does not match its checksum" in said

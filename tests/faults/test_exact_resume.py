@@ -16,9 +16,9 @@ WAYS = {
     "plain": (),
     "dropout": ("--dropout", "0.3"),
     "an epoch's end": ("--epochs", "2.1"),
-    "lines": ("--unit", "line", "--split", "lines"),
+    "lines": ("--line-by-line", "--split-method", "lines"),
     "an n-gram": ("--ngram", "3"),
-    "members": ("--members", "2", "--dropout", "0.2"),
+    "members": ("--ensemble-size", "2", "--dropout", "0.2"),
 }
 STEPS = 120
 CELLS = ("rnn", "gru", "lstm")
@@ -26,10 +26,10 @@ CELLS = ("rnn", "gru", "lstm")
 
 def hashes(name: str) -> dict[str, str]:
     """Of the weights, the n-gram and the optimizer's last state; seconds are no part of them."""
-    from rnncli.storage.array_file import read_arrays
+    from rnncli.storage.safetensors_file import read_arrays
 
     folder = ModelDir.find(name)
-    assert folder.wrong() == []
+    assert folder.mismatches() == []
     newest = folder.checkpoint(folder.checkpoints()[-1])
     files = [
         path
@@ -68,14 +68,14 @@ def test_every_stop_ends_with_the_same_hashes(
 
 
 def stop_at(step: int) -> None:
-    """The process ends, without a word, once this step is saved."""
+    """End the process at once when this step is saved."""
     import os
 
     real = ModelDir.save_checkpoint
 
-    def save(self: ModelDir, at: int, *rest: object) -> None:
-        real(self, at, *rest)  # type: ignore[arg-type]
-        if at == step:
+    def save(self: ModelDir, **arguments: object) -> None:
+        real(self, **arguments)  # type: ignore[arg-type]
+        if arguments["step"] == step:
             os._exit(3)
 
     ModelDir.save_checkpoint = save  # type: ignore[method-assign]

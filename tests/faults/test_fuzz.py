@@ -21,27 +21,20 @@ import numpy as np
 import pytest
 from safetensors.numpy import load
 
-from rnncli.data.config import ReadConfig, SubwordKind, TextConfig
+from rnncli.data.config import ReadOptions, SubwordKind, TextConfig
 from rnncli.data.corpus import Corpus
-from rnncli.data.dataset import TokenStore
-from rnncli.data.dataset_builder import build
-from rnncli.data.tokenizers.base import (
-    ByteTokenizer,
-    CharTokenizer,
-    Tokenizer,
-    WordTokenizer,
-    decode,
-    fingerprint,
-    from_json,
-    line_end,
-)
+from rnncli.data.dataset import TokenDataset
+from rnncli.data.dataset_builder import build_dataset
+from rnncli.data.tokenizers.base import ByteTokenizer, CharTokenizer, Tokenizer, decode, fingerprint, line_end
+from rnncli.data.tokenizers.serialization import from_json
 from rnncli.data.tokenizers.subword import SubwordTokenizer
+from rnncli.data.tokenizers.word import WordTokenizer
 from rnncli.errors import ConfigError, CorpusError, ModelError, TokenizerError
 from rnncli.events import to_json
 from rnncli.nn.config import ModelConfig
-from rnncli.storage.array_file import read_arrays
 from rnncli.storage.model_dir import ModelDir
-from rnncli.storage.record import Record, read_record
+from rnncli.storage.record import ModelRecord, read_record
+from rnncli.storage.safetensors_file import read_arrays
 from rnncli.training.config import TrainConfig
 from tests.faults.conftest import SHAPE, TEXT, ended, forked
 from tests.faults.hostile.arrays import Array, facts_of, headed, with_facts
@@ -261,7 +254,7 @@ def written(path: Path, content: bytes) -> Path:
 
 
 def a_record() -> bytes:
-    record = Record(
+    record = ModelRecord(
         name="x",
         created_at="2026-01-01T00:00:00.000000+00:00",
         saved_at="2026-01-01T00:00:00.000000+00:00",
@@ -270,9 +263,9 @@ def a_record() -> bytes:
         training=TrainConfig(steps=5),
         corpus="text.txt",
         corpus_sha256="0" * 64,
-        stores=("text.tok",),
+        datasets=("text.tok",),
         level="char",
-        unit="stream",
+        line_by_line=False,
         tokenizer_fingerprint="0" * 64,
     )
     return json.dumps(asdict(record)).encode()
@@ -312,7 +305,7 @@ def test_mutated_tokenizers_are_read_or_refused(
     effort: Callable[[int, int], int], figure: Callable[[str], None]
 ) -> None:
     seeds = [
-        CharTokenizer.of(TEXT).to_bytes(),
+        CharTokenizer.train(TEXT).to_bytes(),
         WordTokenizer(["<unk>", "<eos>", *sorted(set(TEXT.split()))]).to_bytes(),
         WordTokenizer(["<unk>", "<eos>", "the", " "], r"\w+|[^\w\s]").to_bytes(),
         ByteTokenizer().to_bytes(),
@@ -336,29 +329,31 @@ def use(made: Callable[[], Tokenizer]) -> None:
     ids = tokenizer.encode("the rain, \u2581 \N{CJK UNIFIED IDEOGRAPH-96E8} \0\n" + TEXT[:200])
     decode(tokenizer, [*ids, *range(min(tokenizer.vocab_size, 300))])
     for token in range(min(tokenizer.vocab_size, 300)):
-        tokenizer.symbol(token)
+        tokenizer.id_to_token(token)
 
 
 def test_mutated_stores_are_opened_or_refused(
     own_folder: Path, text: Path, effort: Callable[[int, int], int], figure: Callable[[str], None]
 ) -> None:
     stores = []
-    for unit in ("stream", "line"):
-        folder = own_folder / f"{unit}.tok"
+    for line_by_line in (False, True):
+        folder = own_folder / f"{line_by_line}.tok"
         folder.mkdir()
-        build(Corpus.survey([str(text)], ReadConfig(), folder), TextConfig(unit=unit), folder)
+        build_dataset(
+            Corpus.scan([str(text)], ReadOptions(), folder), TextConfig(line_by_line=line_by_line), folder
+        )
         stores.append(folder)
     faults, opened = Faults(), 0
     for number in range(effort(200, 10_000)):
         mutator = Mutator(f"store {number}")
         folder = stores[number % len(stores)]
         path = folder / mutator.rng.choice(
-            ("store.json", "store.json", *(file.name for file in folder.iterdir()))
+            ("dataset.json", "dataset.json", *(file.name for file in folder.iterdir()))
         )
         seed = path.read_bytes()
         written(path, mutator.json(seed))
         opened += faults.attempt(
-            f"{number} {path.name} {mutator}", partial(TokenStore.open, folder), (CorpusError,)
+            f"{number} {path.name} {mutator}", partial(TokenDataset.open, folder), (CorpusError,)
         )
         written(path, seed)
     figure(f"{number + 1:,} stores, {opened:,} of them opened")
@@ -368,7 +363,7 @@ def test_mutated_stores_are_opened_or_refused(
 @pytest.fixture
 def models(model: Path, text: Path) -> list[Path]:
     """One of characters with an n-gram beside it, and one of subwords and lines."""
-    pieces = ["--level", "subword", "--vocab-size", "300", "--unit", "line", "--steps", "3"]
+    pieces = ["--level", "subword", "--vocab-size", "300", "--line-by-line", "--steps", "3"]
     assert ended(forked("train", str(text), "--name", "pieces", *pieces, *SHAPE)) == 0, Path(
         "output"
     ).read_text()
@@ -396,14 +391,14 @@ def read_a_spoiled_model(models: list[Path], number: int, faults: Faults) -> Non
     model = ModelDir(folder)
 
     def described() -> str:
-        return to_json(model.describe())
+        return to_json(model.describe().record())
 
     def tokenizer() -> None:
         use(model.tokenizer)
 
     for read in (
-        *(model.record, tokenizer, model.weights, model.ngram, model.known_lines, model.corpus),
-        *(model.metrics, described, model.checkpoints, model.wrong),
+        *(model.record, tokenizer, model.weights, model.ngram, model.line_hashes, model.corpus),
+        *(model.metrics, described, model.checkpoints, model.mismatches),
     ):
         faults.attempt(f"{number} {read.__name__} {mutator}", read, DECLARED)
 
@@ -423,7 +418,7 @@ def spoil(folder: Path, name: str, mutator: Mutator) -> None:
 def test_mutated_subword_models_are_read_or_refused_and_crash_nothing(
     effort: Callable[[int, int], int], figure: Callable[[str], None]
 ) -> None:
-    seeds = [SubwordTokenizer.learn(TEXT, 300, kind).to_bytes() for kind in get_args(SubwordKind)]
+    seeds = [SubwordTokenizer.train(TEXT, 300, kind).to_bytes() for kind in get_args(SubwordKind)]
     faults = in_children(effort(300, 20_000), partial(use_spoiled_pieces, seeds))
     figure(f"{effort(300, 20_000):,} models of subwords")
     assert not faults.found, str(faults)

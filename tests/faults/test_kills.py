@@ -42,7 +42,7 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bits(
                 process = forked("train", str(text), "--name", name, *given)
                 continue
             folder = ModelDir.find(name)
-            assert folder.wrong() == []
+            assert folder.mismatches() == []
             newest = folder.checkpoints()[-1]
             assert newest >= step, "what was saved is never lost"
             lost = max(lost, said_step() - newest)
@@ -68,6 +68,6 @@ def said_step() -> int:
 
 def weights(path: str) -> dict[str, bytes]:
     """All that a checkpoint holds but the seconds that the run took."""
-    from rnncli.storage.array_file import read_arrays
+    from rnncli.storage.safetensors_file import read_arrays
 
     return {name: array.tobytes() for name, array in read_arrays(Path(path))[0].items()}

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from rnncli.storage.lock import held
+from rnncli.files import locked
 from rnncli.storage.model_dir import ModelDir
 from tests.faults.conftest import SHAPE, ended, forked
 
@@ -21,7 +21,7 @@ def test_of_two_that_begin_at_once_one_wins(
     for number in range(times):
         name = f"x{number}"
         one_wins(name, "train", str(text), "--name", name, "--steps", "100000000", *SHAPE)
-        assert ModelDir.find(name).wrong() == []
+        assert ModelDir.find(name).mismatches() == []
     figure(f"{times} times two trainings into one folder: one won each time, the other named it")
 
 
@@ -31,7 +31,7 @@ def test_of_two_that_resume_at_once_one_wins(
     times = effort(2, 50)
     for _ in range(times):
         one_wins("x", "train", "--resume", "x", "--steps", "+100000000")
-        assert ModelDir(model).wrong() == []
+        assert ModelDir(model).mismatches() == []
     figure(f"{times} times two resumes of one run: one won each time, the other named it")
 
 
@@ -53,7 +53,7 @@ def one_wins(name: str, *command: str) -> None:
 
 
 def test_a_training_that_begins_late_hears_who_holds_the_folder(model: Path, text: Path) -> None:
-    with held(model):
+    with locked(model):
         assert ended(forked("train", str(text), "--name", "x", "--steps", "1", *SHAPE)) == 1
     found = re.search(HELD, Path("output").read_text())
     assert found is not None
@@ -63,7 +63,7 @@ def test_a_training_that_begins_late_hears_who_holds_the_folder(model: Path, tex
 
 
 def test_an_ngram_waits_for_a_training(model: Path) -> None:
-    with held(model):
+    with locked(model):
         assert ended(forked("ngram", "x")) == 1
     assert re.search(HELD, Path("output").read_text())
     assert ended(forked("ngram", "x")) == 0

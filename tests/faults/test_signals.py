@@ -19,25 +19,25 @@ GIVEN = ("--steps", str(STEPS), "--save-every", "7", "--validations", "4", "--ng
 # Where the signal comes: on entering a function for the n-th time.
 PHASES = {
     "choosing a device": ("rnncli.workflows.devices.pick_device", 1),
-    "naming the folder": ("rnncli.storage.model_dir.ModelDir.refuse_taken", 1),
-    "reading": ("rnncli.data.corpus.Corpus.survey", 1),
-    "measuring the machine": ("rnncli.training.hardware.measure_machine", 1),
+    "naming the folder": ("rnncli.storage.model_dir.ModelDir.check_name_is_free", 1),
+    "reading": ("rnncli.data.corpus.Corpus.scan", 1),
+    "measuring the machine": ("rnncli.workflows.train.measure_hardware", 1),
     "probing": ("rnncli.training.throughput.tokens_per_second", 1),
     "learning a tokenizer": ("rnncli.data.tokenizers.base.CharTokenizer.__init__", 1),
     "tokenising": ("rnncli.data.tokenizers.base.CharTokenizer.encode", 1),
-    "planning": ("rnncli.training.planner.make_plan", 1),
+    "planning": ("rnncli.workflows.train.make_plan", 1),
     "writing the run": ("rnncli.storage.draft.Draft.describe", 1),
     "renaming the folder": ("rnncli.runtime.sync_folder", 3),
     "the first save": ("rnncli.storage.model_dir.ModelDir.save_checkpoint", 1),
     "the first step": ("rnncli.training.trainer.train_step", 1),
     "a later step": ("rnncli.training.trainer.train_step", 23),
     "the optimizer": ("rnncli.training.optimizer.AdamW.step", 30),
-    "validating": ("rnncli.cli.training_session.estimate", 2),
-    "sampling": ("rnncli.cli.training_session._sample", 1),
+    "validating": ("rnncli.workflows.training_session.estimate", 2),
+    "sampling": ("rnncli.workflows.training_session._sample", 1),
     "logging": ("rnncli.storage.model_dir.ModelDir.append_metrics", 2),
     "a file of a save": ("rnncli.files.write_file", 9),
     "the rename of a save": ("rnncli.runtime.sync_folder", 22),
-    "the n-gram": ("rnncli.cli.training_session.add_ngram", 1),
+    "the n-gram": ("rnncli.workflows.training_session.add_ngram", 1),
     "the card": ("rnncli.storage.model_dir.ModelDir.write_card", 1),
 }
 # The training is over; what is left is finished.
@@ -49,7 +49,7 @@ def sends(where: str, times: int, numbers: tuple[signal.Signals, ...]) -> Callab
     """What puts a function in place that sends our own process the signals, and then does its work."""
 
     def put() -> None:
-        owner, name = holder(where)
+        owner, name = lock_owner(where)
         real, calls = getattr(owner, name), 0
 
         def tell() -> None:
@@ -70,7 +70,7 @@ def sends(where: str, times: int, numbers: tuple[signal.Signals, ...]) -> Callab
     return put
 
 
-def holder(where: str) -> tuple[object, str]:
+def lock_owner(where: str) -> tuple[object, str]:
     """The module or class, and the name in it."""
     parts = where.split(".")
     for size in range(len(parts) - 1, 0, -1):
@@ -127,7 +127,7 @@ def test_a_signal_in_any_phase_loses_nothing(
             if Path("models/x").exists():
                 saved += 1
                 folder = ModelDir.find("x")
-                assert folder.wrong() == []
+                assert folder.mismatches() == []
                 if folder.record().status != "finished":
                     assert ended(forked("train", "--resume", "x")) == 0, (phase, Path("output").read_text())
                 assert hashes() == whole, (phase, number)
@@ -150,7 +150,7 @@ def test_a_second_ctrl_c_leaves_at_once_with_everything_intact(
     code = ended(forked("train", str(text), "--name", "x", *GIVEN, before=sends(*PHASES[phase], twice)))
     assert code == 130, Path("output").read_text()
     folder = ModelDir.find("x")
-    assert folder.wrong() == []
+    assert folder.mismatches() == []
     assert ended(forked("train", "--resume", "x")) == 0, Path("output").read_text()
     assert hashes() == whole
 

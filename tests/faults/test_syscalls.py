@@ -24,7 +24,9 @@ weights = folder.needed_weights()
 run = Path("run.safetensors").read_bytes()
 sys.stdin.close()
 try:
-    folder.save_checkpoint(77, 7.0, "interrupted", run, weights._replace(step=77))
+    folder.save_checkpoint(
+        step=77, seconds=7.0, status="interrupted", state=run, best=weights._replace(step=77)
+    )
 except StorageError as error:
     print(f"refused: {error}")
 else:
@@ -77,8 +79,8 @@ def named_paths() -> list[str]:
 
 def sound(folder: ModelDir) -> int:
     """The step of a folder in which everything is what was written, and which a resume can begin with."""
-    assert folder.wrong() == []
-    record, weights = folder.record(), folder.needed_weights()
+    assert folder.mismatches() == []
+    record, weights = folder.record(), folder.require_weights()
     assert record.step in (20, 77)
     assert weights.step in (20, 77)
     newest = folder.checkpoints()[-1]
@@ -102,8 +104,10 @@ def test_a_kill_at_any_call_leaves_the_old_state_or_the_new(
                 break
             points, number = points + 1, number + step
             folder = ModelDir(saved)
-            folder.save_checkpoint(78, 8.0, "finished", Path("run.safetensors").read_bytes(), None)
-            assert folder.wrong() == []
+            folder.save_checkpoint(
+                step=78, seconds=8.0, status="finished", state=Path("run.safetensors").read_bytes(), best=None
+            )
+            assert folder.mismatches() == []
             assert folder.checkpoints()[-1] == 78
     assert points >= 5
     figure(f"killed at {points} calls of a save: {', '.join(CALLS)}")

@@ -56,7 +56,7 @@ def test_a_terminal_that_is_closed_saves_the_run(text: Path) -> None:
     os.close(ours)
     assert training.wait(timeout=60) == 128 + signal.SIGHUP
     folder = ModelDir.find("x")
-    assert folder.wrong() == []
+    assert folder.mismatches() == []
     assert folder.record().status == "interrupted"
     step = folder.record().step
     assert ended(forked("train", "--resume", "x", "--steps", str(step + 5))) == 0, Path("output").read_text()
@@ -86,12 +86,12 @@ def test_memory_that_is_gone_is_one_error_and_the_run_can_go_on(text: Path) -> N
     def little() -> None:
         real, calls = trainer.train_step, 0
 
-        def step(*arguments: object) -> object:
+        def step(*arguments: object, **options: object) -> object:
             nonlocal calls
             calls += 1
             if calls == 15:
                 torch.empty(10**14)
-            return real(*arguments)  # type: ignore[arg-type]
+            return real(*arguments, **options)  # type: ignore[arg-type]
 
         trainer.train_step = step  # type: ignore[assignment]
 

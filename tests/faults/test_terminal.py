@@ -16,11 +16,11 @@ from rich.progress_bar import ProgressBar
 from rich.text import Text
 
 from rnncli.cli.app import app
-from rnncli.console.picture_view import _heat
+from rnncli.console.terminal_plots import heat_style
 from rnncli.errors import ModelError
-from rnncli.storage.array_file import packed
-from rnncli.storage.manifest import Entry, Manifest
+from rnncli.storage.manifest import FileEntry, Manifest
 from rnncli.storage.model_dir import ModelDir
+from rnncli.storage.safetensors_file import serialize_arrays
 from tests.faults.conftest import TEXT
 from tests.faults.terminal import (
     LIVE,
@@ -74,10 +74,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     (folder / "said.txt").write_text("a x\n")
     learned = commands("""
 train text.txt --name c --ngram 2 {tiny}
-tokenize text.txt --report -o t.tok|eval --by line|eval text.txt -m c -m c|eval text.txt --streams 2
+tokenize text.txt --report -o t.tok|eval --by line|eval text.txt -m c -m c|eval text.txt --chunks 2
 score text.txt --top 3|rescore list.txt|complete the|memorized text.txt|info --gradients|ngram c --order 2
 verify|verify nothing|info --no-such -x|info c d|generate --help
-plot c c|plot --of symbols|plot --of units|plot --of memory
+plot c c|plot --figure embeddings|plot --figure neurons|plot --figure context-ablation
 """)
     for shown in at_a_terminal(folder, [filled(command) for command in learned]):
         own.update(SEQUENCE.findall(shown))
@@ -96,7 +96,7 @@ def drawn() -> str:
             console.print(ProgressBar(completed=completed))
         console.print(ProgressBar(pulse=True))
         for activation in np.linspace(-1.0, 1.0, 101).tolist():
-            console.print(Text("x", style=_heat(activation)))
+            console.print(Text("x", style=heat_style(activation)))
     return captured.get()
 
 
@@ -138,20 +138,20 @@ def test_what_strangers_write_into_a_model_is_shown_and_not_obeyed(
     strings, campaign = hostile_strings(effort(300, 10_000)), Campaign(home.own)
     parameters = ModelDir(home.folder / "models/c").record().model.parameters
     for said in together(strings):
-        weights = packed({f"A{said}": np.zeros(parameters, np.float32)}, {"step": 1})
+        weights = serialize_arrays({f"A{said}": np.zeros(parameters, np.float32)}, {"step": 1})
         changes: list[tuple[Callable[[Path], object], str, bool]] = [
             (partial(overwrite, "model.safetensors", weights), "info {m}", True),
             (partial(overwrite, "model.safetensors", of_type(said)), "info {m}", True),
             (partial(overwrite, "checkpoints/step-2.safetensors", weights), RESUME, False),
-            (Manifest({said: (Entry(1, said),)}).write, "verify {m}", False),
+            (Manifest({said: (FileEntry(1, said),)}).write, "verify {m}", False),
         ]
         for row in (*STRANGE, *UNNAMED_STRANGE):
             name, place, command = row.split(" ", 2)
             changes.append((partial(rewrite, name, place, said), command, row in STRANGE))
         for report in (
-            {"report": "evaluated", "step": said, "score": {"nats": said, "tokens": 1}},
-            {"report": "evaluated", "step": 1, "score": said},
-            {"report": said, said: said},
+            {"event": "evaluated", "step": said, "score": {"nll_nats": said, "tokens": 1}},
+            {"event": "evaluated", "step": 1, "score": said},
+            {"event": said, said: said},
         ):
             metrics = partial(overwrite, "metrics.jsonl", json.dumps(report).encode())
             changes += [(metrics, command, False) for command in ("info {m}", RESUME)]
@@ -258,7 +258,7 @@ def test_prompts_are_shown_and_not_obeyed(
         prompt.write_bytes(said.encode())
         for command in (("generate", "--prompt", "-", "-l", "9"), ("generate", "--prompt", "-", "-n", "2")):
             campaign.run(home.folder, said, [command], stdin=prompt)
-        campaign.run(home.folder, said, [], [("complete", "-", "--unit", "line", "-l", "9")], stdin=prompt)
+        campaign.run(home.folder, said, [], [("complete", "-", "--to", "line", "-l", "9")], stdin=prompt)
     turns = (line if number % 3 else f"/temp {line}" for number, line in enumerate(strings))
     prompt.write_bytes("".join(line + "\n" for line in turns).encode())
     campaign.run(home.folder, " ".join(strings), [("generate", "-i", "-l", "3")], stdin=prompt)

@@ -1,98 +1,109 @@
-"""Turns: what was said and answered is all remembered, and an answer can be taken back."""
+"""Interactive mode: the state is kept between turns, and a reply can be replaced."""
+
+from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from rnncli.data.tokenizers.base import CharTokenizer
-from rnncli.errors import ConfigError
-from rnncli.evaluation.config import SamplingConfig
-from rnncli.generation.interactive import Conversation
-from rnncli.generation.prediction import Predictor
-from rnncli.generation.texts import Limits
-from tests.conftest import stepper, tiny_model
+from rnncli.errors import ConfigError, OptionError
+from rnncli.generation.config import SamplingOptions, StoppingOptions
+from rnncli.generation.decoder import NetworkDecoder
+from rnncli.generation.interactive import InteractiveSession
+from rnncli.generation.text_generator import TextGenerator
+from tests.conftest import numpy_decoder_of, tiny_model
 
 LETTERS = CharTokenizer("\nabcd")
-GREEDY = SamplingConfig(temperature=0.0)
+GREEDY = SamplingOptions(temperature=0.0)
+RANDOM = SamplingOptions(temperature=1.5)
 
 
-def conversation(by_line: bool = False, sampling: SamplingConfig = GREEDY) -> Conversation:
-    model = tiny_model(vocab_size=6, cell="gru")
-    return Conversation(Predictor(stepper(model), None), LETTERS, by_line, sampling, Limits(12), 3)
+def new_session(
+    *, line_by_line: bool = False, sampling: SamplingOptions = GREEDY, length: int = 12
+) -> InteractiveSession:
+    generator = TextGenerator(
+        NetworkDecoder(numpy_decoder_of(tiny_model(vocab_size=6, cell="gru"))),
+        LETTERS,
+        line_by_line=line_by_line,
+        sampling=sampling,
+        stopping=StoppingOptions(length=length),
+    )
+    return InteractiveSession(generator, seed=3)
 
 
-def going_on(first: str) -> object:
-    talk = conversation()
-    assert said(talk.say("abc")) == first
-    return talk.say("")
+def joined(pieces: Iterable[str]) -> str:
+    return "".join(pieces)
 
 
-def said(pieces: object) -> str:
-    return "".join(pieces)  # type: ignore[arg-type]
+def separator(text: str) -> str:
+    """Return what stands between a reply and the next line of the user."""
+    return "" if text.endswith("\n") else "\n"
 
 
-def test_an_answer_knows_all_that_was_said_and_answered() -> None:
-    talk = conversation()
-    first = said(talk.say("abc"))
-    second = said(talk.say("d"))
-    between = "" if first.endswith("\n") else "\n"
-    at_once = conversation()
-    assert said(at_once.say("abc" + first + between + "d")) == second
-    whole = conversation()
-    whole.limits = Limits(24)
-    assert said(whole.say("abc")) == first + said(going_on(first)), "nothing said: it goes on where it was"
+def test_a_reply_follows_from_all_text_before_it() -> None:
+    session = new_session()
+    first = joined(session.reply("abc"))
+    second = joined(session.reply("d"))
+    assert joined(new_session().reply("abc" + first + separator(first) + "d")) == second
 
 
-def test_an_answer_is_taken_back_with_all_it_left_behind() -> None:
-    drawn = SamplingConfig(temperature=1.5)
-    talk = conversation(sampling=drawn)
-    answers = [said(talk.say("abc")), *(said(talk.again()) for _ in range(3))]
-    assert len(set(answers)) > 1
-    talk.sampling = GREEDY
-    after = said(talk.say("d"))
-    fresh = conversation()
-    between = "" if answers[-1].endswith("\n") else "\n"
-    assert said(fresh.say("abc" + answers[-1] + between + "d")) == after
-    assert said(conversation().again()) == ""
+def test_an_empty_line_continues_the_last_reply() -> None:
+    session = new_session()
+    first = joined(session.reply("abc"))
+    assert joined(new_session(length=24).reply("abc")) == first + joined(session.reply(""))
 
 
-def test_the_same_seed_answers_the_same_and_a_new_one_begins_anew() -> None:
-    drawn = SamplingConfig(temperature=1.5)
-    talk = conversation(sampling=drawn)
-    first = said(talk.say("abc"))
-    talk.forget()
-    assert said(talk.say("abc")) != first, "the second text of the seed"
-    talk.forget()
-    talk.begin_seed(3)
-    assert said(talk.say("abc")) == first
-    with pytest.raises(ConfigError, match="seed is -1"):
-        talk.begin_seed(-1)
+def test_a_replaced_reply_leaves_no_trace() -> None:
+    session = new_session(sampling=RANDOM)
+    replies = [joined(session.reply("abc")), *(joined(session.again()) for _ in range(3))]
+    assert len(set(replies)) > 1
+    session.generator = replace(session.generator, sampling=GREEDY)
+    after = joined(session.reply("d"))
+    assert joined(new_session().reply("abc" + replies[-1] + separator(replies[-1]) + "d")) == after
+    assert joined(new_session().again()) == ""
 
 
-def test_a_stopped_answer_is_remembered_as_far_as_it_came() -> None:
-    talk = conversation()
-    whole = said(conversation().say("abc"))
-    pieces = talk.say("abc")
+def test_a_seed_may_be_restarted() -> None:
+    session = new_session(sampling=RANDOM)
+    first = joined(session.reply("abc"))
+    session.reset()
+    assert joined(session.reply("abc")) != first, "the second text of the seed"
+    session.reset()
+    session.restart_seed(3)
+    assert joined(session.reply("abc")) == first
+    with pytest.raises(OptionError, match="seed is -1"):
+        session.restart_seed(-1)
+
+
+def test_a_stopped_reply_is_kept_as_far_as_it_was_generated() -> None:
+    session = new_session()
+    whole = joined(new_session().reply("abc"))
+    pieces = session.reply("abc")
     shown = next(pieces) + next(pieces)
-    talk.stop()
-    shown += said(pieces)
+    session.stop()
+    shown += joined(pieces)
     assert len(shown) == 2
     assert whole.startswith(shown)
-    between = "" if shown.endswith("\n") else "\n"
-    assert said(talk.say("d")) == said(conversation().say("abc" + shown + between + "d"))
+    assert joined(session.reply("d")) == joined(new_session().reply("abc" + shown + separator(shown) + "d"))
 
 
-def test_lines_that_know_nothing_of_one_another_are_begun_anew() -> None:
-    talk = conversation(by_line=True)
-    talk.limits = Limits(50, lines=1)
-    first = said(talk.say("abc"))
-    said(talk.say("dd"))
-    assert said(talk.say("abc")) == first
-    assert said(conversation().say("abc"))[: len(first)] == first[:12]
+def test_a_line_by_line_model_begins_anew_with_every_reply() -> None:
+    session = new_session(line_by_line=True, length=50)
+    first = joined(session.reply("abc"))
+    joined(session.reply("dd"))
+    assert joined(session.reply("abc")) == first
+    assert joined(new_session().reply("abc"))[: len(first)] == first[:12]
 
 
-def test_the_state_is_kept_within_rounding_of_one_reading() -> None:
-    """Token by token or all at once: the same weights, the same products."""
-    predictor = Predictor(stepper(tiny_model(vocab_size=6)), None)
+def test_a_pattern_is_rejected() -> None:
+    generator = replace(new_session().generator, stopping=StoppingOptions(match="a"))
+    with pytest.raises(ConfigError, match="--match cannot be used in interactive mode"):
+        InteractiveSession(generator, seed=1)
+
+
+def test_reading_in_parts_gives_the_same_state_within_rounding() -> None:
+    decoder = NetworkDecoder(numpy_decoder_of(tiny_model(vocab_size=6)))
     ids = np.array([1, 2, 3, 4, 5], np.uint8)
-    begun = predictor.read(ids[2:], predictor.begin(ids[:2]).memory)
-    np.testing.assert_allclose(begun.logs, predictor.begin(ids).logs, atol=1e-6)
+    in_parts = decoder.read(ids[2:], decoder.begin(ids[:2]).state)
+    np.testing.assert_allclose(in_parts.log_probs, decoder.begin(ids).log_probs, atol=1e-6)

@@ -49,7 +49,7 @@ class EveryCommand:
             machine.good("tokenize", name, "--newlines", "unix", "--json").json
             for name in ("text.txt", "crlf.txt")
         ]
-        assert (machine.folder / "crlf.tok" / "store.json").is_file()
+        assert (machine.folder / "crlf.tok" / "dataset.json").is_file()
         assert stores[0]["vocab_size"] == stores[1]["vocab_size"], "CRLF is no other text"
         again = machine.good("tokenize", "text.txt", "--newlines", "unix", "--json")
         assert again.json["reused"]
@@ -138,7 +138,7 @@ class EveryCommand:
         turns = machine.good(
             "generate", "--model", "x", "--interactive", stdin=b"the rain\n/temp 0.5\n\n/help\n/quit\n"
         )
-        assert "/forget" in turns.err
+        assert "/reset" in turns.err
         assert turns.out.count(b"\n") >= 2
         assert machine.good("complete", "the", "--model", "x", "--json").json
         assert machine.good("memorized", "text.txt", "--model", "x", "--json").json

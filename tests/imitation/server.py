@@ -18,11 +18,15 @@ import rnncli.__main__
 
 # What commands import when they need it.
 IMPORTED = (
-    *("rnncli.cli.training_session", "rnncli.cli.preparing", "rnncli.cli.plotting", "rnncli.cli.contest"),
+    *(
+        "rnncli.workflows.training_session",
+        "rnncli.workflows.train",
+        "rnncli.workflows.plot",
+        "rnncli.workflows.compare",
+    ),
     *(
         "rnncli.workflows.evaluate",
-        "rnncli.workflows.compare_models",
-        "rnncli.cli.generating",
+        "rnncli.workflows.generate",
         "torch._dynamo",
     ),
 )

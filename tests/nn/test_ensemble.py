@@ -1,4 +1,4 @@
-"""Several networks side by side: their mean, their own losses, their memories one after another."""
+"""Ensembles: mean probabilities, one loss per member, carried state."""
 
 from dataclasses import replace
 
@@ -7,33 +7,33 @@ import torch
 import torch.nn.functional as F
 
 from rnncli.errors import ConfigError
-from rnncli.nn.config import Cell, ModelConfig
-from rnncli.nn.language_model import LanguageModel
+from rnncli.nn.config import ModelConfig
+from rnncli.nn.language_model import RNNLanguageModel
 from tests.conftest import tiny_model
 
 TOKENS = torch.randint(0, 12, (3, 10), generator=torch.Generator().manual_seed(1))
 TARGETS = torch.randint(0, 11, (3, 10), generator=torch.Generator().manual_seed(2))
 
 
-def alone(model: LanguageModel, number: int) -> LanguageModel:
+def alone(model: RNNLanguageModel, number: int) -> RNNLanguageModel:
     """One member as a model of its own."""
-    single = LanguageModel(replace(model.config, members=1))
+    single = RNNLanguageModel(replace(model.config, ensemble_size=1))
     single.members[0].load_state_dict(model.members[number].state_dict())
     return single
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
-def test_the_probabilities_are_the_mean_of_the_members(cell: Cell) -> None:
-    model = tiny_model(cell=cell, members=3)
+def test_the_probabilities_are_the_mean_of_the_members(cell: str) -> None:
+    model = tiny_model(cell=cell, ensemble_size=3)
     logits, _ = model(TOKENS, model.initial_state(3))
     singles = [alone(model, number) for number in range(3)]
     probabilities = [single(TOKENS, single.initial_state(3))[0].softmax(-1) for single in singles]
-    assert not torch.allclose(probabilities[0], probabilities[1]), "members begin differently"
+    assert not torch.allclose(probabilities[0], probabilities[1]), "members have different initial weights"
     torch.testing.assert_close(logits.exp(), torch.stack(probabilities).mean(0))
 
 
 def test_carried_state_equals_one_long_pass() -> None:
-    model = tiny_model(members=2)
+    model = tiny_model(ensemble_size=2)
     whole, end = model(TOKENS, model.initial_state(3))
     first, state = model(TOKENS[:, :4], model.initial_state(3))
     second, state = model(TOKENS[:, 4:], state)
@@ -43,9 +43,9 @@ def test_carried_state_equals_one_long_pass() -> None:
 
 
 def test_each_member_learns_from_its_own_loss_alone() -> None:
-    model = tiny_model(members=2)
+    model = tiny_model(ensemble_size=2)
     hidden, _ = model.hidden(TOKENS, model.initial_state(3))
-    loss = model.mean_nats(hidden, TARGETS, 30)
+    loss = model.mean_nll(hidden, TARGETS, 30)
     loss.backward()
     own = []
     for number in range(2):
@@ -61,13 +61,13 @@ def test_each_member_learns_from_its_own_loss_alone() -> None:
 
 
 def test_the_weights_of_all_members_are_counted_and_named() -> None:
-    model = tiny_model(members=3)
+    model = tiny_model(ensemble_size=3)
     assert model.config.parameters == sum(parameter.numel() for parameter in model.parameters())
     assert model.config.parameters == 3 * tiny_model().config.parameters
-    assert model.config.architecture.startswith("3 members of lstm, 2 layers of 8")
+    assert model.config.architecture.startswith("ensemble of 3: lstm, 2 layers of 8")
 
 
 @pytest.mark.parametrize("members", [0, 65, 1.5])
-def test_their_number_has_bounds(members: object) -> None:
-    with pytest.raises(ConfigError, match=f"members is {members}"):
-        ModelConfig(vocab_size=9, members=members)  # type: ignore[arg-type]
+def test_the_ensemble_size_has_bounds(members: object) -> None:
+    with pytest.raises(ConfigError, match=f"ensemble size is {members}"):
+        ModelConfig(vocab_size=9, ensemble_size=members)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The fused kernels against torch's own layers; skipped, with the reason, where they cannot run."""
+"""The fused CPU kernels against torch's own layers; skipped, with the reason, if they cannot run."""
 
 import copy
 import gc
@@ -16,16 +16,15 @@ from torch import Tensor, nn
 from rnncli.nn.config import BLOCK, ModelConfig
 from rnncli.nn.fused import support
 from rnncli.nn.fused.support import fused_for, fused_kernels
-from rnncli.nn.language_model import LanguageModel
-from rnncli.nn.network import LAYERS
+from rnncli.nn.language_model import LAYERS, RNNLanguageModel
 
 needs_kernels = pytest.mark.skipif(
-    support.missing() is not None, reason=f"no fused kernels here: {support.missing()}"
+    support.why_no_kernels() is not None, reason=f"no fused kernels here: {support.why_no_kernels()}"
 )
 CELLS = [("gru", "tanh"), ("lstm", "tanh"), ("rnn", "tanh"), ("rnn", "relu")]
-# bfloat16 has 8 bits: each rounding is off by 0.2% on average, and a window adds a few of them up.
+# bf16 has 8 bits: each rounding is off by 0.2% on average, and the errors of several steps add up.
 CLOSE = 0.01
-# relu's slope jumps at 0, where a rounding may fall on the other side.
+# The slope of relu jumps at 0, and a rounding error may cross it.
 CLOSE_AT_A_JUMP = 0.08
 
 
@@ -33,16 +32,16 @@ def relative_error(found: Tensor, exact: Tensor) -> float:
     return float((found.float() - exact).norm() / exact.norm())
 
 
-def everything(layer: nn.Module, inputs: Tensor, state: list[Tensor], brief: bool) -> dict[str, Tensor]:
-    """Outputs, the state after them, and the gradient of a mixture of both by all that goes in."""
+def everything(layer: nn.Module, inputs: Tensor, state: list[Tensor], bf16: bool) -> dict[str, Tensor]:
+    """Outputs, the state after them, and the gradient of a combination of both with respect to all inputs."""
     layer = copy.deepcopy(layer)
     inputs = inputs.clone().requires_grad_()
     state = [tensor.clone().requires_grad_() for tensor in state]
-    with torch.autocast("cpu", torch.bfloat16, enabled=brief), fused_kernels(brief):
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16), fused_kernels(bf16):
         outputs, after = layer(inputs, tuple(state))
     rng = torch.Generator().manual_seed(2)
-    mixture = sum((t.float() * torch.randn(t.shape, generator=rng)).sum() for t in (outputs, *after))
-    mixture.backward()
+    combination = sum((t.float() * torch.randn(t.shape, generator=rng)).sum() for t in (outputs, *after))
+    combination.backward()
     found = {"outputs": outputs, "inputs": inputs.grad}
     found |= {f"after {k}": tensor for k, tensor in enumerate(after)}
     found |= {f"state {k}": tensor.grad for k, tensor in enumerate(state)}
@@ -51,18 +50,18 @@ def everything(layer: nn.Module, inputs: Tensor, state: list[Tensor], brief: boo
 
 
 @needs_kernels
-@pytest.mark.parametrize(("lanes", "time", "blocks"), [(1, 1, 1), (3, 17, 3), (33, 5, 2)])
+@pytest.mark.parametrize(("batch_size", "time", "blocks"), [(1, 1, 1), (3, 17, 3), (33, 5, 2)])
 @pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
 def test_outputs_state_and_every_gradient_are_those_of_torch(
-    cell: str, nonlinearity: str, lanes: int, time: int, blocks: int
+    cell: str, nonlinearity: str, batch_size: int, time: int, blocks: int
 ) -> None:
     torch.manual_seed(1)
     config = ModelConfig(vocab_size=9, cell=cell, nonlinearity=nonlinearity, hidden_size=blocks * BLOCK)
     layer = LAYERS[config.cell](config, 40)
-    inputs = torch.randn(lanes, time, 40)
-    state = [torch.randn_like(tensor) * 0.5 for tensor in layer.initial_state(lanes)]
-    exact = everything(layer, inputs, state, brief=False)
-    found = everything(layer, inputs, state, brief=True)
+    inputs = torch.randn(batch_size, time, 40)
+    state = [torch.randn_like(tensor) * 0.5 for tensor in layer.initial_state(batch_size)]
+    exact = everything(layer, inputs, state, bf16=False)
+    found = everything(layer, inputs, state, bf16=True)
     assert exact.keys() == found.keys()
     for name in exact:
         limit = CLOSE_AT_A_JUMP if nonlinearity == "relu" and name != "outputs" else CLOSE
@@ -71,11 +70,11 @@ def test_outputs_state_and_every_gradient_are_those_of_torch(
 
 @needs_kernels
 @pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
-def test_a_carried_state_equals_one_long_window(cell: str, nonlinearity: str) -> None:
+def test_carried_state_equals_one_long_pass(cell: str, nonlinearity: str) -> None:
     config = ModelConfig(
         vocab_size=9, cell=cell, nonlinearity=nonlinearity, hidden_size=BLOCK, num_layers=2, dropout=0.0
     )
-    model = LanguageModel.initialized(config, torch.Generator().manual_seed(1))
+    model = RNNLanguageModel.initialized(config, torch.Generator().manual_seed(1))
     tokens = torch.randint(9, (4, 20), generator=torch.Generator().manual_seed(2))
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16), fused_kernels(True):
         whole, _ = model(tokens, model.initial_state(4))
@@ -86,7 +85,7 @@ def test_a_carried_state_equals_one_long_window(cell: str, nonlinearity: str) ->
 
 @needs_kernels
 @pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
-def test_what_is_not_a_number_stays_none(cell: str, nonlinearity: str) -> None:
+def test_nan_is_propagated(cell: str, nonlinearity: str) -> None:
     config = ModelConfig(vocab_size=9, cell=cell, nonlinearity=nonlinearity, hidden_size=BLOCK)
     layer = LAYERS[config.cell](config, 8)
     inputs = torch.randn(2, 3, 8)
@@ -100,8 +99,8 @@ def test_what_is_not_a_number_stays_none(cell: str, nonlinearity: str) -> None:
 
 @needs_kernels
 @pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
-def test_a_window_is_let_go_as_soon_as_nobody_needs_it(cell: str, nonlinearity: str) -> None:
-    """Not only when Python looks for cycles: until then each window would ask for memory of its own."""
+def test_arrays_are_freed_as_soon_as_they_are_not_needed(cell: str, nonlinearity: str) -> None:
+    """Not only when Python collects cycles: until then every batch would allocate memory of its own."""
     config = ModelConfig(vocab_size=9, cell=cell, nonlinearity=nonlinearity, hidden_size=BLOCK)
     layer = LAYERS[config.cell](config, 8)
     gc.disable()
@@ -109,9 +108,9 @@ def test_a_window_is_let_go_as_soon_as_nobody_needs_it(cell: str, nonlinearity: 
         with torch.autocast("cpu", torch.bfloat16), fused_kernels(True):
             outputs, after = layer(torch.randn(2, 3, 8), layer.initial_state(2))
         sum(tensor.sum() for tensor in (outputs, *after)).backward()
-        window = weakref.ref(after[-1].grad_fn)
+        node = weakref.ref(after[-1].grad_fn)
         del outputs, after
-        assert window() is None
+        assert node() is None
     finally:
         gc.enable()
 
@@ -121,13 +120,13 @@ def test_saturated_gates_stay_in_their_range() -> None:
     config = ModelConfig(vocab_size=9, cell="lstm", hidden_size=BLOCK)
     layer = LAYERS[config.cell](config, 8)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16), fused_kernels(True):
-        outputs, (_, memory) = layer(1e6 * torch.randn(2, 5, 8), layer.initial_state(2))
+        outputs, (_, c) = layer(1e6 * torch.randn(2, 5, 8), layer.initial_state(2))
     assert outputs.abs().max() <= 1.0
-    assert memory.abs().max() <= 5.0
+    assert c.abs().max() <= 5.0
 
 
-def test_the_kernels_are_used_only_where_all_agrees(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(support, "missing", lambda: None)
+def test_the_kernels_are_used_only_if_enabled_and_supported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(support, "why_no_kernels", lambda: None)
     inputs, whole, odd = torch.zeros(1, 1, 4), nn.GRU(4, BLOCK), nn.GRU(4, BLOCK - 1)
     with torch.autocast("cpu", torch.bfloat16):
         assert fused_for(whole, inputs) is None
@@ -144,25 +143,25 @@ def test_the_kernels_are_used_only_where_all_agrees(monkeypatch: pytest.MonkeyPa
     ("allowed", "usable"),
     [("avx2", False), ("AVX512_CORE", False), ("AVX512_CORE_BF16", True), ("ALL", True), ("", True)],
 )
-def test_what_onednn_may_not_do_is_not_asked_of_it(
+def test_an_instruction_set_that_onednn_may_not_use_is_respected(
     monkeypatch: pytest.MonkeyPatch, name: str, allowed: str, usable: bool
 ) -> None:
     monkeypatch.setenv(name, allowed)
-    assert support.missing.__wrapped__() == (None if usable else f"{name} forbids bf16")
+    assert support.why_no_kernels.__wrapped__() == (None if usable else f"{name} forbids bf16")
 
 
-def test_whatever_keeps_the_kernels_from_being_compiled_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whatever_keeps_the_kernels_from_being_compiled_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     errors = pytest.importorskip("numba.core.errors")
 
     def refuse() -> None:
         raise errors.NumbaError("no such type")
 
     monkeypatch.setattr(support, "_load", refuse)
-    assert support.missing.__wrapped__() == "they could not be loaded: no such type"
+    assert support.why_no_kernels.__wrapped__() == "they could not be loaded: no such type"
 
 
 def test_without_the_kernels_torch_does_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(support, "missing", lambda: "there are none")
+    monkeypatch.setattr(support, "why_no_kernels", lambda: "there are none")
     config = ModelConfig(vocab_size=9, cell="gru", hidden_size=BLOCK)
     layer = LAYERS[config.cell](config, 8)
     inputs = torch.randn(2, 3, 8)
@@ -174,7 +173,7 @@ def test_without_the_kernels_torch_does_the_work(monkeypatch: pytest.MonkeyPatch
 
 
 @needs_kernels
-def test_a_broken_cache_of_machine_code_is_made_anew(own_folder: Path) -> None:
+def test_a_corrupted_cache_of_machine_code_is_rebuilt(own_folder: Path) -> None:
     """In a copy of the package, whose cache the other tests do not use."""
     package = Path(support.__file__).parent.parent
     copy = own_folder / "rnncli"
@@ -184,7 +183,7 @@ def test_a_broken_cache_of_machine_code_is_made_anew(own_folder: Path) -> None:
         pytest.skip("numba keeps its cache elsewhere")
     for file in cache:
         file.write_bytes(file.read_bytes()[:1000])
-    program = "from rnncli.nn.fused import support; print(support.__file__, support.missing())"
+    program = "from rnncli.nn.fused import support; print(support.__file__, support.why_no_kernels())"
     environment = {**os.environ, "PYTHONPATH": str(own_folder)}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
     assert done.stdout.split() == [str(copy / "nn" / "fused" / "support.py"), "None"], done.stderr

@@ -1,19 +1,18 @@
-"""The whole network: shapes, carried state, dropout, tied embeddings, counted weights."""
+"""The language model: shapes, carried state, dropout, tied embeddings, number of weights."""
 
 import pytest
 import torch
 
 from rnncli.errors import ConfigError
-from rnncli.nn.config import Cell, ModelConfig
-from rnncli.nn.language_model import LanguageModel
-from rnncli.nn.network import DropoutMasks
+from rnncli.nn.config import ModelConfig
+from rnncli.nn.language_model import DropoutMasks, RNNLanguageModel
 from tests.conftest import tiny_model
 
-CELLS: list[Cell] = ["rnn", "gru", "lstm"]
+CELLS: list[str] = ["rnn", "gru", "lstm"]
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_carried_state_equals_one_long_pass(cell: Cell) -> None:
+def test_carried_state_equals_one_long_pass(cell: str) -> None:
     model = tiny_model(cell=cell)
     tokens = torch.randint(0, 12, (3, 10))
     whole, end = model(tokens, model.initial_state(3))
@@ -24,13 +23,13 @@ def test_carried_state_equals_one_long_pass(cell: Cell) -> None:
         torch.testing.assert_close(a, b)
 
 
-def test_logits_cover_the_vocabulary_and_not_the_start() -> None:
+def test_logits_cover_the_vocabulary_without_bos() -> None:
     model = tiny_model()
-    logits, _ = model(torch.tensor([[model.config.start, 0]]), model.initial_state(1))
+    logits, _ = model(torch.tensor([[model.config.bos_id, 0]]), model.initial_state(1))
     assert logits.shape == (1, 2, 11)
 
 
-def test_lanes_do_not_see_each_other() -> None:
+def test_rows_of_a_batch_are_independent() -> None:
     model = tiny_model()
     tokens = torch.randint(0, 11, (2, 6))
     together, _ = model(tokens, model.initial_state(2))
@@ -63,7 +62,7 @@ def test_dropout_is_repeated_by_the_same_generator_and_locked_over_time() -> Non
     assert torch.equal(one, two)
     zeros = one == 0.0
     assert 0 < zeros.sum() < zeros.numel()
-    assert torch.equal(zeros, zeros[:, :1].expand_as(zeros)), "a unit is out for the whole window"
+    assert torch.equal(zeros, zeros[:, :1].expand_as(zeros)), "a unit is dropped in all steps of a batch"
 
 
 def test_tied_embeddings_are_one_matrix() -> None:
@@ -73,13 +72,13 @@ def test_tied_embeddings_are_one_matrix() -> None:
     logits.sum().backward()
     assert model.members[0].embedding.weight.grad is not None
     assert model.members[0].embedding.weight.grad[:11].any(dim=1).all(), (
-        "every symbol's row learns from the output"
+        "every token's row learns from the output"
     )
 
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("tied", [False, True])
-def test_parameters_are_counted_without_building(cell: Cell, tied: bool) -> None:
+def test_parameters_are_counted_without_building(cell: str, tied: bool) -> None:
     model = tiny_model(cell=cell, tied_embeddings=tied, embedding_size=8)
     assert model.config.parameters == sum(parameter.numel() for parameter in model.parameters())
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
@@ -88,7 +87,7 @@ def test_parameters_are_counted_without_building(cell: Cell, tied: bool) -> None
 
 def test_the_same_generator_gives_the_same_weights() -> None:
     config = ModelConfig(vocab_size=5, hidden_size=6, embedding_size=4)
-    first, second = (LanguageModel.initialized(config, torch.Generator().manual_seed(2)) for _ in range(2))
+    first, second = (RNNLanguageModel.initialized(config, torch.Generator().manual_seed(2)) for _ in range(2))
     for name, tensor in first.state_dict().items():
         assert torch.equal(tensor, second.state_dict()[name]), name
 
@@ -96,24 +95,24 @@ def test_the_same_generator_gives_the_same_weights() -> None:
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
-        ({"hidden_size": 0}, "hidden-size is 0"),
-        ({"hidden_size": 10**9}, "hidden-size is 1000000000"),
-        ({"num_layers": 10**4}, "num-layers"),
+        ({"hidden_size": 0}, "hidden size is 0"),
+        ({"hidden_size": 10**9}, "hidden size is 1,000,000,000"),
+        ({"num_layers": 10**4}, "num layers is 10,000"),
         ({"dropout": 1.0}, "dropout is 1.0"),
         ({"dropout": -0.1}, "dropout"),
         ({"dropout": float("nan")}, "dropout is nan"),
         ({"cell": "transformer"}, "cell is 'transformer'"),
         ({"nonlinearity": "relu"}, "does not apply to lstm"),
-        ({"tied_embeddings": True, "embedding_size": 3}, "equal widths"),
-        ({"hidden_size": 2.5}, "hidden-size is 2.5"),
+        ({"tied_embeddings": True, "embedding_size": 3}, "equal sizes"),
+        ({"hidden_size": 2.5}, "hidden size is 2.5"),
     ],
 )
-def test_a_config_refuses_bad_values_at_birth(settings: dict[str, object], named: str) -> None:
+def test_a_config_refuses_invalid_values(settings: dict[str, object], named: str) -> None:
     with pytest.raises(ConfigError, match=named):
         ModelConfig(vocab_size=9, **settings)  # type: ignore[arg-type]
 
 
-def test_a_share_of_the_lanes_has_the_masks_that_it_has_among_all() -> None:
-    whole = masks().draw(0.5, 2, 100)
-    assert torch.equal(masks(first=1).draw(0.5, 1, 100), whole[1:])
+def test_some_rows_get_the_masks_that_they_get_in_the_whole_batch() -> None:
+    whole = masks().sample(0.5, 2, 100)
+    assert torch.equal(masks(first=1).sample(0.5, 1, 100), whole[1:])
     assert not torch.equal(whole[0], whole[1])

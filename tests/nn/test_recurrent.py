@@ -1,17 +1,20 @@
-"""Each cell against a loop written straight from its equations. Shapes: B lanes, T time, D width."""
+"""Each gated cell against a loop written from its equations.
+
+Shapes: B batch size, T time steps, E input size, D hidden size.
+"""
 
 import pytest
 import torch
 from torch import Tensor
 
-from rnncli.nn.config import GATES, Cell, ModelConfig
-from rnncli.nn.network import LAYERS
-from rnncli.nn.state import BlockState
+from rnncli.nn.config import ModelConfig
+from rnncli.nn.language_model import LAYERS
+from rnncli.nn.layers import LayerState
 
 B, T, E, D = 3, 7, 5, 4
 
 
-def layer_and_weights(cell: Cell, **settings: str) -> tuple[torch.nn.Module, tuple[Tensor, ...]]:
+def layer_and_weights(cell: str, **settings: str) -> tuple[torch.nn.Module, tuple[Tensor, ...]]:
     torch.manual_seed(3)
     config = ModelConfig(vocab_size=9, cell=cell, hidden_size=D, embedding_size=E, **settings)  # type: ignore[arg-type]
     layer = LAYERS[cell](config, E)
@@ -20,7 +23,7 @@ def layer_and_weights(cell: Cell, **settings: str) -> tuple[torch.nn.Module, tup
     return layer, tuple(weight.detach() for weight in weights)
 
 
-def run(layer: torch.nn.Module, state: BlockState) -> tuple[Tensor, Tensor, BlockState]:
+def run(layer: torch.nn.Module, state: LayerState) -> tuple[Tensor, Tensor, LayerState]:
     torch.manual_seed(4)
     inputs = torch.randn(B, T, E)
     with torch.no_grad():
@@ -66,19 +69,3 @@ def test_the_lstm_follows_its_equations() -> None:
         h = torch.sigmoid(o) * torch.tanh(c)
         torch.testing.assert_close(outputs[:, t], h)
     torch.testing.assert_close(after, (h, c))
-
-
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
-def test_the_initial_state_is_zero_and_fits_the_layer(cell: Cell) -> None:
-    layer, _ = layer_and_weights(cell)
-    state = layer.initial_state(B)
-    assert all(tensor.shape == (B, D) and not tensor.any() for tensor in state)
-    _, _, after = run(layer, state)
-    assert [tensor.shape for tensor in after] == [tensor.shape for tensor in state]
-
-
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
-def test_the_number_of_gates_counts_the_rows_of_the_matrices(cell: Cell) -> None:
-    _, weights = layer_and_weights(cell)
-    assert weights[0].shape == (GATES[cell] * D, E)
-    assert weights[1].shape == (GATES[cell] * D, D)

@@ -1,28 +1,27 @@
-"""Every cell, and all that may stand beside one: what holds for any network."""
+"""Properties of every cell, of convolution, attention and mogrifier, and of their combinations."""
 
 import pytest
 import torch
 
 from rnncli.errors import ConfigError
-from rnncli.nn.attention import Attention
 from rnncli.nn.config import ModelConfig
-from rnncli.nn.convolution import Convolution
-from rnncli.nn.state import State
+from rnncli.nn.language_model import State
+from rnncli.nn.layers import Attention, Convolution
 from tests.conftest import STRUCTURES, tiny_model
 
 TOKENS = torch.randint(0, 11, (3, 40), generator=torch.Generator().manual_seed(2))
 
 
 @pytest.mark.parametrize("structure", STRUCTURES)
-def test_weights_and_memories_are_those_that_the_config_names(structure: str) -> None:
+def test_weights_and_state_have_the_shapes_of_the_config(structure: str) -> None:
     model = tiny_model(**STRUCTURES[structure])
     config = model.config
     assert {name: tuple(weight.shape) for name, weight in model.state_dict().items()} == config.shapes
     assert sum(weight.numel() for weight in model.parameters()) == config.parameters
     state = model.initial_state(2)
-    found = [tuple(tuple(tensor.shape[1:]) for tensor in block) for block in state.blocks]
-    assert found == [*config.memories.values()] * config.members
-    assert sum(tensor[0].numel() for tensor in state.tensors()) == config.memory_floats
+    found = [tuple(tuple(tensor.shape[1:]) for tensor in layer) for layer in state.layers]
+    assert found == [*config.state_shapes.values()] * config.ensemble_size
+    assert sum(tensor[0].numel() for tensor in state.tensors()) == config.state_floats
 
 
 @pytest.mark.parametrize("structure", STRUCTURES)
@@ -56,7 +55,7 @@ def test_a_token_changes_nothing_before_it(structure: str) -> None:
 def test_every_weight_learns(structure: str) -> None:
     model = tiny_model(**STRUCTURES[structure])
     hidden, _ = model.hidden(TOKENS[:, :-1], model.initial_state(3))
-    model.mean_nats(hidden, TOKENS[:, 1:], 100).backward()
+    model.mean_nll(hidden, TOKENS[:, 1:], 100).backward()
     for name, weight in model.named_parameters():
         assert weight.grad is not None, name
         assert bool(weight.grad.any()), name
@@ -69,12 +68,12 @@ def test_attention_follows_its_equation() -> None:
     x = torch.randn(2, 9, 4, generator=torch.Generator().manual_seed(3))
     with torch.no_grad():
         outputs, _ = layer(x, layer.initial_state(2))
-        for lane in range(2):
+        for row in range(2):
             for t in range(9):
-                past = x[lane, max(t - 3, 0) : t + 1]  # nothing before the text is looked at
-                scores = past @ (layer.query @ x[lane, t]) / 4**0.5
-                expected = x[lane, t] + layer.output @ (scores.softmax(0) @ past)
-                torch.testing.assert_close(outputs[lane, t], expected)
+                past = x[row, max(t - 3, 0) : t + 1]  # padding before the text gets no weight
+                scores = past @ (layer.query @ x[row, t]) / 4**0.5
+                expected = x[row, t] + layer.output @ (scores.softmax(0) @ past)
+                torch.testing.assert_close(outputs[row, t], expected)
 
 
 def test_the_convolution_is_that_of_torch() -> None:
@@ -89,32 +88,32 @@ def test_the_convolution_is_that_of_torch() -> None:
     torch.testing.assert_close(outputs, expected)
 
 
-def test_lanes_that_begin_anew_forget_what_attention_and_convolution_have_seen() -> None:
+def test_a_reset_row_starts_from_the_initial_state() -> None:
     model = tiny_model(**STRUCTURES["everything"])
     with torch.no_grad():
         _, state = model(TOKENS, model.initial_state(3))
-        fresh = torch.tensor([True, False, True])
+        reset = torch.tensor([True, False, True])
         mixed = state.merge(
             model.initial_state(3),
-            lambda carried, empty: torch.where(fresh.view(-1, *[1] * (carried.dim() - 1)), empty, carried),
+            lambda carried, empty: torch.where(reset.view(-1, *[1] * (carried.dim() - 1)), empty, carried),
         )
         logits, _ = model(TOKENS[:, :5], mixed)
         empty, _ = model(TOKENS[:, :5], model.initial_state(3))
-    assert torch.equal(logits[fresh], empty[fresh])
+    assert torch.equal(logits[reset], empty[reset])
     assert isinstance(mixed, State)
 
 
 @pytest.mark.parametrize(
-    ("settings", "says"),
+    ("settings", "message"),
     [
         ({"cell": "gru,elman", "num_layers": 2}, "cell is 'elman'"),
-        ({"cell": "gru,lstm", "num_layers": 3}, "2 cells are named for 3 layers"),
+        ({"cell": "gru,lstm", "num_layers": 3}, "cell names 2 cells, and num layers is 3"),
         ({"cell": ""}, "cell is ''"),
         ({"cell": "gru", "mogrifier": 2}, "mogrifier does not apply"),
-        ({"convolution": 1}, "over 1 symbol"),
+        ({"convolution": 1}, "convolution is 1; it must be 0 or at least 2"),
         ({"attention": -1}, "attention is -1"),
     ],
 )
-def test_what_fits_no_network_is_refused(settings: dict[str, object], says: str) -> None:
-    with pytest.raises(ConfigError, match=says):
+def test_contradictory_structures_are_refused(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         tiny_model(**settings)

@@ -1,12 +1,11 @@
-"""numpy, one token at a time, says what torch says."""
+"""The NumPy decoder agrees with the torch model."""
 
 import numpy as np
 import pytest
 import torch
 
-from rnncli.nn.config import Cell
-from rnncli.nn.language_model import LanguageModel
-from tests.conftest import STRUCTURES, stepper, tiny_model
+from rnncli.nn.language_model import RNNLanguageModel
+from tests.conftest import STRUCTURES, numpy_decoder_of, tiny_model
 
 TOKENS = np.random.default_rng(0).integers(0, 11, (3, 40))
 
@@ -18,22 +17,22 @@ TOKENS = np.random.default_rng(0).integers(0, 11, (3, 40))
 @pytest.mark.parametrize(
     ("cell", "nonlinearity"), [("rnn", "tanh"), ("rnn", "relu"), ("gru", "tanh"), ("lstm", "tanh")]
 )
-def test_logits_are_those_of_torch(
+def test_logits_agree_with_torch(
     monkeypatch: pytest.MonkeyPatch,
-    cell: Cell,
+    cell: str,
     nonlinearity: str,
     tabulated: bool,
     tied: bool,
     layers: int,
     members: int,
 ) -> None:
-    monkeypatch.setattr("rnncli.numpy_decoder.decoder._MOST_TABLE", 2**20 if tabulated else 0)
-    says_what_torch_says(
+    monkeypatch.setattr("rnncli.numpy_decoder.decoder.MAX_TABLE_ENTRIES", 2**20 if tabulated else 0)
+    assert_agrees_with_torch(
         tiny_model(
             cell=cell,
             nonlinearity=nonlinearity,
             num_layers=layers,
-            members=members,
+            ensemble_size=members,
             embedding_size=8 if tied else 5,
             tied_embeddings=tied,
         )
@@ -42,16 +41,16 @@ def test_logits_are_those_of_torch(
 
 @pytest.mark.parametrize("tabulated", [False, True])
 @pytest.mark.parametrize("structure", STRUCTURES)
-def test_every_structure_says_what_torch_says(
+def test_every_structure_agrees_with_torch(
     monkeypatch: pytest.MonkeyPatch, structure: str, tabulated: bool
 ) -> None:
-    monkeypatch.setattr("rnncli.numpy_decoder.decoder._MOST_TABLE", 2**20 if tabulated else 0)
-    says_what_torch_says(tiny_model(**STRUCTURES[structure]))
+    monkeypatch.setattr("rnncli.numpy_decoder.decoder.MAX_TABLE_ENTRIES", 2**20 if tabulated else 0)
+    assert_agrees_with_torch(tiny_model(**STRUCTURES[structure]))
 
 
-def says_what_torch_says(model: LanguageModel) -> None:
-    numpy = stepper(model)
-    inputs = np.concatenate([np.full((3, 1), model.config.start), TOKENS], axis=1)
+def assert_agrees_with_torch(model: RNNLanguageModel) -> None:
+    numpy = numpy_decoder_of(model)
+    inputs = np.concatenate([np.full((3, 1), model.config.bos_id), TOKENS], axis=1)
     with torch.no_grad():
         expected, end = model(torch.from_numpy(inputs), model.initial_state(3))
     state = numpy.initial_state(3)
@@ -62,19 +61,19 @@ def says_what_torch_says(model: LanguageModel) -> None:
             (expected[:, place] - expected[:, place].amax(1, keepdim=True)).numpy(),
             atol=1e-4,
         )
-    for mine, theirs in zip(state, end.blocks, strict=True):
+    for mine, theirs in zip(state, end.layers, strict=True):
         for array, tensor in zip(mine, theirs, strict=True):
             np.testing.assert_allclose(array, tensor.numpy(), atol=1e-5)
 
 
-def test_the_state_that_is_given_stays_as_it_was() -> None:
+def test_a_step_does_not_change_the_given_state() -> None:
     model = tiny_model()
-    numpy = stepper(model)
+    numpy = numpy_decoder_of(model)
     _, state = numpy.step(np.array([3]), numpy.initial_state(1))
-    kept = [[array.copy() for array in layer] for layer in state]
+    copies = [[array.copy() for array in layer] for layer in state]
     first, _ = numpy.step(np.array([4]), state)
     again, _ = numpy.step(np.array([4]), state)
     assert np.array_equal(first, again)
-    for layer, before in zip(state, kept, strict=True):
+    for layer, before in zip(state, copies, strict=True):
         for array, copy in zip(layer, before, strict=True):
             assert np.array_equal(array, copy)

@@ -10,23 +10,22 @@ import numpy as np
 import pytest
 import torch
 
-from rnncli import strict
-from rnncli.data.config import ReadConfig, TextConfig
+from rnncli import files
+from rnncli.data.config import ReadOptions, TextConfig
 from rnncli.data.corpus import Corpus
-from rnncli.data.dataset import TokenStore
-from rnncli.data.dataset_builder import build
+from rnncli.data.dataset import TokenDataset
+from rnncli.data.dataset_builder import build_dataset
 from rnncli.errors import ConfigError, CorpusError, ModelError
 from rnncli.events import Evaluated
 from rnncli.nn.config import ModelConfig
 from rnncli.results import Score
-from rnncli.storage.checkpoint import packed_run
+from rnncli.storage.checkpoints import CheckpointWriter, load_best, load_model, load_state, serialize_state
 from rnncli.storage.draft import new_model
-from rnncli.storage.manifest import Entry, Manifest
+from rnncli.storage.manifest import FileEntry, Manifest
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.record import Status, free_name
-from rnncli.storage.runs import load_best, load_model, load_run, save_run
 from rnncli.training.config import TrainConfig
-from rnncli.training.step import Best, Run, weights_of
+from rnncli.training.state import BestWeights, TrainState, weights_of
 from tests.conftest import signed
 
 CPU = torch.device("cpu")
@@ -34,20 +33,28 @@ MODEL = ModelConfig(vocab_size=6, hidden_size=6, embedding_size=4)  # a b c d, l
 TRAINING = TrainConfig(steps=5, batch_size=2, bptt=4)
 
 
-def tiny_store(folder: Path, config: TextConfig | None = None) -> TokenStore:
+def tiny_store(folder: Path, config: TextConfig | None = None) -> TokenDataset:
     """Of a few lines, in a folder that is there and empty."""
     Path("tiny.txt").write_text("abcabd\n" * 30)
-    return build(Corpus.survey(["tiny.txt"], ReadConfig(), folder), config or TextConfig(), folder)
+    return build_dataset(Corpus.scan(["tiny.txt"], ReadOptions(), folder), config or TextConfig(), folder)
 
 
 def made(name: str, status: Status = "finished") -> ModelDir:
     with new_model(name) as draft:
-        run = Run.new(MODEL, TRAINING, CPU)
-        draft.describe(MODEL, TRAINING, tiny_store(draft.corpus_folder()), [], 0, packed_run(run), None)
+        run = TrainState.new(MODEL, TRAINING, CPU)
+        draft.describe(
+            MODEL,
+            TRAINING,
+            tiny_store(draft.corpus_folder()),
+            datasets=[],
+            ngram_order=0,
+            state=serialize_state(run),
+            best=None,
+        )
     folder = draft.model_dir
     run.step = 3
-    run.best = Best(Score(10.0, 5, 1, 5, 5), 2, weights_of(run.model))
-    save_run(folder, run, status, new_best=True)
+    run.best = BestWeights(Score(10.0, 5, 1, 5, 5), 2, weights_of(run.model))
+    CheckpointWriter(folder).save(run, status, new_best=True)
     return folder
 
 
@@ -141,32 +148,32 @@ def test_a_second_model_of_a_text_gets_a_number() -> None:
 @pytest.mark.parametrize(("config", "name"), [(TRAINING, "seed"), (TextConfig(), "split_seed")])
 def test_the_largest_seed_is_one_that_a_record_may_hold(config: TrainConfig | TextConfig, name: str) -> None:
     largest = replace(config, **{name: 2**62 - 1})
-    strict.check_types(type(largest), asdict(largest))
+    files.check_types(type(largest), asdict(largest))
     with pytest.raises(ConfigError):
         replace(config, **{name: 2**62})
 
 
 def test_two_checkpoints_are_kept_and_the_newest_is_read(caplog: pytest.LogCaptureFixture) -> None:
     folder = made("x")
-    run = load_run(folder, TRAINING, CPU)
+    run = load_state(folder, TRAINING, CPU)
     for run.step in (20, 100):
-        save_run(folder, run, "training", new_best=False)
+        CheckpointWriter(folder).save(run, "training", new_best=False)
     names = sorted(path.name for path in Path("models/x/checkpoints").iterdir())
     assert names == ["step-100.safetensors", "step-20.safetensors"]
-    assert load_run(folder, TRAINING, CPU).step == 100
+    assert load_state(folder, TRAINING, CPU).step == 100
     assert not caplog.records
 
 
 def test_a_damaged_checkpoint_is_passed_over_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     folder = made("x")
-    run = load_run(folder, TRAINING, CPU)
+    run = load_state(folder, TRAINING, CPU)
     run.step = 20
-    save_run(folder, run, "training", new_best=False)
+    CheckpointWriter(folder).save(run, "training", new_best=False)
     path = Path("models/x/checkpoints/step-20.safetensors")
     path.write_bytes(path.read_bytes()[:-1])
-    assert load_run(folder, TRAINING, CPU).step == 3
+    assert load_state(folder, TRAINING, CPU).step == 3
     (record,) = caplog.records
-    assert (record.name, record.levelname) == ("rnncli.storage.runs", "WARNING")
+    assert (record.name, record.levelname) == ("rnncli.storage.checkpoints", "WARNING")
     assert "step-20.safetensors" in record.getMessage()
     assert record.getMessage().endswith("; going back to step 3")
 
@@ -176,14 +183,14 @@ def test_a_store_elsewhere_is_not_copied_and_a_changed_one_is_noticed(own_folder
     path.mkdir()
     store = tiny_store(path)
     with new_model("x") as draft:
-        run = packed_run(Run.new(MODEL, TRAINING, CPU))
-        draft.describe(MODEL, TRAINING, store, [path], 0, run, None)
+        run = serialize_state(TrainState.new(MODEL, TRAINING, CPU))
+        draft.describe(MODEL, TRAINING, store, datasets=[path], ngram_order=0, state=run, best=None)
     folder = draft.model_dir
     assert not Path("models/x/corpus.tok").exists()
     assert np.array_equal(folder.corpus().valid.ids, store.valid.ids)
-    record = json.loads((path / "store.json").read_text())
+    record = json.loads((path / "dataset.json").read_text())
     record["sources"][0]["sha256"] = "11"
-    (path / "store.json").write_text(json.dumps(record))
+    (path / "dataset.json").write_text(json.dumps(record))
     with pytest.raises(CorpusError, match="changed since x was trained on it"):
         folder.corpus()
 
@@ -220,20 +227,20 @@ def an_older_format(record: dict[str, object]) -> None:
     record["format_version"] = 0
 
 
-def an_unknown_unit(record: dict[str, object]) -> None:
-    record["unit"] = "verse"
+def a_word_for_a_flag(record: dict[str, object]) -> None:
+    record["line_by_line"] = "verse"
 
 
 def a_number_among_the_stores(record: dict[str, object]) -> None:
-    record["stores"] = [5]
+    record["datasets"] = [5]
 
 
 def stores_that_are_no_list(record: dict[str, object]) -> None:
-    record["stores"] = 5
+    record["datasets"] = 5
 
 
-def no_unit(record: dict[str, object]) -> None:
-    del record["unit"]
+def no_line_by_line(record: dict[str, object]) -> None:
+    del record["line_by_line"]
 
 
 def no_model(record: dict[str, object]) -> None:
@@ -245,15 +252,15 @@ def no_model(record: dict[str, object]) -> None:
     [
         (a_newer_format, "has format 99"),
         (an_unknown_key, "unknown key 'hidden'"),
-        (a_huge_network, "hidden-size is 1000000000"),
-        (a_wrong_shape, "not of the shape"),
+        (a_huge_network, "hidden size is 1,000,000,000"),
+        (a_wrong_shape, "does not have the shape"),
         (a_number_for_an_instant, "saved_at is 5"),
         (no_model, "model is not a JSON object"),
         (an_older_format, "has format 0; this rnncli"),
-        (an_unknown_unit, "unit is 'verse'"),
-        (a_number_among_the_stores, r"stores is \[5\]"),
-        (stores_that_are_no_list, "stores is 5"),
-        (no_unit, "unit"),
+        (a_word_for_a_flag, "line_by_line is 'verse'"),
+        (a_number_among_the_stores, r"datasets is \[5\]"),
+        (stores_that_are_no_list, "datasets is 5"),
+        (no_line_by_line, "line_by_line"),
     ],
 )
 def test_a_record_that_does_not_fit_is_refused(
@@ -278,7 +285,7 @@ def test_a_damaged_record_is_refused(content: bytes) -> None:
 
 def test_the_tokenizer_of_another_model_is_refused() -> None:
     folder = made("x")
-    Path("models/x/tokenizer.json").write_text('{"level": "char", "symbols": "abcxyz"}')
+    Path("models/x/tokenizer.json").write_text('{"level": "char", "characters": "abcxyz"}')
     signed(Path("models/x"))
     with pytest.raises(ModelError, match="another model"):
         folder.tokenizer()
@@ -286,38 +293,40 @@ def test_the_tokenizer_of_another_model_is_refused() -> None:
 
 def test_what_was_noted_after_the_last_checkpoint_is_forgotten_with_the_steps_before_it() -> None:
     folder = made("x")
-    stepped = [{"report": "stepped", "step": step} for step in (1, 9)]
-    lines = [stepped[0], {"report": "noted"}, stepped[1], {"report": "noted"}]
+    stepped = [{"event": "stepped", "step": step} for step in (1, 9)]
+    lines = [stepped[0], {"event": "remark"}, stepped[1], {"event": "remark"}]
     Path("models/x/metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    folder.forget_after(5)
+    folder.discard_after(5)
     assert list(folder.metrics()) == lines[:2]
 
 
 def test_a_torn_last_line_of_the_metrics_is_passed_over() -> None:
     folder = made("x")
-    Path("models/x/metrics.jsonl").write_bytes(b'{"report": "stepped"}\n{"repo')
-    assert list(folder.metrics()) == [{"report": "stepped"}]
-    Path("models/x/metrics.jsonl").write_bytes(b'{"repo{"report": "stepped"}\n{"report": "noted"}\n')
-    assert list(folder.metrics()) == [{"report": "noted"}]
+    Path("models/x/metrics.jsonl").write_bytes(b'{"event": "stepped"}\n{"repo')
+    assert list(folder.metrics()) == [{"event": "stepped"}]
+    Path("models/x/metrics.jsonl").write_bytes(b'{"repo{"event": "stepped"}\n{"event": "remark"}\n')
+    assert list(folder.metrics()) == [{"event": "remark"}]
 
 
 def test_a_score_that_is_not_a_number_is_described_as_none(own_folder: Path) -> None:
     folder = made("x")
     folder.append_metrics(Evaluated(1, 0.1, 1.0, float("nan"), Score(float("nan"), 5, 1, 5, 5), best=False))
     folder.append_metrics(Evaluated(2, 0.2, 2.0, 1.0, Score(10.0, 5, 1, 5, 5), best=True))
-    assert [point["step"] for point in folder.describe()["curve"]] == [2]
+    assert [point["step"] for point in folder.describe().record()["curve"]] == [2]
 
 
-@pytest.mark.parametrize("score", [{"tokens": 5}, {"nats": "x", "tokens": 5}, {"nats": 1.0, "tokens": 0}, 7])
+@pytest.mark.parametrize(
+    "score", [{"tokens": 5}, {"nll_nats": "x", "tokens": 5}, {"nll_nats": 1.0, "tokens": 0}, 7]
+)
 def test_a_log_line_without_a_score_is_passed_over(score: object) -> None:
     folder = made("x")
-    Path("models/x/metrics.jsonl").write_text(json.dumps({"report": "evaluated", "step": 1, "score": score}))
-    assert folder.describe()["curve"] == []
+    Path("models/x/metrics.jsonl").write_text(json.dumps({"event": "evaluated", "step": 1, "score": score}))
+    assert folder.describe().record()["curve"] == []
 
 
 READERS: dict[str, Callable[[ModelDir], object]] = {
     "model.safetensors": ModelDir.weights,
-    "lines.safetensors": ModelDir.known_lines,
+    "lines.safetensors": ModelDir.line_hashes,
     "checkpoints/step-3.safetensors": lambda folder: folder.checkpoint(3),
 }
 
@@ -328,16 +337,18 @@ def test_every_flipped_byte_of_a_file_of_tensors_is_noticed(name: str, saving: b
     folder = made("x")
     path, read = folder.path / name, READERS[name]
     if saving:  # a kill between two writes leaves a manifest that allows two files
-        Manifest.read(folder.path).allowing({name: Entry(path.stat().st_size, "0" * 64)}).write(folder.path)
+        Manifest.read(folder.path).permitting({name: FileEntry(path.stat().st_size, "0" * 64)}).write(
+            folder.path
+        )
     read(folder)
     content = path.read_bytes()
     for position in range(0, len(content), 1 + len(content) // 300):
         damaged = bytearray(content)
         damaged[position] ^= 0x04
         path.write_bytes(damaged)
-        with pytest.raises(ModelError, match="is not what was written"):
+        with pytest.raises(ModelError, match="does not match its checksum"):
             read(folder)
-        assert any(name in wrong for wrong in folder.wrong())
+        assert any(name in mismatches for mismatches in folder.mismatches())
 
 
 def of_zeros(name: str) -> None:
@@ -348,7 +359,7 @@ def of_zeros(name: str) -> None:
     os.truncate(path, 2**37)
 
 
-TOO_LARGE = "larger than any of its kind"
+TOO_LARGE = "larger than such a file can be"
 
 
 @pytest.mark.parametrize(
@@ -359,10 +370,10 @@ TOO_LARGE = "larger than any of its kind"
         ("tokenizer.json", ModelDir.tokenizer, TOO_LARGE),
         ("model.safetensors", ModelDir.weights, TOO_LARGE),
         ("ngram.safetensors", ModelDir.ngram, "is damaged"),
-        ("lines.safetensors", ModelDir.known_lines, TOO_LARGE),
+        ("lines.safetensors", ModelDir.line_hashes, TOO_LARGE),
         ("metrics.jsonl", lambda folder: list(folder.metrics()), TOO_LARGE),
-        ("corpus.tok/store.json", ModelDir.corpus, TOO_LARGE),
-        ("corpus.tok/tokens.bin", ModelDir.corpus, "is not as long as recorded"),
+        ("corpus.tok/dataset.json", ModelDir.corpus, TOO_LARGE),
+        ("corpus.tok/tokens.bin", ModelDir.corpus, "does not have the recorded length"),
         ("corpus.tok/tokenizer.json", ModelDir.corpus, TOO_LARGE),
     ],
 )
@@ -373,6 +384,6 @@ def test_a_file_that_cannot_be_so_large_is_refused_unread(
     manifest = Manifest.of(folder.path)
     of_zeros(name)
     if name != "manifest.json":  # which says that all of it is as it should be
-        Manifest({**manifest.files, name: (Entry(2**37, "0" * 64),)}).write(folder.path)
+        Manifest({**manifest.files, name: (FileEntry(2**37, "0" * 64),)}).write(folder.path)
     with pytest.raises((ModelError, CorpusError), match=says):
         read(folder)

@@ -26,7 +26,7 @@ def test_a_name_that_windows_reserves_is_refused_with_one_that_it_does_not(name:
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden", "a b", r"a\b", "C:x", "x" * 101])
 def test_a_name_that_is_no_folder_under_models_is_refused(name: str) -> None:
-    with pytest.raises(ConfigError, match="cannot be the name of a model"):
+    with pytest.raises(ConfigError, match="is not a valid model name"):
         checked_name(name)
 
 

@@ -1,4 +1,4 @@
-"""Two processes that train together do what one does."""
+"""Several processes that train together take the same steps as one."""
 
 import os
 import subprocess
@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from rnncli.errors import ConfigError
-from rnncli.storage.array_file import read_arrays
-from rnncli.storage.checkpoint import as_tensors
-from rnncli.training.distributed import Ranks
+from rnncli.storage.checkpoints import as_tensors
+from rnncli.storage.safetensors_file import read_arrays
+from rnncli.training.distributed import ProcessGroup
 
 SETTINGS = (
     *("--steps", "30", "--hidden-size", "24", "--embedding-size", "8", "--bptt", "16"),
@@ -33,11 +33,11 @@ def tensors(name: str, folder: str) -> dict[str, torch.Tensor]:
     return as_tensors(read_arrays(sorted(Path("models", name, "checkpoints").iterdir())[-1])[0])
 
 
-@pytest.mark.parametrize("unit", ["stream", "line"])
-def test_two_processes_train_the_model_of_one_and_leave_one_folder(rhyme: Path, unit: str) -> None:
-    """Five lanes for two processes: shares need not be equal, and lines differ in length."""
-    beside = ("--attention", "5", "--convolution", "3") if unit == "stream" else ()
-    settings = (*SETTINGS, "--batch-size", "5", "--unit", unit, *beside)
+@pytest.mark.parametrize("lines", [(), ("--line-by-line",)])
+def test_two_processes_train_the_same_model_as_one(rhyme: Path, lines: tuple[str, ...]) -> None:
+    """The batch has five rows, so the shards differ in size; and lines differ in length."""
+    beside = ("--attention", "5", "--convolution", "3") if not lines else ()
+    settings = (*SETTINGS, "--batch-size", "5", *lines, *beside)
     for name, together in (("one", False), ("two", True)):
         ran = run("train", rhyme, "--name", name, *settings, together=together)
         assert ran.returncode == 0, ran.stderr
@@ -68,8 +68,8 @@ raise SystemExit(any("gloo" in name for name in threads))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads are listed under /proc")
-def test_no_thread_outlives_the_processes_talk(rhyme: Path) -> None:
-    """One that does may ask for the interpreter when it is gone, and abort the process at its end."""
+def test_no_thread_outlives_the_process_group(rhyme: Path) -> None:
+    """Such a thread may use the interpreter after its end, and abort the process."""
     script = rhyme.with_name("leaves.py")
     script.write_text(LEAVES_THREADS)
     ran = subprocess.run(
@@ -78,17 +78,17 @@ def test_no_thread_outlives_the_processes_talk(rhyme: Path) -> None:
     assert ran.returncode == 0, ran.stderr
 
 
-def test_what_goes_wrong_is_said_once_and_ends_all(rhyme: Path) -> None:
+def test_an_error_ends_all_processes(rhyme: Path) -> None:
     ran = run("train", rhyme, "--name", "x", *SETTINGS, "--batch-size", "1", together=True)
     assert ran.returncode != 0
-    assert "1 lanes cannot be shared by 2 processes" in ran.stderr
+    assert "a batch of 1 rows cannot be shared by 2 processes" in ran.stderr
 
 
-def test_shares_are_disjoint_and_whole() -> None:
-    shares = [Ranks(rank, 3).share(8) for rank in range(3)]
-    assert [lane for share in shares for lane in range(8)[share]] == list(range(8))
+def test_shards_are_disjoint_and_cover_the_batch() -> None:
+    shards = [ProcessGroup(rank, 3).shard(8) for rank in range(3)]
+    assert [row for shard in shards for row in range(8)[shard]] == list(range(8))
 
 
-def test_a_process_without_a_lane_is_refused() -> None:
-    with pytest.raises(ConfigError, match="2 lanes cannot be shared by 3 processes"):
-        Ranks(0, 3).share(2)
+def test_fewer_rows_than_processes_are_an_error() -> None:
+    with pytest.raises(ConfigError, match="a batch of 2 rows cannot be shared by 3 processes"):
+        ProcessGroup(0, 3).shard(2)

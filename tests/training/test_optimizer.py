@@ -1,27 +1,29 @@
-"""AdamW: torch's to the bit; matrices decay, vectors do not; its memory comes back by name."""
+"""AdamW gives the same bits as that of torch; the learning rate follows its schedule."""
 
 import subprocess
 import sys
 
+import pytest
 import torch
 
-from rnncli.nn.language_model import LanguageModel
+from rnncli.nn.language_model import RNNLanguageModel
 from rnncli.training.config import TrainConfig
-from rnncli.training.optimizer import AdamW
+from rnncli.training.optimizer import AdamW, learning_rate
 from tests.conftest import tiny_model
 
 CONFIG = TrainConfig(steps=1, weight_decay=0.5)
 RATES = (0.1, 0.05, 0.2)
+SCHEDULE = TrainConfig(steps=100, learning_rate=0.1, warmup=0.1)
 
 
-def push(model: LanguageModel, seed: int) -> None:
-    """Gradients that depend on the seed alone."""
+def push(model: RNNLanguageModel, seed: int) -> None:
+    """Set gradients that depend only on the seed."""
     rng = torch.Generator().manual_seed(seed)
     for parameter in model.parameters():
         parameter.grad = torch.randn(parameter.shape, generator=rng)
 
 
-def test_it_takes_the_steps_of_torch_to_the_bit() -> None:
+def test_adamw_takes_the_steps_of_torch_bit_for_bit() -> None:
     ours, theirs = tiny_model(), tiny_model()
     optimizer = AdamW(ours, CONFIG)
     groups = [
@@ -40,7 +42,7 @@ def test_it_takes_the_steps_of_torch_to_the_bit() -> None:
         assert torch.equal(ours.state_dict()[name], weight), name
 
 
-def test_matrices_decay_and_vectors_do_not() -> None:
+def test_weight_decay_applies_to_matrices_and_not_to_vectors() -> None:
     model = tiny_model()
     with torch.no_grad():
         for parameter in model.parameters():
@@ -52,7 +54,7 @@ def test_matrices_decay_and_vectors_do_not() -> None:
         torch.testing.assert_close(parameter.detach(), torch.full_like(parameter, expected), msg=name)
 
 
-def test_its_memory_comes_back_by_name() -> None:
+def test_moments_are_restored_by_name() -> None:
     model = tiny_model()
     optimizer, fresh = AdamW(model, CONFIG), AdamW(model, CONFIG)
     push(model, 1)
@@ -77,9 +79,30 @@ raise SystemExit("torch._dynamo" in sys.modules)
 """
 
 
-def test_a_training_does_not_load_the_compiler_of_torch(rhyme: object) -> None:
-    """Which takes a second, of every training."""
+def test_training_does_not_import_the_compiler_of_torch(rhyme: object) -> None:
+    """The import would take a second of every run."""
     ran = subprocess.run(
         [sys.executable, "-c", TRAINS], capture_output=True, text=True, timeout=240, check=False
     )
     assert ran.returncode == 0, ran.stderr
+
+
+def test_the_learning_rate_rises_and_then_falls_to_nearly_zero() -> None:
+    rates = [learning_rate(progress / 100, SCHEDULE) for progress in range(101)]
+    peak = rates.index(max(rates))
+    assert 5 <= peak <= 10
+    assert rates[:peak] == sorted(rates[:peak])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+    assert 0.0 < rates[-1] <= 0.1 * 0.011
+
+
+def test_the_cosine_is_at_half_after_half_of_the_budget() -> None:
+    assert learning_rate(0.5, SCHEDULE) == pytest.approx(0.1 * (0.01 + 0.99 * 0.5))
+
+
+def test_the_learning_rate_of_the_first_step_is_not_zero() -> None:
+    assert learning_rate(0.0, SCHEDULE) > 0.0
+
+
+def test_without_warm_up_the_first_learning_rate_is_the_peak() -> None:
+    assert learning_rate(0.0, TrainConfig(steps=1, learning_rate=0.1, warmup=0.0)) == pytest.approx(0.1)

@@ -1,4 +1,4 @@
-"""What the plan chooses where lines are samples of their own; the machine is invented here."""
+"""What the planner chooses for line-by-line training, on a machine whose throughput is given."""
 
 from dataclasses import replace
 from typing import Any
@@ -8,11 +8,11 @@ import pytest
 from rnncli.nn.config import ModelConfig
 from rnncli.training.config import TrainConfig
 from rnncli.training.cost_model import CorpusSize, LineSize, step_tokens
-from rnncli.training.hardware import Machine
-from rnncli.training.overrides import Wishes
+from rnncli.training.hardware import HardwareProfile
 from rnncli.training.planner import Plan, make_plan
+from tests.training.options import overrides_of
 
-LAPTOP = Machine(30_000.0, "cpu")
+LAPTOP = HardwareProfile(30_000.0, "cpu")
 BOOK = CorpusSize("book.txt", "utf-8", "char", 65, 1_000_000, 110_000)
 NAMES = CorpusSize("names.txt", "utf-8", "char", 28, 205_000, 23_000, LineSize(29_000, 16))
 PAGES = CorpusSize("pages.txt", "utf-8", "char", 90, 4_000_000, 400_000, LineSize(4_000, 30_000))
@@ -20,27 +20,27 @@ FEW = CorpusSize("few.txt", "utf-8", "char", 20, 100, 10, LineSize(9, 14))
 USUAL = 2048
 
 
-def planned(corpus: CorpusSize = NAMES, machine: Machine = LAPTOP, **settings: Any) -> Plan:
+def planned(corpus: CorpusSize = NAMES, profile: HardwareProfile = LAPTOP, **settings: Any) -> Plan:
     def measure(model: ModelConfig, training: TrainConfig, seconds: float) -> float:
-        return machine.tokens_per_second
+        return profile.tokens_per_second
 
-    return make_plan(corpus, Wishes.of(settings), machine, measure)
+    return make_plan(corpus, overrides_of(settings), profile, measure)
 
 
-def test_a_step_of_a_stream_learns_from_whole_windows_and_one_of_lines_from_mean_lines() -> None:
+def test_a_step_has_a_whole_batch_of_tokens_of_a_stream_or_of_mean_lines() -> None:
     assert step_tokens(BOOK, 32, 64) == 2048
     assert step_tokens(NAMES, 32, 64) == pytest.approx(32 * 205_000 / 29_000)
-    assert step_tokens(PAGES, 32, 64) == 2048, "a stretch of a long line is no longer than the window"
+    assert step_tokens(PAGES, 32, 64) == 2048, "a segment of a long line is no longer than bptt"
 
 
-def test_short_lines_are_learned_uncut_and_many_side_by_side() -> None:
+def test_short_lines_are_not_divided_and_fill_large_batches() -> None:
     plan = planned(NAMES)
     assert plan.training.bptt == 16, "the longest line"
     assert plan.training.batch_size > TrainConfig.batch_size
     assert USUAL / 2 < step_tokens(NAMES, plan.training.batch_size, 16) <= USUAL
 
 
-def test_long_lines_are_cut_and_fewer_stand_side_by_side() -> None:
+def test_long_lines_are_divided_and_fill_smaller_batches() -> None:
     plan = planned(PAGES)
     assert plan.training.bptt == 256
     assert plan.training.batch_size == USUAL // 256
@@ -50,7 +50,7 @@ def test_long_lines_are_cut_and_fewer_stand_side_by_side() -> None:
 def test_an_epoch_has_eight_batches_or_batches_of_one(corpus: CorpusSize) -> None:
     assert corpus.lines is not None
     chosen = planned(corpus).training.batch_size
-    assert chosen == 1 or 8 * chosen <= corpus.lines.number
+    assert chosen == 1 or 8 * chosen <= corpus.lines.count
 
 
 def test_a_single_line_can_be_planned() -> None:
@@ -58,7 +58,7 @@ def test_a_single_line_can_be_planned() -> None:
     assert (plan.training.batch_size, plan.training.bptt) == (1, 12)
 
 
-def test_wishes_about_the_window_have_the_last_word() -> None:
+def test_a_given_batch_shape_is_used() -> None:
     plan = planned(NAMES, batch_size=7, bptt=5)
     assert (plan.training.batch_size, plan.training.bptt) == (7, 5)
     half = planned(NAMES, bptt=4)
@@ -80,23 +80,23 @@ def test_enough_epochs_of_lines_end_the_run_before_its_time() -> None:
     assert plan.planned.seconds < 3600.0
 
 
-def test_speed_is_measured_in_windows_of_a_mean_line_and_without_their_padding() -> None:
-    widths: list[int] = []
+def test_the_throughput_is_measured_with_mean_lines_and_without_their_padding() -> None:
+    lengths: list[int] = []
 
     def measure(model: ModelConfig, training: TrainConfig, seconds: float) -> float:
-        widths.append(training.bptt)
+        lengths.append(training.bptt)
         return 16_000.0
 
-    wishes = Wishes.of({"steps": 100, "precision": "fp32"})
+    overrides = overrides_of({"steps": 100, "precision": "fp32"})
     lines = replace(NAMES, train_tokens=5 * 29_000)
-    plan = make_plan(lines, wishes, LAPTOP, measure)
-    assert widths == [8], "lines of 5 take up a multiple of 8"
+    plan = make_plan(lines, overrides, LAPTOP, measure)
+    assert lengths == [8], "lines of 5 take up a multiple of 8"
     assert plan.planned.tokens_per_second == pytest.approx(16_000 * 5 / 8)
-    widths.clear()
-    assert make_plan(BOOK, wishes, LAPTOP, measure).planned.tokens_per_second == 16_000.0
-    assert widths == [TrainConfig.bptt]
+    lengths.clear()
+    assert make_plan(BOOK, overrides, LAPTOP, measure).planned.tokens_per_second == 16_000.0
+    assert lengths == [TrainConfig.bptt]
 
 
-def test_a_run_of_lines_counted_in_steps_does_not_depend_on_the_machine() -> None:
-    slow, fast = (planned(NAMES, steps=500, machine=Machine(speed, "cpu")) for speed in (100.0, 1e6))
+def test_a_run_of_lines_with_a_budget_of_steps_does_not_depend_on_the_machine() -> None:
+    slow, fast = (planned(NAMES, steps=500, profile=HardwareProfile(speed, "cpu")) for speed in (100.0, 1e6))
     assert (slow.model, slow.training) == (fast.model, fast.training)

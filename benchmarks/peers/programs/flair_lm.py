@@ -12,7 +12,7 @@ from pathlib import Path
 import task
 import torch
 from flair.data import Dictionary
-from flair.models import LanguageModel
+from flair.models import RNNLanguageModel
 from flair.trainers.language_model_trainer import LanguageModelTrainer, TextCorpus
 
 torch.set_num_threads(task.THREADS)
@@ -28,7 +28,7 @@ folder = Path(tempfile.mkdtemp())
 for name in ("valid.txt", "test.txt"):
     (folder / name).write_text(task.VALID, encoding="utf-8")
 corpus = TextCorpus(folder, dictionary, forward=True, character_level=True)
-model = LanguageModel(dictionary, is_forward_lm=True, hidden_size=1024, nlayers=1)
+model = RNNLanguageModel(dictionary, is_forward_lm=True, hidden_size=1024, nlayers=1)
 trainer = LanguageModelTrainer(model, corpus)
 
 

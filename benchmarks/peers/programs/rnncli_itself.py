@@ -21,7 +21,7 @@ def command(*arguments):
 
 seed = str(task.TASK["seed"])
 train = ("train", task.TASK["train"], "--time", f"{task.SECONDS}s", "--name", "peer", "--seed", seed)
-train += ("--split", "lines", "--valid-fraction", "0.02")
+train += ("--split-method", "lines", "--valid-fraction", "0.02")
 ran = json.loads(command(*train, "--json"))
 described = json.loads(subprocess.check_output([sys.executable, "-m", "rnncli", "info", "peer", "--json"]))
 sizes, training = described["model"], described["training"]
@@ -44,9 +44,9 @@ def written():
 
 task.wrote(written())
 many = ("written_characters_per_second_of_256", task.STREAMS * task.WRITTEN)
-task.timed(*many, lambda: list(model.generate(task.PROMPT, task.STREAMS, length=task.WRITTEN)))
+task.timed(*many, lambda: list(model.generate(task.PROMPT, number=task.STREAMS, length=task.WRITTEN)))
 score = model.evaluate(task.VALID).score
-task.scored(score.nats, score.characters)
+task.scored(score.nll_nats, score.characters)
 tokens = ran["step"] * plan["batch_size"] * plan["bptt"]
 task.trained(tokens * score.characters / score.tokens, ran["seconds"])
 task.timed("scored_lines_per_second", len(task.LINES), lambda: list(model.score(task.LINES)))

@@ -1,136 +1,159 @@
-"""Text to ids and back at four levels, behind one Protocol. Shapes: N symbols, V vocabulary.
+"""The tokenizer protocol, the character and byte tokenizers, and what is computed from any tokenizer.
 
-char      one id a Unicode code point     "ab"    ->  a, b
-byte      one id a byte of UTF-8          "é"     ->  c3, a9
-word      one id a word, <eos> a line     "a b\\n" ->  a, b, <eos>
-subword   one id a learned piece          "the "  ->  the, ▁        (data/tokenizers/subword.py)
+char      one id per Unicode code point                "ab"      ->  a, b
+byte      one id per byte of UTF-8                     "é"       ->  c3, a9
+word      one id per word, <eos> at each line end      "a b\\n"   ->  a, b, <eos>     (word.py)
+subword   one id per subword                           "the "    ->  the, ▁          (subword.py)
+
+N tokens, V vocabulary size.
 """
 
 import codecs
 import hashlib
 import json
-import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property
-from itertools import chain, pairwise
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from rnncli.data.config import Level, TextConfig
-from rnncli.data.counting import code_points
-from rnncli.errors import ConfigError, TokenizerError
-from rnncli.strict import is_of
+from rnncli.data.config import Level
+from rnncli.errors import TokenizerError
+from rnncli.safe_text import one_line
 
 Ids = npt.NDArray[np.unsignedinteger[Any]]
-Push = Callable[[int], str]
-# What becomes of bytes that are no UTF-8, by Python's names.
-LoneBytes = Literal["replace", "surrogateescape"]
+# How bytes that are not valid UTF-8 are decoded; the names are those of Python's error handlers.
+InvalidBytes = Literal["replace", "surrogateescape"]
 
 UNKNOWN = "<unk>"
-END_OF_LINE = "<eos>"
-DEFAULT_WORDS = 20_000
-# U+FFFD, what Unicode prescribes where a symbol cannot be shown.
+# U+FFFD, which Unicode prescribes for what cannot be shown.
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+_MAX_OOV_SHOWN = 5
 
 
 class Tokenizer(Protocol):
-    """Reversible cutting of text: decode(encode(x)) == x wherever no id is `unknown_id`."""
+    """Reversible tokenization: decode(encode(text)) == text unless an id is `unk_id`."""
 
     level: Level
     vocab_size: int
-    unknown_id: int | None
+    unk_id: int | None
 
     def encode(self, text: str) -> Ids:
-        """text -> ids (N,) in the smallest unsigned type that holds V."""
+        """Return the ids (N,) of `text` in the smallest unsigned type that holds V ids."""
 
-    def decoder(self, context: Iterable[int] = (), lone_bytes: LoneBytes = "replace") -> "Decoder":
-        """A streaming decoder that goes on after the ids of `context`.
+    def decode_stream(
+        self, context: Iterable[int] = (), invalid_bytes: InvalidBytes = "replace"
+    ) -> "DecodeStream":
+        """Return a streaming decoder that continues after the ids of `context`.
 
-        Bytes that are no UTF-8 come out as U+FFFD, or, by "surrogateescape", as what stands for each in
-        PEP 383.
+        Args:
+            context: Ids that come before; their text is not returned again.
+            invalid_bytes: "replace" decodes bytes that are not valid UTF-8 as U+FFFD, "surrogateescape"
+                as the lone surrogates of PEP 383.
         """
 
-    def symbol(self, token: int) -> str:
-        """One id as people may read it; a lone byte of a longer character as <0xE4>."""
+    def id_to_token(self, token: int) -> str:
+        """Return one id in readable form; a byte that is only part of a character as <0xE4>."""
 
-    def unseen(self, text: str) -> list[str]:
-        """The symbols of `text` that have no id of their own, each once, in order."""
+    def oov_tokens(self, text: str) -> list[str]:
+        """Return the out-of-vocabulary tokens of `text`, each once, in order of appearance."""
 
     def to_bytes(self) -> bytes:
-        """What is kept on disk; its SHA-256 is the fingerprint."""
+        """Return what is saved on disk; its SHA-256 is the fingerprint."""
 
 
-class Decoder:
-    """Ids in one at a time, text out as soon as its characters are whole."""
+class DecodeStream:
+    """Takes ids one at a time and returns text as soon as its characters are complete."""
 
-    def __init__(self, push: Push, finish: Callable[[], str] = str) -> None:
+    def __init__(self, push: Callable[[int], str], finish: Callable[[], str] = str) -> None:
         self.push = push
         self.finish = finish
 
 
 def decode(tokenizer: Tokenizer, ids: Iterable[int]) -> str:
-    """ids (N,) -> text; bytes that are not UTF-8 come out as U+FFFD."""
-    decoder = tokenizer.decoder()
-    return "".join(decoder.push(int(token)) for token in ids) + decoder.finish()
+    """Return the text of ids (N,); bytes that are not valid UTF-8 become U+FFFD."""
+    stream = tokenizer.decode_stream()
+    return "".join(stream.push(int(token)) for token in ids) + stream.finish()
 
 
-def spelled(tokenizer: Tokenizer, context: Iterable[int]) -> list[str]:
-    """What each token (V) writes after the ids of `context`; bytes that are no character as in PEP 383."""
-    before, spellings = list(context), list[str]()
+def token_strings(tokenizer: Tokenizer, context: Iterable[int]) -> list[str]:
+    """Return what each of the V tokens decodes to after `context`; incomplete characters as in PEP 383."""
+    before, strings = list(context), list[str]()
     for token in range(tokenizer.vocab_size):
-        decoder = tokenizer.decoder(before, "surrogateescape")
-        spellings.append(decoder.push(token) + decoder.finish())
-    return spellings
+        stream = tokenizer.decode_stream(before, "surrogateescape")
+        strings.append(stream.push(token) + stream.finish())
+    return strings
 
 
 def line_end(tokenizer: Tokenizer) -> int | None:
-    """The id of every line end, a token of its own at all levels; None where the model knows no lines."""
+    """Return the id of a line end, a token of its own at every level; None if it is out of vocabulary."""
     last = int(tokenizer.encode("\n")[-1])
-    return None if last == tokenizer.unknown_id else last
+    return None if last == tokenizer.unk_id else last
 
 
 def word_boundaries(tokenizer: Tokenizer) -> list[int]:
-    """The tokens before which a word is over: those that begin with white space; words need none."""
+    """Return the tokens that begin with whitespace, before which a word ends; none at word level."""
     if tokenizer.level == "word":
         return []
     return [token for token in range(tokenizer.vocab_size) if decode(tokenizer, [token])[:1].isspace()]
 
 
 def fingerprint(tokenizer: Tokenizer) -> str:
-    """Equal for tokenizers that give equal ids, and for no others."""
+    """Return a hash that is equal for tokenizers that give equal ids, and for no others."""
     return hashlib.sha256(tokenizer.to_bytes()).hexdigest()
 
 
+def describe_oov(tokenizer: Tokenizer, text: str) -> str | None:
+    """Name the first out-of-vocabulary tokens of `text`, or return None if there are none."""
+    found = tokenizer.oov_tokens(text)
+    if not found:
+        return None
+    named = ", ".join(_describe_token(token) for token in found[:_MAX_OOV_SHOWN])
+    more = f" and {len(found) - _MAX_OOV_SHOWN} more" if len(found) > _MAX_OOV_SHOWN else ""
+    return f"{named}{more}"
+
+
+def _describe_token(token: str) -> str:
+    if len(token) > 1:
+        return repr(one_line(token))
+    return f"{one_line(token)!r} (U+{ord(token):04X} {unicodedata.name(token, 'unnamed')})"
+
+
 def smallest_dtype(count: int) -> np.dtype[Any]:
-    """The narrowest unsigned type for ids 0..count-1: numpy's astype would wrap without a word."""
+    """Return the smallest unsigned type for ids 0..count-1. NumPy's astype would wrap around silently."""
     return np.min_scalar_type(max(count - 1, 0))
 
 
+def code_points(text: str) -> npt.NDArray[np.uint32]:
+    """Return the code points of `text`, one per character."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+
+
 class CharTokenizer:
-    """One id a Unicode code point, in code point order after <unk>."""
+    """One id per Unicode code point, in code point order after `<unk>`."""
 
     level: Level = "char"
-    unknown_id: int | None = 0
+    unk_id: int | None = 0
 
-    def __init__(self, symbols: str) -> None:
-        if not symbols or list(symbols) != sorted(set(symbols)):
+    def __init__(self, characters: str) -> None:
+        if not characters or list(characters) != sorted(set(characters)):
             raise TokenizerError(
-                "a character table is empty, unsorted or repeats a symbol", hint="learn the tokenizer again"
+                "the character list is empty, unsorted or repeats a character",
+                hint="train the tokenizer again",
             )
-        self.vocab_size = 1 + len(symbols)
+        self.vocab_size = 1 + len(characters)
         self._table: Ids = np.zeros(sys.maxunicode + 1, smallest_dtype(self.vocab_size))
-        self._table[code_points(symbols)] = np.arange(1, self.vocab_size)
-        # ASCII in a small alphabet, the quick way: bytes to bytes.
+        self._table[code_points(characters)] = np.arange(1, self.vocab_size)
+        # A faster path for ASCII and a small vocabulary: translate bytes to bytes.
         self._ascii = self._table[:256].tobytes() if self._table.itemsize == 1 else b""
-        self.symbols = symbols
-        self._shown = [REPLACEMENT, *symbols]
+        self.characters = characters
+        self._decoded = [REPLACEMENT, *characters]
 
     @classmethod
-    def of(cls, text: str) -> "CharTokenizer":
-        """For the characters of `text`, each once however often it stands there."""
+    def train(cls, text: str) -> "CharTokenizer":
+        """Make a tokenizer of the distinct characters of `text`."""
         return cls("".join(sorted(set(text))))
 
     def encode(self, text: str) -> Ids:
@@ -138,177 +161,73 @@ class CharTokenizer:
             return np.frombuffer(text.encode("ascii").translate(self._ascii), np.uint8)
         return self._table[code_points(text)]
 
-    def decoder(self, context: Iterable[int] = (), lone_bytes: LoneBytes = "replace") -> Decoder:  # noqa: ARG002 - no id depends on another
-        return Decoder(self._shown.__getitem__)
+    def decode_stream(
+        self,
+        context: Iterable[int] = (),  # noqa: ARG002 - no id depends on another
+        invalid_bytes: InvalidBytes = "replace",  # noqa: ARG002 - every id is a whole character
+    ) -> DecodeStream:
+        return DecodeStream(self._decoded.__getitem__)
 
-    def symbol(self, token: int) -> str:
-        return UNKNOWN if token == self.unknown_id else self._shown[token]
+    def id_to_token(self, token: int) -> str:
+        return UNKNOWN if token == self.unk_id else self._decoded[token]
 
-    def unseen(self, text: str) -> list[str]:
-        known = set(self.symbols)
-        return [symbol for symbol in dict.fromkeys(text) if symbol not in known]
+    def oov_tokens(self, text: str) -> list[str]:
+        known = set(self.characters)
+        return [character for character in dict.fromkeys(text) if character not in known]
 
     def to_bytes(self) -> bytes:
-        return _to_json({"level": "char", "symbols": self.symbols})
+        return to_json_bytes({"level": "char", "characters": self.characters})
 
 
 class ByteTokenizer:
-    """One id a byte of UTF-8: nothing is ever unknown."""
+    """One id per byte of UTF-8; nothing is out of vocabulary."""
 
     level: Level = "byte"
     vocab_size = 256
-    unknown_id: int | None = None
+    unk_id: int | None = None
 
     def encode(self, text: str) -> Ids:
         return np.frombuffer(utf8(text), np.uint8)
 
-    def decoder(self, context: Iterable[int] = (), lone_bytes: LoneBytes = "replace") -> Decoder:
-        return utf8_decoder(lambda token: bytes([token]), context, lone_bytes)
+    def decode_stream(
+        self, context: Iterable[int] = (), invalid_bytes: InvalidBytes = "replace"
+    ) -> DecodeStream:
+        return utf8_decode_stream(lambda token: bytes([token]), context, invalid_bytes)
 
-    def symbol(self, token: int) -> str:
+    def id_to_token(self, token: int) -> str:
         return chr(token) if token < 128 else f"<0x{token:02X}>"
 
-    def unseen(self, text: str) -> list[str]:  # noqa: ARG002 - every byte has an id
+    def oov_tokens(self, text: str) -> list[str]:  # noqa: ARG002 - every byte has an id
         return []
 
     def to_bytes(self) -> bytes:
-        return _to_json({"level": "byte"})
-
-
-class WordTokenizer:
-    """One id a word; a line end is <eos>; words outside the table are <unk>.
-
-    Words stand between white space, which is lost but for line ends. Or a word is what `pattern`
-    matches in a line, or what lies between two matches: then nothing is lost.
-    """
-
-    level: Level = "word"
-
-    def __init__(self, words: list[str], pattern: str | None = None) -> None:
-        if words[:2] != [UNKNOWN, END_OF_LINE] or len(set(words)) != len(words):
-            raise TokenizerError(
-                "a word table is damaged or repeats a word", hint="learn the tokenizer again"
-            )
-        self.words = words
-        self.pattern = pattern
-        self.vocab_size = len(words)
-        self.unknown_id: int | None = 0
-
-    @classmethod
-    def learn(
-        cls, counts: Mapping[str, int], vocab_size: int | None, pattern: str | None = None
-    ) -> "WordTokenizer":
-        """The `vocab_size` most frequent of the counted words, both marks included; ties by code point.
-
-        Without a size: at most 20,000, and words seen once become <unk>, so that <unk> has a
-        probability learned from them, unless the text brings its own <unk>.
-        """
-        least = 1 if vocab_size is not None or UNKNOWN in counts else 2
-        ranked = sorted(
-            (-count, word)
-            for word, count in counts.items()
-            if count >= least and word not in (UNKNOWN, END_OF_LINE)
-        )
-        chosen = [word for _, word in ranked[: (vocab_size or DEFAULT_WORDS) - 2]]
-        return cls([UNKNOWN, END_OF_LINE, *chosen], pattern)
-
-    @cached_property
-    def _ids(self) -> dict[str, int]:
-        ids = {word: index for index, word in enumerate(self.words)}
-        if self.pattern is not None:
-            del ids[END_OF_LINE]  # written in the text, it is no line end: nothing may be lost
-        return ids
-
-    def encode(self, text: str) -> Ids:
-        find, end = self._ids.get, self.words.index(END_OF_LINE)
-        ids: list[int] = []
-        for number, words in enumerate(words_of_lines(text, self.pattern)):
-            if number:
-                ids.append(end)
-            ids.extend([find(word, 0) for word in words])
-        return np.array(ids, smallest_dtype(self.vocab_size))
-
-    def decoder(self, context: Iterable[int] = (), lone_bytes: LoneBytes = "replace") -> Decoder:  # noqa: ARG002 - all are text
-        between = " " if self.pattern is None else ""
-        last = END_OF_LINE
-
-        def push(token: int) -> str:
-            nonlocal last
-            word, before = self.words[token], last
-            last = word
-            if word == END_OF_LINE:
-                return "\n"
-            return word if before == END_OF_LINE else between + word
-
-        for token in context:
-            push(token)
-        return Decoder(push)
-
-    def symbol(self, token: int) -> str:
-        return self.words[token]
-
-    def unseen(self, text: str) -> list[str]:
-        words = chain.from_iterable(words_of_lines(text, self.pattern))
-        return [word for word in dict.fromkeys(words) if word not in self._ids]
-
-    def to_bytes(self) -> bytes:
-        return _to_json({"level": "word", "pattern": self.pattern, "words": self.words})
-
-
-def words_of_lines(text: str, pattern: str | None) -> Iterator[list[str]]:
-    """The words of each line, as WordTokenizer cuts them."""
-    if pattern is None:
-        return map(str.split, text.split("\n"))
-    return (_matched(line, re.compile(pattern)) for line in text.split("\n"))
-
-
-def _matched(line: str, pattern: re.Pattern[str]) -> list[str]:
-    """Every match and everything between two matches, in order."""
-    cuts = [cut for match in pattern.finditer(line) for cut in match.span()]
-    return [line[start:stop] for start, stop in pairwise([0, *cuts, len(line)]) if start < stop]
-
-
-def from_json(content: bytes) -> Tokenizer:
-    """The inverse of to_bytes for char, byte and word; raises TokenizerError."""
-    try:
-        record = json.loads(content)
-        level = record["level"]
-        if level == "char" and is_of(record["symbols"], str):
-            return CharTokenizer(record["symbols"])
-        if level == "word" and is_of(record["words"], tuple[str, ...]):
-            return WordTokenizer(record["words"], _checked_pattern(record["pattern"]))
-        if level == "byte":
-            return ByteTokenizer()
-    except (ValueError, KeyError, TypeError, RecursionError, ConfigError) as error:
-        raise TokenizerError(f"tokenizer.json is damaged: {error}", hint="learn it again") from error
-    raise TokenizerError(f"tokenizer.json holds no tokenizer of level {level!r}", hint="learn it again")
+        return to_json_bytes({"level": "byte"})
 
 
 def utf8(text: str) -> bytes:
-    """UTF-8, or a TokenizerError for lone surrogates, which are not text."""
+    """Encode `text` in UTF-8; raises TokenizerError for lone surrogates, which are not text."""
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise TokenizerError(
             f"the text has a lone surrogate, U+{ord(text[error.start]):04X}, at character {error.start:,}",
-            hint="it is half of a character; give whole characters",
+            hint="a lone surrogate is half of a character; use whole characters",
         ) from error
 
 
-def utf8_decoder(bytes_of: Callable[[int], bytes], context: Iterable[int], lone_bytes: LoneBytes) -> Decoder:
-    """Ids that stand for bytes: characters come out when their last byte has come in."""
-    incremental = codecs.getincrementaldecoder("utf-8")(lone_bytes)
+def utf8_decode_stream(
+    bytes_of: Callable[[int], bytes], context: Iterable[int], invalid_bytes: InvalidBytes
+) -> DecodeStream:
+    """Decode ids that stand for bytes: a character is returned with its last byte."""
+    decoder = codecs.getincrementaldecoder("utf-8")(invalid_bytes)
     for token in context:
-        incremental.decode(bytes_of(token))
-    return Decoder(
-        lambda token: incremental.decode(bytes_of(token)),
-        lambda: incremental.decode(b"", final=True),
+        decoder.decode(bytes_of(token))
+    return DecodeStream(
+        lambda token: decoder.decode(bytes_of(token)),
+        lambda: decoder.decode(b"", final=True),
     )
 
 
-def _checked_pattern(pattern: str | None) -> str | None:
-    return TextConfig(level="word", pattern=pattern).pattern  # refuses what is no pattern
-
-
-def _to_json(record: dict[str, Any]) -> bytes:
+def to_json_bytes(record: Mapping[str, str | list[str] | None]) -> bytes:
+    """Return the content of tokenizer.json. The fingerprint depends on every byte of it."""
     return json.dumps(record).encode() + b"\n"

@@ -1,7 +1,7 @@
-"""Subword pieces learned by sentencepiece, made lossless for every string. Shapes: N pieces.
+"""Subword tokenizer: sentencepiece, made lossless for every string.
 
-sentencepiece writes a blank as ▁ (U+2581) and so cannot tell the two apart. Here a ▁ of the text
-goes around the model as its three bytes, and decoding is by a table of each piece's bytes:
+sentencepiece replaces a space by ▁ (U+2581) and so cannot distinguish the two. Here a ▁ of the text bypasses
+the model as its three bytes, and ids are decoded with a table of the bytes of each subword:
 
     "a ▁\\n"  ->  a, ▁, <0xE2>, <0x96>, <0x81>, <0x0A>  ->  "a ▁\\n"
 """
@@ -16,27 +16,34 @@ import numpy as np
 import sentencepiece
 
 from rnncli.data.config import Level, SubwordKind
-from rnncli.data.tokenizers.base import Decoder, Ids, LoneBytes, smallest_dtype, utf8, utf8_decoder
+from rnncli.data.tokenizers.base import (
+    DecodeStream,
+    Ids,
+    InvalidBytes,
+    smallest_dtype,
+    utf8,
+    utf8_decode_stream,
+)
 from rnncli.errors import TokenizerError
 
-_BLANK = "\N{LOWER ONE EIGHTH BLOCK}"
-# sentencepiece learns nothing from a line with one of its own marks, and takes NUL for an error.
-_NEVER_LEARNED = f"{_BLANK}\N{LOWER FIVE EIGHTHS BLOCK}\0"
-# sentencepiece learns from lines; longer ones are cut here instead of being skipped there.
-_LONGEST_LINE_CHARACTERS = 1000
-_LONGEST_LINE_BYTES = 4 * _LONGEST_LINE_CHARACTERS + 1
-# sentencepiece takes more than linear time over a stretch, and some for each.
-_LONGEST_STRETCH = 4096
-_KNOWN_WORDS = 2**17
-# The byte pieces and <unk>, which sentencepiece insists on and byte pieces never need.
-_FIXED_PIECES = 257
+_SPACE_MARK = "\N{LOWER ONE EIGHTH BLOCK}"
+# sentencepiece ignores a line that contains one of its own marks, and a NUL is an error.
+_NEVER_TRAINED_ON = f"{_SPACE_MARK}\N{LOWER FIVE EIGHTHS BLOCK}\0"
+# sentencepiece trains on lines and skips long ones: they are divided here.
+_MAX_LINE_CHARACTERS = 1000
+_MAX_LINE_BYTES = 4 * _MAX_LINE_CHARACTERS + 1
+# sentencepiece takes more than linear time for a segment, and a constant time for each.
+MAX_SEGMENT = 4096
+MAX_CACHED_WORDS = 2**17
+# The 256 bytes, and <unk>, which sentencepiece requires and bytes make unnecessary.
+_FIXED_TOKENS = 257
 
 
 class SubwordTokenizer:
-    """BPE or unigram pieces with byte fallback: nothing is ever unknown."""
+    """BPE or unigram subwords with byte fallback: nothing is out of vocabulary."""
 
     level: Level = "subword"
-    unknown_id: int | None = None
+    unk_id: int | None = None
 
     def __init__(self, model: bytes) -> None:
         self._model = model
@@ -44,39 +51,44 @@ class SubwordTokenizer:
         try:
             self._processor.LoadFromSerializedProto(model)
             self.vocab_size = int(self._processor.GetPieceSize())
-            self._bytes = [self._bytes_of_piece(piece) for piece in range(self.vocab_size)]
-        except (RuntimeError, OSError, ValueError) as error:  # ValueError: a piece that is not UTF-8
-            raise TokenizerError("tokenizer.model is damaged", hint="learn the tokenizer again") from error
+            self._bytes = [self._token_bytes(token) for token in range(self.vocab_size)]
+        except (RuntimeError, OSError, ValueError) as error:  # ValueError: a subword that is not UTF-8
+            raise TokenizerError("tokenizer.model is damaged", hint="train the tokenizer again") from error
         byte_ids = [self._processor.PieceToId(f"<0x{byte:02X}>") for byte in range(256)]
-        if not all(self._processor.IsByte(piece) for piece in byte_ids):
-            raise TokenizerError("tokenizer.model has no byte pieces", hint="learn the tokenizer with rnncli")
-        self._blank_ids = [byte_ids[byte] for byte in utf8(_BLANK)]
-        self._known_words: dict[str, list[int]] = {}
+        if not all(self._processor.IsByte(token) for token in byte_ids):
+            raise TokenizerError("tokenizer.model has no byte tokens", hint="train the tokenizer with rnncli")
+        self._space_mark_ids = [byte_ids[byte] for byte in utf8(_SPACE_MARK)]
+        self._cached_words: dict[str, list[int]] = {}
 
     def __reduce__(self) -> tuple[type["SubwordTokenizer"], tuple[bytes]]:
         return type(self), (self._model,)
 
     @classmethod
-    def learn(cls, text: str, vocab_size: int | None, kind: SubwordKind) -> "SubwordTokenizer":
-        """Pieces that never cross a line end; blanks, tabs and case are kept as they are.
+    def train(cls, text: str, vocab_size: int | None, kind: SubwordKind) -> "SubwordTokenizer":
+        """Train subwords that never cross a line end; spaces, tabs and case are preserved.
 
-        Without a size, `natural_size`. A text that cannot fill the size gets the pieces that it has.
-        Raises TokenizerError when the size leaves no room beside the 256 bytes.
+        Args:
+            text: The text to train on.
+            vocab_size: The maximum vocabulary size, 256 bytes included; None for `default_vocab_size`.
+            kind: "bpe" (Sennrich, Haddow and Birch 2016) or "unigram" (Kudo 2018).
+
+        Raises:
+            TokenizerError: The vocabulary is too small to hold more than bytes, or sentencepiece fails.
         """
         alphabet = len(set(text))
-        size = vocab_size or natural_size(len(text), alphabet)
-        if size < _FIXED_PIECES + 8:
+        size = vocab_size or default_vocab_size(len(text), alphabet)
+        if size < _FIXED_TOKENS + 8:
             raise TokenizerError(
-                f"vocab-size is {size}, and subword keeps {_FIXED_PIECES} pieces for bytes",
-                hint=f"use --vocab-size {_FIXED_PIECES + 255} or more, or --level byte",
+                f"vocab-size is {size}, and {_FIXED_TOKENS} of them are reserved for bytes",
+                hint=f"use --vocab-size {_FIXED_TOKENS + 255} or more, or --level byte",
             )
         model = io.BytesIO()
-        # Where the size cannot hold the alphabet, its rarest characters are left to the bytes.
-        room = (size - _FIXED_PIECES) // 2
-        left_out = _all_but_most_frequent(text, room) if alphabet > room else ""
+        # If the alphabet does not fit, its rarest characters are encoded as bytes.
+        max_characters = (size - _FIXED_TOKENS) // 2
+        left_out = _all_but_most_frequent(text, max_characters) if alphabet > max_characters else ""
         try:
             sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=_lines_to_learn_from(text, left_out),
+                sentence_iterator=_training_lines(text, left_out),
                 model_writer=model,
                 model_type=kind,
                 vocab_size=size,
@@ -87,17 +99,17 @@ class SubwordTokenizer:
                 remove_extra_whitespaces=False,
                 add_dummy_prefix=False,
                 allow_whitespace_only_pieces=True,
-                max_sentence_length=_LONGEST_LINE_BYTES,
+                max_sentence_length=_MAX_LINE_BYTES,
                 unk_id=0,
                 bos_id=-1,
                 eos_id=-1,
                 pad_id=-1,
-                num_threads=1,  # the pieces must not depend on the machine
+                num_threads=1,  # the subwords must not depend on the machine
                 minloglevel=2,
             )
         except (RuntimeError, OSError) as error:
             raise TokenizerError(
-                f"sentencepiece cannot learn {size} pieces from this text: {error}",
+                f"sentencepiece cannot train {size} subwords on this text: {error}",
                 hint="try another --vocab-size, or --level char",
             ) from error
         return cls(model.getvalue())
@@ -105,89 +117,91 @@ class SubwordTokenizer:
     def encode(self, text: str) -> Ids:
         utf8(text)  # refuses lone surrogates, which sentencepiece would replace
         dtype = smallest_dtype(self.vocab_size)
-        if _is_prose(text):
+        if _has_many_spaces(text):
             return np.fromiter(self._encode_words(text), dtype)
         parts = [
-            self._blank_ids if stretch == _BLANK else self._processor.EncodeAsNumpy(stretch)
-            for stretch in _stretches(text)
+            self._space_mark_ids if segment == _SPACE_MARK else self._processor.EncodeAsNumpy(segment)
+            for segment in _segments(text)
         ]
         return np.concatenate(parts or [[]]).astype(dtype)
 
     def _encode_words(self, text: str) -> Iterable[int]:
-        """No piece crosses a blank, so that a word is cut the same way wherever it stands: looked up."""
+        """Tokenize word by word with a cache: no subword crosses a space, so context makes no difference."""
         marked = text.replace(" ", "\0 ").replace("\n", "\0\n\0")
-        while " \0 " in marked:  # a run of blanks goes with the word after it
+        while " \0 " in marked:  # several spaces belong to the word after them
             marked = marked.replace(" \0 ", "  ")
         words = marked.split("\0")
-        if max(map(len, words)) > _LONGEST_STRETCH:
-            words = [part for word in words for part in _stretches(word)]
-        known = self._known_words
-        new = list(set(words).difference(known))
-        known.update(zip(new, self._processor.EncodeAsIds(new), strict=True))
-        ids = chain.from_iterable([known[word] for word in words])
-        if len(known) > _KNOWN_WORDS:
-            known.clear()
+        if max(map(len, words)) > MAX_SEGMENT:
+            words = [segment for word in words for segment in _segments(word)]
+        cached = self._cached_words
+        new = list(set(words).difference(cached))
+        cached.update(zip(new, self._processor.EncodeAsIds(new), strict=True))
+        ids = chain.from_iterable([cached[word] for word in words])
+        if len(cached) > MAX_CACHED_WORDS:
+            cached.clear()
         return ids
 
-    def decoder(self, context: Iterable[int] = (), lone_bytes: LoneBytes = "replace") -> Decoder:
-        return utf8_decoder(self._bytes.__getitem__, context, lone_bytes)
+    def decode_stream(
+        self, context: Iterable[int] = (), invalid_bytes: InvalidBytes = "replace"
+    ) -> DecodeStream:
+        return utf8_decode_stream(self._bytes.__getitem__, context, invalid_bytes)
 
-    def symbol(self, token: int) -> str:
+    def id_to_token(self, token: int) -> str:
         try:
             return self._bytes[token].decode("utf-8")
         except UnicodeDecodeError:
             return str(self._processor.IdToPiece(token))
 
-    def unseen(self, text: str) -> list[str]:  # noqa: ARG002 - every byte has an id
+    def oov_tokens(self, text: str) -> list[str]:  # noqa: ARG002 - every byte has an id
         return []
 
     def to_bytes(self) -> bytes:
         return self._model
 
-    def _bytes_of_piece(self, piece: int) -> bytes:
-        if self._processor.IsUnknown(piece):
+    def _token_bytes(self, token: int) -> bytes:
+        if self._processor.IsUnknown(token):
             return b""
-        name = str(self._processor.IdToPiece(piece))
-        if self._processor.IsByte(piece):
+        name = str(self._processor.IdToPiece(token))
+        if self._processor.IsByte(token):
             return bytes([int(name[3:-1], 16)])
-        return utf8(name.replace(_BLANK, " "))
+        return utf8(name.replace(_SPACE_MARK, " "))
 
 
-def natural_size(characters: int, alphabet: int) -> int:
-    """One piece for about every 400 characters, between 512 and 8,192, and room for the alphabet."""
-    return max(min(max(characters // 400, 512), 8192), _FIXED_PIECES + 2 * alphabet)
+def default_vocab_size(characters: int, alphabet: int) -> int:
+    """Return one subword per 400 characters, between 512 and 8,192, and at least twice the alphabet."""
+    return max(min(max(characters // 400, 512), 8192), _FIXED_TOKENS + 2 * alphabet)
 
 
-def _is_prose(text: str) -> bool:
-    """True where words stand between blanks, so that most will be met again."""
-    return 16 * text.count(" ") > len(text) and "\0" not in text and _BLANK not in text
+def _has_many_spaces(text: str) -> bool:
+    """Return whether words are separated by spaces, so that most words recur."""
+    return 16 * text.count(" ") > len(text) and "\0" not in text and _SPACE_MARK not in text
 
 
-def _stretches(text: str) -> Iterator[str]:
-    """Stretches that end with a line, else before a blank, none too long for sentencepiece; each ▁ alone."""
-    for part in re.split(f"({_BLANK})", text) if _BLANK in text else [text]:
+def _segments(text: str) -> Iterator[str]:
+    """Yield segments that end with a line, else before a space; each ▁ is a segment of its own."""
+    for part in re.split(f"({_SPACE_MARK})", text) if _SPACE_MARK in text else [text]:
         start = 0
-        while len(part) - start > _LONGEST_STRETCH:
-            limit = start + _LONGEST_STRETCH
-            stop = part.rfind("\n", start, limit) + 1 or _before_blanks(part, start, limit) or limit
+        while len(part) - start > MAX_SEGMENT:
+            limit = start + MAX_SEGMENT
+            stop = part.rfind("\n", start, limit) + 1 or _last_spaces(part, start, limit) or limit
             yield part[start:stop]
             start = stop
         if start < len(part):
             yield part[start:]
 
 
-def _before_blanks(text: str, start: int, stop: int) -> int:
-    """Where the last run of blanks in start..stop begins; 0 where there is none but at the start."""
-    blank = text.rfind(" ", start, stop)
-    begin = len(text[start : blank + 1].rstrip(" "))
-    return start + begin if blank >= 0 and begin else 0
+def _last_spaces(text: str, start: int, stop: int) -> int:
+    """Return where the last run of spaces in start..stop begins; 0 if there is none but at the start."""
+    space = text.rfind(" ", start, stop)
+    begin = len(text[start : space + 1].rstrip(" "))
+    return start + begin if space >= 0 and begin else 0
 
 
-def _lines_to_learn_from(text: str, left_out: str) -> Iterator[str]:
-    for line in re.split(f"[\n{re.escape(_NEVER_LEARNED + left_out)}]", text):
-        for start in range(0, len(line), _LONGEST_LINE_CHARACTERS):
-            yield line[start : start + _LONGEST_LINE_CHARACTERS]
+def _training_lines(text: str, left_out: str) -> Iterator[str]:
+    for line in re.split(f"[\n{re.escape(_NEVER_TRAINED_ON + left_out)}]", text):
+        for start in range(0, len(line), _MAX_LINE_CHARACTERS):
+            yield line[start : start + _MAX_LINE_CHARACTERS]
 
 
-def _all_but_most_frequent(text: str, symbols: int) -> str:
-    return "".join(symbol for symbol, _ in Counter(text).most_common()[symbols:])
+def _all_but_most_frequent(text: str, number: int) -> str:
+    return "".join(character for character, _ in Counter(text).most_common()[number:])

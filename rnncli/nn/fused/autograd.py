@@ -1,9 +1,17 @@
-"""Recurrent layers and softmax in bfloat16 on a processor, faster than torch has them.
+"""The gradients around the fused CPU kernels: recurrent layers and softmax in bf16, faster than torch's own.
 
-Plain torch is the reference. Shapes: B lanes, T time, E input width, D width, G gates, N tokens, V
-symbols. nn/fused/kernels.py has the loops, this module
-the gradients around them: every product that does not wait for the step before is one large product
-for the whole window. Importing it loads LLVM; nn/fused/support.py decides when.
+torch's own layers are the reference. nn/fused/kernels.py has the loops; here every product that does not
+depend on the step before is one large product for all steps. Importing this module loads LLVM;
+nn/fused/support.py decides when.
+
+Shapes:
+  B: batch size
+  T: time steps
+  E: input size
+  D: hidden size
+  G: gates
+  N: tokens
+  V: vocabulary size
 """
 
 import ctypes
@@ -15,12 +23,18 @@ from torch import Tensor, nn
 from rnncli.nn.fused import kernels
 
 
-def window(kernel: nn.RNNBase, inputs: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-    """inputs (B, T, E), state (B, D) -> outputs (B, T, D) in bfloat16, and the state after T in float32.
+def recurrence(kernel: nn.RNNBase, inputs: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+    """Run a recurrent layer.
 
-    The state is h, for lstm h and c.
+    Args:
+        kernel: The torch layer, which has the weights.
+        inputs: (B, T, E).
+        *state: h (B, D), and for the lstm also c (B, D).
+
+    Returns:
+        The outputs (B, T, D) in bf16, and the state after step T in fp32.
     """
-    outputs, *after = _Window.apply(
+    outputs, *after = _Recurrence.apply(
         _cell(kernel),
         inputs.transpose(0, 1).to(torch.bfloat16),
         kernel.weight_ih_l0,
@@ -34,24 +48,30 @@ def window(kernel: nn.RNNBase, inputs: Tensor, *state: Tensor) -> tuple[Tensor, 
 
 
 def softmax_gradient(logits: Tensor, targets: Tensor, scale: float) -> tuple[Tensor, Tensor]:
-    """logits (N, V) in bfloat16 become the gradient of scale * sum of -ln p(target), in place.
+    """Replace logits by the gradient of scale * sum of -ln p(target), in place.
 
-    targets (N), negative where there is none -> -ln p (N) and the gradient of the logits' bias (V).
+    Args:
+        logits: (N, V) in bf16; on return their gradient.
+        targets: Token ids (N,), negative where there is none.
+        scale: What one nat adds to the loss.
+
+    Returns:
+        -ln p of each target (N,), and the gradient of the bias of the logits (V,).
     """
-    rows, symbols = logits.shape
+    rows, vocab_size = logits.shape
     threads = torch.get_num_threads()
-    targets, nats, scales = targets.contiguous(), torch.empty(rows), torch.tensor([scale])
-    # Zeros: where fewer threads come than were asked for, the others' sums must not count.
-    scratch = torch.zeros(threads, 2 * symbols + kernels.UNITS)
+    targets, nll, scales = targets.contiguous(), torch.empty(rows), torch.tensor([scale])
+    # Zeros: if fewer threads run than were requested, the sums of the missing ones must not count.
+    scratch = torch.zeros(threads, 2 * vocab_size + kernels.UNITS)
     tensors = {
         kernels.LOGITS: logits,
         kernels.TARGETS: targets,
         kernels.SCALE: scales,
-        kernels.NATS: nats,
+        kernels.NLL: nll,
         kernels.SOFTMAX_SCRATCH: scratch,
     }
-    kernels.run_softmax(_arguments([rows, symbols], tensors))
-    return nats, scratch[:, :symbols].sum(0)
+    kernels.run_softmax(_arguments([rows, vocab_size], tensors))
+    return nll, scratch[:, :vocab_size].sum(0)
 
 
 def _cell(kernel: nn.RNNBase) -> int:
@@ -62,8 +82,11 @@ def _cell(kernel: nn.RNNBase) -> int:
     return kernels.RNN_RELU if kernel.nonlinearity == "relu" else kernels.RNN_TANH
 
 
-class _Window(torch.autograd.Function):
-    """Time first: inputs (T, B, E) -> outputs (T, B, D), h (B, D), memory (B, D)."""
+class _Recurrence(torch.autograd.Function):
+    """Time comes first: inputs (T, B, E) -> outputs (T, B, D), h (B, D), and for the lstm c (B, D).
+
+    `carried` is h for the gru and c for the lstm, which the kernel keeps in fp32.
+    """
 
     @staticmethod
     def forward(
@@ -75,34 +98,34 @@ class _Window(torch.autograd.Function):
         bias_ih: Tensor,
         bias_hh: Tensor,
         h: Tensor,
-        memory: Tensor,
+        carried: Tensor,
     ) -> tuple[Tensor, ...]:
-        time, lanes, _ = inputs.shape
-        width = weight_hh.shape[1]
-        gates = weight_hh.shape[0] // width
-        slots = kernels.saved_slots(cell)
+        time, batch_size, _ = inputs.shape
+        hidden_size = weight_hh.shape[1]
+        gates = weight_hh.shape[0] // hidden_size
+        saved = kernels.saved_slots(cell)
         inputs = inputs.contiguous()
         input_weights = _into_blocks(weight_ih.to(torch.bfloat16), gates)
         bias = bias_ih + bias_hh
         if cell == kernels.GRU:
-            bias[2 * width :] = bias_ih[2 * width :]
+            bias[2 * hidden_size :] = bias_ih[2 * hidden_size :]
         tensors = {
             kernels.INPUTS: torch.mm(inputs.flatten(0, 1), input_weights.t()),
             kernels.WEIGHTS: weight_hh.contiguous(),
-            kernels.PACKED: torch.empty(gates * width * width, dtype=torch.bfloat16),
+            kernels.PACKED: torch.empty(gates * hidden_size * hidden_size, dtype=torch.bfloat16),
             kernels.BIAS: _into_blocks(bias, gates),
-            kernels.RECURRENT_BIAS: bias_hh[-width:].contiguous(),
-            kernels.MEMORY: memory.detach().clone(memory_format=torch.contiguous_format),
-            kernels.HIDDEN: torch.empty(time + 1, lanes, width, dtype=torch.bfloat16),
-            kernels.SAVED: torch.empty(time * lanes * slots * width, dtype=torch.bfloat16),
-            kernels.SCRATCH: torch.empty(torch.get_num_threads() * kernels.scratch_floats(lanes)),
+            kernels.RECURRENT_BIAS: bias_hh[-hidden_size:].contiguous(),
+            kernels.STATE: carried.detach().clone(memory_format=torch.contiguous_format),
+            kernels.HIDDEN: torch.empty(time + 1, batch_size, hidden_size, dtype=torch.bfloat16),
+            kernels.SAVED: torch.empty(time * batch_size * saved * hidden_size, dtype=torch.bfloat16),
+            kernels.SCRATCH: torch.empty(torch.get_num_threads() * kernels.scratch_floats(batch_size)),
         }
         hidden = tensors[kernels.HIDDEN]
         hidden[0] = h
-        kernels.run_forward(_arguments([cell, time, lanes, width, gates], tensors))
-        # A result that its own context holds would stay, and with it all of the window's arrays, until
-        # Python looks for cycles: gigabytes, and every step would have to ask for new pages.
-        after = tensors.pop(kernels.MEMORY)
+        kernels.run_forward(_arguments([cell, time, batch_size, hidden_size, gates], tensors))
+        # If its own context held a result, all arrays of the call would stay until Python collects cycles:
+        # gigabytes, and every step would have to allocate new pages.
+        after = tensors.pop(kernels.STATE)
         ctx.cell, ctx.gates, ctx.tensors, ctx.inputs, ctx.input_weights = (
             cell,
             gates,
@@ -118,41 +141,41 @@ class _Window(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         outputs, h = gradients[:2]
         cell, gates, inputs = ctx.cell, ctx.gates, ctx.inputs
-        time, lanes, _ = inputs.shape
+        time, batch_size, _ = inputs.shape
         hidden = ctx.tensors[kernels.HIDDEN]
-        width = hidden.shape[2]
-        of_inputs = torch.empty(time * lanes, gates * width, dtype=torch.bfloat16)
-        of_products = torch.empty_like(of_inputs) if cell == kernels.GRU else of_inputs
-        of_bias = torch.zeros(width // kernels.UNITS, gates + 1, kernels.UNITS)
-        of_h = h.clone(memory_format=torch.contiguous_format)
-        of_memory = (
-            gradients[2].clone(memory_format=torch.contiguous_format) if cell == kernels.LSTM else of_h
-        )
+        hidden_size = hidden.shape[2]
+        d_input_products = torch.empty(time * batch_size, gates * hidden_size, dtype=torch.bfloat16)
+        d_recurrent_products = torch.empty_like(d_input_products) if cell == kernels.GRU else d_input_products
+        d_bias = torch.zeros(hidden_size // kernels.UNITS, gates + 1, kernels.UNITS)
+        d_h = h.clone(memory_format=torch.contiguous_format)
+        d_carried = gradients[2].clone(memory_format=torch.contiguous_format) if cell == kernels.LSTM else d_h
         tensors = {
             **ctx.tensors,
             kernels.OUTPUT_GRADIENT: outputs.to(torch.bfloat16).contiguous(),
-            kernels.HIDDEN_GRADIENT: of_h,
-            kernels.MEMORY_GRADIENT: of_memory,
-            kernels.INPUT_GRADIENT: of_inputs,
-            kernels.PRODUCT_GRADIENT: of_products,
-            kernels.BIAS_GRADIENT: of_bias,
+            kernels.HIDDEN_GRADIENT: d_h,
+            kernels.STATE_GRADIENT: d_carried,
+            kernels.INPUT_GRADIENT: d_input_products,
+            kernels.PRODUCT_GRADIENT: d_recurrent_products,
+            kernels.BIAS_GRADIENT: d_bias,
         }
-        kernels.run_backward(_arguments([cell, time, lanes, width, gates], tensors))
-        of_weight_hh = torch.mm(of_products.t(), hidden[:-1].flatten(0, 1))
-        of_weight_ih = torch.mm(of_inputs.t(), inputs.flatten(0, 1))
-        of_bias_ih = of_bias[:, :gates].transpose(0, 1).flatten()
-        of_bias_hh = of_bias_ih.clone()
+        kernels.run_backward(_arguments([cell, time, batch_size, hidden_size, gates], tensors))
+        d_weight_hh = torch.mm(d_recurrent_products.t(), hidden[:-1].flatten(0, 1))
+        d_weight_ih = torch.mm(d_input_products.t(), inputs.flatten(0, 1))
+        d_bias_ih = d_bias[:, :gates].transpose(0, 1).flatten()
+        d_bias_hh = d_bias_ih.clone()
         if cell == kernels.GRU:
-            of_bias_hh = torch.cat([of_bias_ih[: 2 * width], of_bias[:, 3].flatten()])
+            d_bias_hh = torch.cat([d_bias_ih[: 2 * hidden_size], d_bias[:, 3].flatten()])
         return (
             None,
-            torch.mm(of_inputs, ctx.input_weights).view_as(inputs) if ctx.needs_input_grad[1] else None,
-            _out_of_blocks(of_weight_ih, gates),
-            _out_of_blocks(of_weight_hh, gates),
-            of_bias_ih,
-            of_bias_hh,
-            of_h,
-            of_memory if cell == kernels.LSTM else None,
+            torch.mm(d_input_products, ctx.input_weights).view_as(inputs)
+            if ctx.needs_input_grad[1]
+            else None,
+            _out_of_blocks(d_weight_ih, gates),
+            _out_of_blocks(d_weight_hh, gates),
+            d_bias_ih,
+            d_bias_hh,
+            d_h,
+            d_carried if cell == kernels.LSTM else None,
         )
 
 
@@ -164,10 +187,11 @@ def _arguments(sizes: list[int], tensors: dict[int, Tensor]) -> "ctypes.Array[ct
 
 
 def _into_blocks(rows: Tensor, gates: int) -> Tensor:
-    """Rows by gate, then unit -> by block of units, then gate, then unit."""
+    """Reorder rows from (gate, unit) to (block of units, gate, unit)."""
     return rows.view(gates, -1, kernels.UNITS, *rows.shape[1:]).transpose(0, 1).reshape(rows.shape)
 
 
 def _out_of_blocks(rows: Tensor, gates: int) -> Tensor:
+    """The inverse of `_into_blocks`, in fp32."""
     blocks = rows.view(-1, gates, kernels.UNITS, *rows.shape[1:])
     return blocks.transpose(0, 1).reshape(rows.shape).float()

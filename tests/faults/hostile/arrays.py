@@ -10,11 +10,11 @@ from safetensors.numpy import load, save
 
 from tests.faults.hostile.spoiling import Edit, changed, later, put
 
-Array = npt.NDArray[Any]
-Arrays = dict[str, Array]
+AnyArray = npt.NDArray[Any]
+Arrays = dict[str, AnyArray]
 
 
-def with_facts(arrays: Mapping[str, Array], text: str) -> bytes:
+def with_facts(arrays: Mapping[str, AnyArray], text: str) -> bytes:
     """A file of tensors and facts, laid out as rnncli writes it."""
     return save(dict(arrays), {"rnncli": text})
 
@@ -71,7 +71,7 @@ def empty_tensors(name: str, number: int) -> Edit:
     return later(lambda: put(name, headed(f"{{{','.join(entry % one for one in range(number))}}}".encode())))
 
 
-def replaced(name: str, array: Array) -> Callable[[Arrays], object]:
+def replaced(name: str, array: AnyArray) -> Callable[[Arrays], object]:
     return lambda arrays: arrays.update({name: array})
 
 
@@ -90,5 +90,5 @@ def as_type(kind: str) -> Callable[[Arrays], object]:
     return lambda arrays: arrays.update({name: array.astype(kind) for name, array in arrays.items()})
 
 
-def zeros(*shape: int, dtype: npt.DTypeLike = np.float32) -> Array:
+def zeros(*shape: int, dtype: npt.DTypeLike = np.float32) -> AnyArray:
     return np.zeros(shape, dtype)

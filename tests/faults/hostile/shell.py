@@ -84,8 +84,8 @@ class Shell:
 def serve(kind: str) -> None:
     """Answer the commands of a Shell, a line each."""
     imported = {
-        "light": ["rnncli.cli.generating", "rnncli.cli.interactive", "rnncli.console.model_view"],
-        "heavy": ["rnncli.cli.training_session", "rnncli.workflows.devices", "torch._dynamo", "numba"],
+        "light": ["rnncli.workflows.generate", "rnncli.cli.interactive", "rnncli.console.tables"],
+        "heavy": ["rnncli.workflows.training_session", "rnncli.workflows.devices", "torch._dynamo", "numba"],
     }
     for name in imported[kind]:
         importlib.import_module(name)

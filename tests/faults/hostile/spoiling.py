@@ -98,8 +98,8 @@ def config(place: str, text: str) -> Edit:
     return member("config.json", place, text)
 
 
-def store(place: str, text: str) -> Edit:
-    return member("corpus.tok/store.json", place, text)
+def dataset(place: str, text: str) -> Edit:
+    return member("corpus.tok/dataset.json", place, text)
 
 
 def tokenizer(content: bytes, name: str = "tokenizer.json") -> Edit:

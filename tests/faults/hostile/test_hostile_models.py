@@ -20,7 +20,7 @@ from tests.faults.hostile.opened import reached, traced
 from tests.faults.hostile.shell import LONGEST_SECONDS, ROOT, Outcome, Shell
 from tests.faults.hostile.spoiling import HUGE, config, put
 
-MOST_BYTES = 300 * 2**20
+MAX_LOG_BYTES = 300 * 2**20
 
 
 def commands(model: str) -> dict[str, list[str]]:
@@ -35,8 +35,8 @@ def commands(model: str) -> dict[str, list[str]]:
         "go on": ["train", "--resume", model, "--quiet"],
         "ngram": ["ngram", model, "--order", "2", "--quiet"],
         "curves": ["plot", model],
-        "norms": ["plot", model, "--of", "norms"],
-        "symbols": ["plot", model, "--of", "symbols"],
+        "norms": ["plot", model, "--figure", "gradient-norms"],
+        "symbols": ["plot", model, "--figure", "embeddings"],
     }
 
 
@@ -53,7 +53,7 @@ class Good:
         options = {
             "x": ["--ngram", "3"],
             "pieces": ["--level", "subword", "--vocab-size", "300"],
-            "lines": ["--unit", "line"],
+            "lines": ["--line-by-line"],
         }
         if not (self.folder / "models" / base).exists():
             (self.folder / "rhyme.txt").write_text(RHYME, encoding="utf-8")
@@ -108,14 +108,14 @@ def complaints(name: str, outcome: Outcome, codes: Codes, usual: Outcome) -> Ite
         yield "it shows control characters"
     if outcome.seconds > LONGEST_SECONDS:
         yield f"it takes {outcome.seconds:.1f} s"
-    if outcome.peak_bytes > usual.peak_bytes + MOST_BYTES:
+    if outcome.peak_bytes > usual.peak_bytes + MAX_LOG_BYTES:
         yield f"it takes {(outcome.peak_bytes - usual.peak_bytes) >> 20} MiB more than a good model"
 
 
 @pytest.mark.parametrize("hostile", HOSTILE, ids=lambda hostile: hostile.name)
 def test_a_hostile_model_is_refused_or_used_and_nothing_else_happens(hostile: Hostile, good: Good) -> None:
     spoiled(hostile, good.models(hostile.base))
-    before, wrong = outside(), []
+    before, mismatches = outside(), []
     for name, codes in attempts(hostile).items():
         outcome = good.shell.run(commands(hostile.called)[name], Path.cwd())
         good.seen.append((f"{hostile.name}, {name}", outcome))
@@ -124,8 +124,8 @@ def test_a_hostile_model_is_refused_or_used_and_nothing_else_happens(hostile: Ho
         found += [f"it opens {place}" for place in strangers(outcome.opened, usual.opened, hostile)]
         if outside() != before:
             found.append("it changes something outside of the folder")
-        wrong += [f"{name}: {', '.join(found)}\n{outcome.err[-1500:]}"] if found else []
-    assert not wrong, "\n".join(wrong)
+        mismatches += [f"{name}: {', '.join(found)}\n{outcome.err[-1500:]}"] if found else []
+    assert not mismatches, "\n".join(mismatches)
 
 
 def test_a_member_of_another_type_or_size_is_never_believed(
@@ -151,15 +151,15 @@ def test_a_member_of_another_type_or_size_is_never_believed(
             for text in ("-1", "-1e308", "1e9999", "1" + "0" * 18, HUGE)
         ),
     ][:: effort(8, 1)]
-    wrong = []
+    mismatches = []
     for place, text, codes in tries:
         put("config.json", content)(Path("models/x"))
         config(place, text)(Path("models/x"))
         outcome = good.shell.run(commands("x")["info"], Path.cwd())
         found = list(complaints("info", outcome, codes, good.outcome("x", "info")))
-        wrong += [f"{place} as {text[:20]}: {', '.join(found)}\n{outcome.err[-300:]}"] if found else []
+        mismatches += [f"{place} as {text[:20]}: {', '.join(found)}\n{outcome.err[-300:]}"] if found else []
     figure(f"{len(tries)} members tried")
-    assert not wrong, "\n".join(wrong)
+    assert not mismatches, "\n".join(mismatches)
 
 
 def of_other_types(value: object) -> list[str]:
@@ -204,7 +204,7 @@ def test_nothing_outside_is_opened_as_strace_sees_it(
 ) -> None:
     if not LONG or shutil.which("strace") is None:
         pytest.skip("it takes minutes, and strace")
-    wrong, usual = [], dict[tuple[str, str], list[str]]()
+    mismatches, usual = [], dict[tuple[str, str], list[str]]()
     for number, hostile in enumerate(HOSTILE):
         name = next(iter(hostile.expected))
         if (hostile.base, name) not in usual:
@@ -216,9 +216,9 @@ def test_nothing_outside_is_opened_as_strace_sees_it(
         spoiled(hostile, good.models(hostile.base))
         opened = traced(commands(hostile.called)[name], Path.cwd())
         found = strangers(opened, usual[hostile.base, name], hostile)
-        wrong += [f"{hostile.name}, {name}: {', '.join(found)}"] if found else []
+        mismatches += [f"{hostile.name}, {name}: {', '.join(found)}"] if found else []
     figure(f"{len(HOSTILE)} models traced")
-    assert not wrong, "\n".join(wrong)
+    assert not mismatches, "\n".join(mismatches)
 
 
 def test_rnncli_neither_reads_nor_writes_pickles_and_runs_no_text_as_a_program() -> None:

@@ -22,7 +22,9 @@ SLOW = [
     *family(
         SILENT,
         {
-            "a tokenizer has every symbol": later(lambda: chars(symbols="".join(map(chr, range(0x110000))))),
+            "a tokenizer has every character": later(
+                lambda: chars(characters="".join(map(chr, range(0x110000))))
+            ),
             "an n-gram is 200,000 empty tensors": empty_tensors(NGRAM, 200_000),
         },
     ),

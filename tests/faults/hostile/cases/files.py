@@ -27,7 +27,7 @@ FILES: dict[str, tuple[list[str], list[str]]] = {
     NGRAM: (["generate"], ["info"]),
     LINES: (["novel"], ["generate", "info"]),
     METRICS: ([], ["info", "generate"]),
-    "corpus.tok/store.json": (["resume"], []),
+    "corpus.tok/dataset.json": (["resume"], []),
     TOKENS: (["resume"], []),
     "corpus.tok/tokenizer.json": (["resume"], []),
     "checkpoints/step-6.safetensors": ([], ["resume"]),

@@ -71,7 +71,7 @@ MANIFESTS = [
 ]
 LARGEST = (
     '{"vocab_size": 4000000, "cell": "lstm", "hidden_size": 16384, "num_layers": 64, '
-    '"embedding_size": 16384, "members": 64}'
+    '"embedding_size": 16384, "ensemble_size": 64}'
 )
 UNSEEMLY = r'"\u001b[2J\u0007\n\ud800"'
 CONFIGS = [
@@ -112,7 +112,7 @@ CONFIGS = [
             "a name has control characters": config("name", UNSEEMLY),
             "a text's name has control characters": config("corpus", UNSEEMLY),
             "a level has control characters": config("level", UNSEEMLY),
-            "a unit is another": config("unit", '"line"'),
+            "lines are samples": config("line_by_line", "true"),
         },
     ),
     *family(
@@ -138,11 +138,13 @@ CONFIGS = [
     ),
     # A record may name stores elsewhere: a resume opens them, and nothing that only writes or tells.
     *(
-        Hostile(f"a store is {name}", config("stores", f'["{name}"]'), {**STOP, **FINE}, reaches=(opened,))
+        Hostile(
+            f"a dataset is {name}", config("datasets", f'["{name}"]'), {**STOP, **FINE}, reaches=(opened,)
+        )
         for name, opened in (
-            ("/etc", "/etc/store.json"),
-            ("../../x", "../../x/store.json"),
-            ("", "store.json"),
+            ("/etc", "/etc/dataset.json"),
+            ("../../x", "../../x/dataset.json"),
+            ("", "dataset.json"),
             (r"\u0000", ""),
         )
     ),

@@ -35,7 +35,7 @@ BIAS = "members.0.output_bias"
 
 def score(**changes: str) -> Edit:
     """Other facts of the weights."""
-    sums = {"nats": "10.0", "tokens": "5", "words": "1", "characters": "5", "bytes": "5", **changes}
+    sums = {"nll_nats": "10.0", "tokens": "5", "words": "1", "characters": "5", "bytes": "5", **changes}
     members = ", ".join(f'"{name}": {text}' for name, text in sums.items())
     return facts(WEIGHTS, f'{{"step": 1, "score": {{{members}}}}}')
 
@@ -84,8 +84,8 @@ TENSORS = [
             "weights have half a step": facts(WEIGHTS, '{"step": 0.5, "score": null}'),
             "a score is a list": facts(WEIGHTS, '{"step": 1, "score": []}'),
             "a score has an unknown key": score(loss="1.0"),
-            "a score is text": score(nats='"low"'),
-            "a score is nested": score(nats=nested(400)),
+            "a score is text": score(nll_nats='"low"'),
+            "a score is nested": score(nll_nats=nested(400)),
             "a score is of tokens that are text": score(tokens='"all"'),
         },
     ),
@@ -100,9 +100,9 @@ TENSORS = [
     *family(
         TOLD,
         {
-            "a score is infinite": score(nats="1e9999"),
+            "a score is infinite": score(nll_nats="1e9999"),
             "a score is of no tokens": score(tokens="0"),
-            "a score is of negative tokens": score(nats="1e308", tokens="-1"),
+            "a score is of negative tokens": score(nll_nats="1e308", tokens="-1"),
             "a score is of a number of 401 digits": score(tokens=HUGE),
         },
     ),
@@ -121,9 +121,9 @@ NGRAMS = [
             "an n-gram leads nowhere": tensors(NGRAM, lambda arrays: arrays["keys.3"].put(-1, 2**62)),
             "an n-gram has keys of another type": tensors(NGRAM, replaced("keys.2", zeros(3))),
             "an n-gram is nan": tensors(NGRAM, filled(float("nan"))),
-            "a mixture is certain": tensors(NGRAM, filled(1.0, "mixture.weights")),
-            "a mixture has no edges": tensors(NGRAM, replaced("mixture.edges", zeros(0, dtype=float))),
-            "a mixture has more dimensions": tensors(NGRAM, replaced("mixture.edges", zeros(7, 1))),
+            "a mixture is certain": tensors(NGRAM, filled(1.0, "interpolation.weights")),
+            "a mixture has no edges": tensors(NGRAM, replaced("interpolation.edges", zeros(0, dtype=float))),
+            "a mixture has more dimensions": tensors(NGRAM, replaced("interpolation.edges", zeros(7, 1))),
         },
     ),
     *family(
@@ -131,7 +131,7 @@ NGRAMS = [
         {
             "an n-gram backs off endlessly": tensors(NGRAM, filled(3.4e38, "log_backoffs")),
             "an n-gram is all but impossible": tensors(NGRAM, filled(-3.4e38, "log_")),
-            "a mixture is all but certain": tensors(NGRAM, filled(5e-324, "mixture.weights")),
+            "a mixture is all but certain": tensors(NGRAM, filled(5e-324, "interpolation.weights")),
         },
     ),
 ]
@@ -139,11 +139,11 @@ KNOWN_LINES = [
     Hostile(f"lines {what}", make, {"novel": codes})
     for what, make, codes in (
         ("are of another type", tensors(LINES, as_type("float32")), REFUSED),
-        ("have two dimensions", tensors(LINES, replaced("numbers", zeros(2, 2, dtype=np.uint64))), REFUSED),
+        ("have two dimensions", tensors(LINES, replaced("hashes", zeros(2, 2, dtype=np.uint64))), REFUSED),
         ("have another tensor", tensors(LINES, replaced("more", zeros(1))), REFUSED),
         ("have no tensor", tensors(LINES, lambda arrays: arrays.clear()), REFUSED),
         ("have a header of 2^60 bytes", length(LINES), REFUSED),
-        ("are none", tensors(LINES, replaced("numbers", zeros(0, dtype=np.uint64))), USED),
-        ("are out of order", tensors(LINES, lambda arrays: arrays["numbers"][::-1].sort()), EITHER),
+        ("are none", tensors(LINES, replaced("hashes", zeros(0, dtype=np.uint64))), USED),
+        ("are out of order", tensors(LINES, lambda arrays: arrays["hashes"][::-1].sort()), EITHER),
     )
 ]

@@ -21,15 +21,17 @@ TOKENIZERS = [
     *family(
         SILENT,
         {
-            "a tokenizer is of another model": put("tokenizer.json", b'{"level": "char", "symbols": "ab"}\n'),
+            "a tokenizer is of another model": put(
+                "tokenizer.json", b'{"level": "char", "characters": "ab"}\n'
+            ),
             "a tokenizer is not text": tokenizer(b"\xff\xfe\x00"),
             "a tokenizer is endlessly nested": tokenizer(b"[" * 100_000),
             "a tokenizer is a list": tokenizer(b"[]"),
             "a tokenizer is of no level": table(level="verse"),
             "a tokenizer is of a level that is a list": table(level=[]),
-            "a tokenizer has few symbols": chars(symbols="ab"),
-            "a tokenizer has many symbols": chars(symbols="".join(map(chr, range(1000)))),
-            "a tokenizer repeats a symbol": chars(symbols="aab"),
+            "a tokenizer has few characters": chars(characters="ab"),
+            "a tokenizer has many characters": chars(characters="".join(map(chr, range(1000)))),
+            "a tokenizer repeats a character": chars(characters="aab"),
             "a tokenizer has bytes": table(level="byte"),
             "a tokenizer has a million words": later(lambda: words(words=[*WORDS, *map(str, range(10**6))])),
             "a tokenizer has numbers as words": words(words=[1, 2]),
@@ -44,7 +46,7 @@ TOKENIZERS = [
     *family(
         FREE,
         {
-            "a tokenizer has half characters": chars(symbols="".join([*HALVES, "\ue000"])),
+            "a tokenizer has half characters": chars(characters="".join([*HALVES, "\ue000"])),
             "a tokenizer has half characters as words": words(words=[*WORDS[:2], *HALVES]),
             "a pattern warns": words(words=WORDS, pattern="[[a]"),
         },

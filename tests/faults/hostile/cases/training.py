@@ -17,11 +17,11 @@ from tests.faults.hostile.spoiling import (
     TOKENS,
     Edit,
     changed,
+    dataset,
     each,
     instead,
     nested,
     put,
-    store,
 )
 
 
@@ -36,17 +36,17 @@ def logged(**members: str) -> bytes:
 
 
 def evaluated(**changes: str) -> bytes:
-    score = '{"nats": 1.0, "tokens": 5}'
-    return logged(**{"report": '"evaluated"', "step": "1", "score": score, **changes})
+    score = '{"nll_nats": 1.0, "tokens": 5}'
+    return logged(**{"event": '"evaluated"', "step": "1", "score": score, **changes})
 
 
 def stepped(**changes: str) -> bytes:
-    return logged(**{"report": '"stepped"', "step": "1", "gradient_norms": '{"output": 1.0}', **changes})
+    return logged(**{"event": '"stepped"', "step": "1", "gradient_norms": '{"output": 1.0}', **changes})
 
 
 def scored(**changes: str) -> bytes:
     """A validation with all that a curve is drawn from."""
-    score = joined({"nats": "1.0", "tokens": "5", "characters": "5", **changes})
+    score = joined({"nll_nats": "1.0", "tokens": "5", "characters": "5", **changes})
     return evaluated(score=score, seconds="1.0", train_nats_per_token="1.0")
 
 
@@ -66,14 +66,14 @@ LOGS = [
                 **SPOILED_LOGS,
                 "nested objects": b'{"a":' * 100_000 + b"\n",
                 "a number of 5,000 digits": b'{"step": 1' + b"0" * 5000 + b"}\n",
-                "no step": b'{"report": "evaluated", "score": {"nats": 1.0, "tokens": 5}}\n',
-                "no score": b'{"report": "evaluated", "step": 1}\n',
+                "no step": b'{"event": "evaluated", "score": {"nll_nats": 1.0, "tokens": 5}}\n',
+                "no score": b'{"event": "evaluated", "step": 1}\n',
                 "a list as a score": evaluated(score="[]"),
-                "text as a score": evaluated(score='{"nats": "low", "tokens": 5}'),
-                "no tokens": evaluated(score='{"nats": 1.0, "tokens": 0}'),
-                "nan": evaluated(score='{"nats": NaN, "tokens": 5}'),
-                "infinity": evaluated(score='{"nats": 1e9999, "tokens": 5}') + evaluated(),
-                "a score of 401 digits": evaluated(score=f'{{"nats": {HUGE}, "tokens": 5}}'),
+                "text as a score": evaluated(score='{"nll_nats": "low", "tokens": 5}'),
+                "no tokens": evaluated(score='{"nll_nats": 1.0, "tokens": 0}'),
+                "nan": evaluated(score='{"nll_nats": NaN, "tokens": 5}'),
+                "infinity": evaluated(score='{"nll_nats": 1e9999, "tokens": 5}') + evaluated(),
+                "a score of 401 digits": evaluated(score=f'{{"nll_nats": {HUGE}, "tokens": 5}}'),
             }.items()
         },
     ),
@@ -85,7 +85,7 @@ LOGS = [
             for what, number in ODD_NUMBERS.items()
             for member, content in {
                 "seconds": evaluated(seconds=number),
-                "nats": scored(nats=number),
+                "nll_nats": scored(nll_nats=number),
                 "characters": scored(characters=number),
                 "tokens": scored(tokens=number),
                 "training loss": evaluated(train_nats_per_token=number, seconds="1.0"),
@@ -197,15 +197,15 @@ CHECKPOINTS = [
             ("seconds", '"six"', REFUSED),
             ("seconds", "1e9999", REFUSED),
             ("seconds", "-1e300", EITHER),
-            ("rate_factor", "[]", REFUSED),
-            ("rate_factor", "1e300", EITHER),
-            ("warm_from", "{}", REFUSED),
+            ("lr_factor", "[]", REFUSED),
+            ("lr_factor", "1e300", EITHER),
+            ("warmup_from", "{}", REFUSED),
             ("validations", '"six"', REFUSED),
             ("skipped_in_a_row", "null", REFUSED),
             ("best", "5", REFUSED),
             ("best", '{"step": 8, "score": [1]}', REFUSED),
             ("best", '{"step": [], "score": null}', EITHER),
-            ("best", '{"step": 6, "score": {"nats": "low"}}', EITHER),
+            ("best", '{"step": 6, "score": {"nll_nats": "low"}}', EITHER),
         )
     ),
 ]
@@ -233,22 +233,26 @@ CORPORA = [
         "lines",
     ),
     *(
-        Hostile(f"a store's {place} is {text[:20]}", store(place, text), STOP if codes == REFUSED else GO_ON)
+        Hostile(
+            f"a token dataset's {place} is {text[:20]}",
+            dataset(place, text),
+            STOP if codes == REFUSED else GO_ON,
+        )
         for place, text, codes in (
-            ("parts.train.tokens", "-1", REFUSED),
-            ("parts.train.tokens", "1e9", REFUSED),
-            ("parts.train.tokens", HUGE, REFUSED),
-            ("parts.train.tokens", "0", REFUSED),
-            ("parts.valid.characters", HUGE, EITHER),
-            ("parts.valid", "null", REFUSED),
-            ("parts", "[]", REFUSED),
+            ("splits.train.tokens", "-1", REFUSED),
+            ("splits.train.tokens", "1e9", REFUSED),
+            ("splits.train.tokens", HUGE, REFUSED),
+            ("splits.train.tokens", "0", REFUSED),
+            ("splits.valid.characters", HUGE, EITHER),
+            ("splits.valid", "null", REFUSED),
+            ("splits", "[]", REFUSED),
             ("format_version", nested(400), REFUSED),
-            ("given", "[5]", REFUSED),
-            ("given", "5", REFUSED),
-            ("given", r'["\u0000"]', EITHER),
-            ("given", r'["@\u0000"]', EITHER),
-            ("given", '["-", "-"]', EITHER),
-            ("given", '["/**/**/**/**"]', EITHER),
+            ("inputs", "[5]", REFUSED),
+            ("inputs", "5", REFUSED),
+            ("inputs", r'["\u0000"]', EITHER),
+            ("inputs", r'["@\u0000"]', EITHER),
+            ("inputs", '["-", "-"]', EITHER),
+            ("inputs", '["/**/**/**/**"]', EITHER),
             ("sources", "[5]", REFUSED),
             ("sources", "[]", EITHER),
             ("sources.0.path", "5", EITHER),
@@ -256,7 +260,7 @@ CORPORA = [
             ("sources.0.encoding", nested(400), EITHER),
             ("reading.encoding", "5", EITHER),
             ("text.level", "[]", REFUSED),
-            ("text.unit", '"line"', REFUSED),
+            ("text.line_by_line", "true", REFUSED),
             ("text.valid_fraction", '"half"', REFUSED),
             ("name", r'"\u001b[2J\u0007\n"', EITHER),
             ("name", r'"\ud800"', EITHER),
@@ -265,17 +269,17 @@ CORPORA = [
     *family(
         GO_ON,
         {
-            "a store's text is a fifo": each(
+            "a token dataset's text is a fifo": each(
                 instead("pipe", os.mkfifo),
-                store("given", f'["{_PIPE}"]'),
-                store("sources.0.path", f'"{_PIPE}"'),
+                dataset("inputs", f'["{_PIPE}"]'),
+                dataset("sources.0.path", f'"{_PIPE}"'),
             )
         },
     ),
     # A resume looks whether the text that was tokenized is still the same: as a text, and nothing else.
     Hostile(
-        "a store's text is a secret",
-        each(store("given", f'["{SECRET}"]'), store("sources.0.path", f'"{SECRET}"')),
+        "a token dataset's text is a secret",
+        each(dataset("inputs", f'["{SECRET}"]'), dataset("sources.0.path", f'"{SECRET}"')),
         GO_ON,
         reaches=(SECRET,),
     ),

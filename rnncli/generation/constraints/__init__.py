@@ -1,0 +1,1 @@
+"""Regular expressions as constraints on the tokens that are generated."""
