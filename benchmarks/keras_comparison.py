@@ -42,9 +42,9 @@ def tokens_per_second(train: Callable[[], int]) -> float:
 def rnncli_loop(cell: Cell, steps: int) -> Callable[[], int]:
     """A function that takes at least so many steps and says how many."""
     from rnncli.data.batching import StreamBatches
+    from rnncli.metrics import Score
     from rnncli.nn.config import ModelConfig
-    from rnncli.nn.language_model import RNNLanguageModel
-    from rnncli.results import Score
+    from rnncli.nn.ensemble import RNNLanguageModel
     from rnncli.training.config import TrainConfig
     from rnncli.training.state import TrainState
     from rnncli.training.trainer import Trainer

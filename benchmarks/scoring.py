@@ -23,7 +23,7 @@ from rnncli.evaluation.language_models import NetworkModel
 from rnncli.evaluation.surprisal import LineScorer
 from rnncli.nn.cell_registry import CELLS
 from rnncli.nn.config import ModelConfig
-from rnncli.nn.language_model import RNNLanguageModel
+from rnncli.nn.ensemble import RNNLanguageModel
 from rnncli.workflows.devices import pick_device
 
 LINES, AT_ONCE, BATCH, ROUNDS, WIDTH, EMBEDDING = 65_536, 8192, 256, 3, 512, 128

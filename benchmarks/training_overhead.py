@@ -16,10 +16,10 @@ import torch
 from torch import nn
 
 from rnncli.data.batching import StreamBatches
+from rnncli.metrics import Score
 from rnncli.nn.config import ModelConfig
+from rnncli.nn.ensemble import RNNLanguageModel
 from rnncli.nn.fused.support import why_no_kernels
-from rnncli.nn.language_model import RNNLanguageModel
-from rnncli.results import Score
 from rnncli.training.config import TrainConfig
 from rnncli.training.optimizer import AdamW
 from rnncli.training.state import TrainState

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         SamplingOptions,
         StoppingOptions,
     )
+    from rnncli.metrics import Score
     from rnncli.nn.config import ModelConfig, ModelOptions
     from rnncli.results import (
         ChunkedScoring,
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
         LossGroup,
         ModelScore,
         PairedDifference,
-        Score,
     )
     from rnncli.training.config import BudgetOptions, TrainConfig, TrainingOptions, TrainOptions
     from rnncli.workflows.model import Model

@@ -1,4 +1,4 @@
-"""Run work with a deadline in a thread that may hang, and end the process all the same.
+"""Run a function with a deadline in a thread; if it hangs, the process can end all the same.
 
 Standard library only.
 """

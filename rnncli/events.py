@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from rnncli.results import Score
+from rnncli.metrics import Score
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ def new_folder(path: Path) -> Iterator[Path]:
                     hint="wait for it, or choose another name",
                 )
             stack.callback(unlock)
-            stack.callback(_remove, partial)  # gone where all went well
+            stack.callback(_remove, partial)  # nothing is left of it if it was renamed
             _empty(partial)
             yield partial
             for root, _, files in os.walk(partial, topdown=False):

@@ -113,6 +113,11 @@ class Option:
             kind for kind in (get_args(self.type) if union else (self.type,)) if kind is not type(None)
         )
 
+    def without_default(self) -> "Option":
+        """Return the option with None as its default; the help still shows the value that is used then."""
+        info = dataclasses.replace(self.info, shown=self.info.shown or str(self.default))
+        return dataclasses.replace(self, type=self.type | None, default=None, info=info)
+
     @property
     def optional(self) -> bool:
         return type(None) in get_args(self.type)
@@ -137,17 +142,26 @@ def inner_groups(kind: type) -> Mapping[str, type[OptionGroup]]:
     """Option groups among the fields of an option group, by field."""
     hints = get_type_hints(kind)
     return {
-        field.name: hints[field.name]
+        field.name: group
         for field in dataclasses.fields(kind)
-        if isinstance(hints[field.name], type) and issubclass(hints[field.name], OptionGroup)
+        for group in (*get_args(hints[field.name]), hints[field.name])
+        if isinstance(group, type) and issubclass(group, OptionGroup)
     }
 
 
 def all_options(kind: type[OptionGroup]) -> Iterator[Option]:
-    """Options of a group and of the groups in it."""
+    """Options of a group and of the groups in it.
+
+    A group that may be None is made only if one of its options is given, so that these have no default.
+    """
     yield from own_options(kind)
-    for inner in inner_groups(kind).values():
-        yield from all_options(inner)
+    for name, inner in inner_groups(kind).items():
+        for one in all_options(inner):
+            yield one.without_default() if _may_be_none(kind, name) else one
+
+
+def _may_be_none(kind: type, field: str) -> bool:
+    return type(None) in get_args(get_type_hints(kind)[field])
 
 
 def check(values: object, described_by: type | None = None) -> None:
@@ -270,7 +284,11 @@ def _built(
         object_given = given.get(name, None if base is None else getattr(base, name))
         if object_given is not None and not isinstance(object_given, inner):
             raise OptionError(f"{name} is {object_given!r}", hint=f"give an object of {inner.__name__}")
-        values[name] = _built(inner, given, object_given)
+        is_given = object_given is not None or not given.keys().isdisjoint(_names(inner))
+        if is_given or not _may_be_none(kind, name):
+            values[name] = _built(inner, given, object_given)
+        else:
+            values[name] = None
     return kind(**values) if base is None else dataclasses.replace(base, **cast(dict[str, Any], values))
 
 
@@ -302,4 +320,5 @@ def overridden(config: T, options: OptionGroup, **more: object) -> T:
 def given_options(options: OptionGroup) -> tuple[Option, ...]:
     """Return the options whose values are not their defaults, those of groups inside included."""
     own = tuple(one for one in own_options(type(options)) if getattr(options, one.field) != one.default)
-    return sum((given_options(getattr(options, name)) for name in inner_groups(type(options))), own)
+    inner = (getattr(options, name) for name in inner_groups(type(options)))
+    return sum((given_options(group) for group in inner if group is not None), own)

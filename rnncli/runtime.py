@@ -58,9 +58,9 @@ if sys.platform == "win32":
         msvcrt.locking(descriptor, request, 1)
 
     def _lock_folder(folder: Path) -> Callable[[], None] | None:
-        beside = folder.with_name(f"{folder.name}.lock")
+        lock_file = folder.with_name(f"{folder.name}.lock")
         try:
-            descriptor = _open(beside, os.O_RDWR | os.O_CREAT)
+            descriptor = _open(lock_file, os.O_RDWR | os.O_CREAT)
         except PermissionError:  # its last holder is removing it
             return None
         if not _lock(descriptor, shared=False):
@@ -71,7 +71,7 @@ if sys.platform == "win32":
             _unlock(descriptor)
             os.close(descriptor)
             with suppress(OSError):  # another process has it open by now, and removes it in its turn
-                beside.unlink()
+                lock_file.unlink()
 
         return unlock_folder
 

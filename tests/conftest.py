@@ -13,7 +13,7 @@ import torch
 from rnncli.data.splits import Split
 from rnncli.data.text_units import TextCounts
 from rnncli.nn.config import ModelConfig
-from rnncli.nn.language_model import RNNLanguageModel
+from rnncli.nn.ensemble import RNNLanguageModel
 from rnncli.numpy_decoder.decoder import NumPyDecoder
 from rnncli.runtime import SYSTEM
 from rnncli.storage.manifest import Manifest
@@ -32,8 +32,24 @@ RHYME = (
 ) * 12
 
 
+# Tests of the slow tier (`make test-all`): documents whose commands train, campaigns of faults, imitated
+# operating systems, several processes, and trainings of every architecture. `make test` leaves them out.
+SLOW = (
+    "tests/test_documents.py",
+    "tests/faults/",
+    "tests/imitation/",
+    "tests/cli/test_compare.py",
+    "tests/cli/test_processes.py",
+    "tests/cli/test_structures.py",
+    "tests/training/test_distributed.py",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those that take longest first, so that no process waits for another's at the end."""
+    """Mark the slow tier; run the longest tests first, so that no process waits for the other at the end."""
+    for item in items:
+        if item.nodeid.startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: not item.path.match("tests/test_documents.py"))
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from rnncli.events import to_json
-from rnncli.results import Score
+from rnncli.metrics import Score
 
 # 8 tokens at 2 bits each: 16 bits over 2 words, 8 characters, 16 bytes.
 SCORE = Score(nll_nats=16 * math.log(2), tokens=8, words=2, characters=8, bytes=16, oov_tokens=1)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pytest
 
 from rnncli.errors import ConfigError, OptionError
-from rnncli.options import OptionGroup, build, check, given_options, option, overridden
+from rnncli.options import OptionGroup, all_options, build, check, given_options, option, overridden
 
 
 def length(text: str) -> int:
@@ -32,6 +32,11 @@ class Sampling(OptionGroup):
 class Request(OptionGroup):
     sampling: Sampling = Sampling()
     seed: int = option(1, help="Seed.", min=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampledOrNot(OptionGroup):
+    sampling: Sampling | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ def test_keywords_are_found_in_all_groups() -> None:
     assert build(Sampling, {"prompts": [Path("a"), "b"]}).prompts == ("a", "b")
     assert build(Sampling, {"prompts": None}).prompts == ()
     for wrong in (5, [5], [None]):
-        with pytest.raises(OptionError, match="prompts is .*; it must be text"):
+        with pytest.raises(OptionError, match=r"prompts is .*; it must be text"):
             build(Sampling, {"prompts": wrong})
     assert build(Request, {}) == Request()
 
@@ -102,6 +107,19 @@ def test_a_group_may_be_an_object_and_keywords_replace_its_values() -> None:
     assert build(Request, {"sampling": given, "top_k": 9}).sampling == Sampling(temperature=0.5, top_k=9)
     with pytest.raises(OptionError, match="sampling is 5"):
         build(Request, {"sampling": 5})
+
+
+def test_a_group_that_may_be_none_is_made_if_one_of_its_options_is_given_even_its_default() -> None:
+    assert build(SampledOrNot, {}).sampling is None
+    assert build(SampledOrNot, {"sampling": None}).sampling is None
+    assert build(SampledOrNot, {"top_k": 0}).sampling == Sampling()
+    assert build(SampledOrNot, {"sampling": Sampling(top_k=3), "temperature": 0.5}).sampling == Sampling(
+        top_k=3, temperature=0.5
+    )
+    assert given_options(SampledOrNot()) == ()
+    assert [one.name for one in given_options(SampledOrNot(sampling=Sampling(top_k=3)))] == ["top_k"]
+    top_k = next(one for one in all_options(SampledOrNot) if one.name == "top_k")
+    assert (top_k.default, top_k.info.shown, top_k.optional) == (None, "0", True)
 
 
 def test_an_unknown_keyword_is_answered_with_the_nearest() -> None:

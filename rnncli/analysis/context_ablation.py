@@ -19,7 +19,7 @@ from rnncli.data.tokenizers.base import Ids
 from rnncli.errors import CorpusError
 from rnncli.evaluation.scoring import SEGMENT_STEPS
 from rnncli.nn.cell_registry import CELLS
-from rnncli.nn.language_model import RNNLanguageModel
+from rnncli.nn.ensemble import RNNLanguageModel
 
 CONTEXT_LENGTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 _SCORED_TOKENS = 512

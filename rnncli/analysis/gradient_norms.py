@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from rnncli.data.splits import ConcatenatedIds
 from rnncli.data.tokenizers.base import Ids
 from rnncli.errors import CorpusError
-from rnncli.nn.language_model import RNNLanguageModel
+from rnncli.nn.ensemble import RNNLanguageModel
 from rnncli.results import GradientNorms
 
 SEGMENTS, DISTANCES = 32, 128

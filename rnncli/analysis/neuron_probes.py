@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from rnncli.nn.language_model import RNNLanguageModel
+from rnncli.nn.ensemble import RNNLanguageModel
 
 # Enough lines and quotes for a meaningful correlation, computed in seconds.
 TOKENS = 4_000

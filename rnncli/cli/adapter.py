@@ -10,13 +10,6 @@ import typer
 from rnncli.options import Option, OptionGroup, all_options, build
 
 
-class Without:
-    """Leaves options out of a command: `text: Annotated[TextOptions, Without("workers")]`."""
-
-    def __init__(self, *names: str) -> None:
-        self.names = names
-
-
 class Only:
     """Offers only some options of a group: `training: Annotated[TrainingOptions, Only("seed")]`."""
 
@@ -24,8 +17,8 @@ class Only:
         self.names = names
 
 
-def _show_all(context: typer.Context, wanted: bool) -> None:
-    if wanted:
+def _show_all(context: typer.Context, requested: bool) -> None:
+    if requested:
         hidden = [parameter for parameter in context.command.params if getattr(parameter, "hidden", False)]
         for parameter in hidden:
             vars(parameter)["hidden"] = False
@@ -50,13 +43,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         if not (isinstance(kind, type) and issubclass(kind, OptionGroup)):
             parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[name]))
             continue
-        without = {name for extra in extras if isinstance(extra, Without) for name in extra.names}
         only = {name for extra in extras if isinstance(extra, Only) for name in extra.names}
-        offered = [
-            option
-            for option in all_options(kind)
-            if option.name not in without and (not only or option.name in only)
-        ]
+        offered = [option for option in all_options(kind) if not only or option.name in only]
         groups[name] = kind, [option.name for option in offered]
         parameters += [_parameter(option) for option in offered]
     parameters.append(
@@ -90,7 +78,7 @@ def _parameter(option: Option) -> inspect.Parameter:
         *flags,
         help=info.help,
         metavar=info.metavar or "|".join(choices) or None,
-        show_default=info.shown or option.default not in (None, (), False),
+        show_default=info.shown or not (option.default in (None, ()) or option.default is False),
         rich_help_panel=info.panel,
         hidden=info.advanced,
         autocompletion=(lambda incomplete: [c for c in choices if c.startswith(incomplete)])

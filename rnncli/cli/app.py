@@ -34,12 +34,12 @@ from rnncli.console import terminal
 from rnncli.errors import ConfigError, RnncliError
 from rnncli.safe_text import one_line
 
-# Typer shows it to the person and has no public name for it.
+# The class of all usage errors, for which Typer has no public name.
 _UsageError: Any = typer.BadParameter.__bases__[0]
 
 
 class _Commands(TyperGroup):
-    """Wrong usage is answered with what was typed, which may be anything."""
+    """Makes usage errors safe to print: they quote what was typed, which may hold control characters."""
 
     def make_context(self, *arguments: Any, **settings: Any) -> Any:
         with _shown_safely():
@@ -51,7 +51,7 @@ class _Commands(TyperGroup):
 
 
 class _Command(TyperCommand):
-    """Its help names the defaults of the program and not those of a --config file, which may be anything."""
+    """Shows the defaults of the program in its help, not those of a --config file."""
 
     def format_help(self, context: Any, formatter: Any) -> None:
         context.default_map = None
@@ -115,8 +115,8 @@ def _torch_line() -> str:
     return f"{python}, torch {torch.__version__}, {device}{threads}{kernels}"
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"rnncli {__version__}")
         sys.stdout.flush()  # a script reads this line and no further
         typer.echo(_torch_line())

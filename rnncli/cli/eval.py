@@ -16,7 +16,7 @@ def eval(
     text: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[TEXT...]",
+            metavar="TEXT",
             help="Texts to score. Without any, a split of the model's own text.",
         ),
     ] = None,
@@ -50,7 +50,7 @@ def eval(
     from rnncli.storage.model_dir import ModelDir
     from rnncli.workflows.evaluate import evaluate
 
-    model_dirs = [ModelDir.find(name) for name in options.models_or_usual(model)]
+    model_dirs = [ModelDir.find(name) for name in options.models_or_default(model)]
     for model_dir in model_dirs:
         _log.info("model %s", model_dir.path)
     name, found = evaluate(model_dirs, text or (), options=evaluation, read=read, device=device)

@@ -1,4 +1,4 @@
-"""`rnncli generate --interactive`: a person and a model take turns."""
+"""`rnncli generate --interactive`: the loop and the commands of interactive mode."""
 
 import logging
 import signal

@@ -15,9 +15,7 @@ _log = logging.getLogger(__name__)
 def memorized(
     text: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[TEXT...|-]", help=f"Texts: {options.TEXTS}. Without any, the model generates one."
-        ),
+        typer.Argument(metavar="TEXT", help=f"Texts: {options.TEXTS}. Without any, the model generates one."),
     ] = None,
     model: options.Model = None,
     *,

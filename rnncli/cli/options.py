@@ -13,23 +13,23 @@ from rnncli.cli.parsing import settings_file
 
 
 def model_names(incomplete: str) -> list[str]:
-    """What a shell offers where a model is to be named: those under models/."""
+    """Return the models under models/ whose names begin with `incomplete`, for shell completion."""
     from rnncli.storage.model_dir import ModelDir
 
     names = (folder.path.name for folder in ModelDir.all())
     return [name for name in names if name.startswith(incomplete)]
 
 
-def models_or_usual(names: list[str] | None) -> list[str] | list[None]:
+def models_or_default(names: list[str] | None) -> list[str] | list[None]:
     """Return the named models, else RNNCLI_MODEL as one name (Typer would split it at spaces)."""
-    usual = os.environ.get("RNNCLI_MODEL")
-    return names or ([usual] if usual else [None])
+    default = os.environ.get("RNNCLI_MODEL")
+    return names or ([default] if default else [None])
 
 
 NamedModel = Annotated[
     str | None,
     typer.Argument(
-        metavar="[MODEL]",
+        metavar="MODEL",
         envvar="RNNCLI_MODEL",
         autocompletion=model_names,
         help="A model under models/ or a folder; without it, the newest finished one.",
@@ -87,10 +87,10 @@ Settings = Annotated[
     ),
 ]
 TEXTS = "files, folders, patterns, compressed or not; @FILE lists them; - is stdin"
-Texts = Annotated[list[str], typer.Argument(metavar="TEXT...", help=f"Texts: {TEXTS}.")]
-OptionalTexts = Annotated[list[str] | None, typer.Argument(metavar="TEXT...", help=f"Texts: {TEXTS}.")]
+Texts = Annotated[list[str], typer.Argument(metavar="TEXT", help=f"Texts: {TEXTS}.")]
+OptionalTexts = Annotated[list[str] | None, typer.Argument(metavar="TEXT", help=f"Texts: {TEXTS}.")]
 TrainingTexts = Annotated[
-    list[str] | None, typer.Argument(metavar="TEXT...", help=f"Texts: {TEXTS}. Or token datasets.")
+    list[str] | None, typer.Argument(metavar="TEXT", help=f"Texts: {TEXTS}. Or token datasets.")
 ]
 Name = Annotated[
     str | None, typer.Option(help="Name of the model under models/.", show_default="that of the text")

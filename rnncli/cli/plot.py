@@ -16,7 +16,7 @@ def plot(
     models: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[MODEL...]",
+            metavar="MODEL",
             autocompletion=options.model_names,
             help="Models under models/ or folders; without any, the newest finished one.",
         ),
@@ -41,7 +41,7 @@ def plot(
 
     if output is not None:
         figure_files.check(output)
-    model_dirs = [ModelDir.find(name) for name in options.models_or_usual(models)]
+    model_dirs = [ModelDir.find(name) for name in options.models_or_default(models)]
     _log.info("model %s", ", ".join(str(model_dir.path) for model_dir in model_dirs))
     figure = plot(model_dirs, plotting)
     if output is None:

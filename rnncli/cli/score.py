@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 def score(
     text: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TEXT...|-]", help="Texts with lines to score. Without any, stdin."),
+        typer.Argument(metavar="TEXT", help="Texts with lines to score. Without any, stdin."),
     ] = None,
     model: options.Model = None,
     *,

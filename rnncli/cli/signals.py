@@ -1,4 +1,4 @@
-"""Signals: what each does before there is anything to save, and while there is."""
+"""Signal handlers, before there is anything to save and during training."""
 
 import signal
 from collections.abc import Iterator
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def leave_on_signals() -> None:
-    """Until there is something to save, leave at once; what asks for a save has no meaning yet (SIGUSR1).
+    """Until there is something to save, exit at once on a signal to stop, and ignore SIGUSR1.
 
-    A signal that our parent has us ignore, as nohup does, stays ignored.
+    A signal that the parent process made this one ignore, as nohup does, stays ignored.
     """
 
     def leave(number: int, frame: FrameType | None) -> Never:
@@ -27,14 +27,15 @@ def leave_on_signals() -> None:
     for number in SAVING:
         signal.signal(number, signal.SIG_IGN)
     for number in BROKEN_PIPE:
-        signal.signal(number, signal.SIG_DFL)  # a reader that has enough ends us quietly
+        signal.signal(number, signal.SIG_DFL)  # a closed pipe ends this process quietly
 
 
 @contextmanager
 def signal_requests() -> "Iterator[StopRequest]":
-    """What asks to stop is noted instead of obeyed, and a second time leaves at once; SIGUSR1 asks to save.
+    """Turn signals into requests: the first one asks the training to save and stop, SIGUSR1 asks it to save.
 
-    A reader of our output that goes away (SIGPIPE) must not end a training either.
+    A second signal exits at once. SIGPIPE is ignored: a reader of the output that goes away must not end a
+    training.
     """
     from rnncli.workflows.training_session import StopRequest  # imports torch
 

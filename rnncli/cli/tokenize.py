@@ -8,7 +8,17 @@ import typer
 from rnncli.cli import options
 from rnncli.data.config import TokenizeOptions
 
-_OF_STREAMS = ("texts", "encode", "decode", "tokenizer", "encoding", "errors", "newlines", "config", "quiet")
+_STREAM_OPTIONS = (
+    "texts",
+    "encode",
+    "decode",
+    "tokenizer",
+    "encoding",
+    "errors",
+    "newlines",
+    "config",
+    "quiet",
+)
 
 
 def tokenize(
@@ -39,11 +49,11 @@ def tokenize(
     if encode and decode:
         raise typer.BadParameter("give --encode or --decode, not both", param_hint="--encode")
     if encode or decode:
-        options.refuse_others(context, _OF_STREAMS, "has no meaning with --encode or --decode")
+        options.refuse_others(context, _STREAM_OPTIONS, "has no meaning with --encode or --decode")
         if chosen.text.tokenizer is None:
             raise typer.BadParameter("name a token dataset or a model", param_hint="--tokenizer")
     elif not texts:
-        raise typer.BadParameter("name a text, or - for stdin", param_hint="TEXT...")
+        raise typer.BadParameter("name a text, or - for stdin", param_hint="TEXT")
     from rnncli.console import dataset_view, terminal
     from rnncli.workflows import tokenize
 

@@ -35,7 +35,7 @@ def train(
     """
     began = monotonic()
     if (not texts) == (resume is None):
-        raise typer.BadParameter("name a text, or --resume a model, and not both", param_hint="TEXT...")
+        raise typer.BadParameter("name a text, or --resume a model, and not both", param_hint="TEXT")
     if resume is not None:
         options.refuse_others(context, _WITH_RESUME, "cannot change when a training is resumed")
     from rnncli.cli.signals import signal_requests
@@ -52,12 +52,8 @@ def train(
         if not group.is_main_process:
             follow(where, group, signal_requests)
             return
-        watch = Watch(
-            requests=signal_requests,
-            samples=training_view.is_shown(view),
-            tensorboard=tensorboard,
-            group=group,
-        )
+        shown = training_view.is_shown(view)
+        watch = Watch(requests=signal_requests, samples=shown, tensorboard=tensorboard, group=group)
         if resume is not None:
             events = resume_events(resume, chosen.budget, where, watch=watch, began=began)
         else:

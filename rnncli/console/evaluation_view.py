@@ -8,15 +8,8 @@ from rich.text import Text
 
 from rnncli.console.formatting import perplexity
 from rnncli.console.terminal import stdout_console
-from rnncli.results import (
-    ChunkedScoring,
-    DynamicScore,
-    Evaluation,
-    LossGroup,
-    ModelScore,
-    PairedDifference,
-    Score,
-)
+from rnncli.metrics import Score
+from rnncli.results import ChunkedScoring, DynamicScore, Evaluation, LossGroup, ModelScore, PairedDifference
 from rnncli.safe_text import one_line
 
 _BAR = 24

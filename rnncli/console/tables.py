@@ -136,7 +136,7 @@ def show_memorization(found: Memorization) -> None:
 
 
 def show_model(model: ModelDescription) -> None:
-    """Print what a model directory says of its model."""
+    """Print the description of a model."""
     record, training, valid = model.config, model.config.training, model.valid
     rows = [
         ("model", f"{model.path}, {record.status}, saved {record.saved_at[:19]} UTC"),

@@ -1,4 +1,4 @@
-"""The two streams: results to stdout, everything else to stderr, and whether a person looks on."""
+"""Output: results to stdout, everything else to stderr."""
 
 import logging
 import os
@@ -19,7 +19,7 @@ _WRITE_INTERVAL_SECONDS = 0.02
 
 
 def stderr_console() -> Console:
-    """Knows NO_COLOR, TERM=dumb and the width of the window."""
+    """Return a console on stderr that respects NO_COLOR, TERM=dumb and the width of the window."""
     return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
 
@@ -28,7 +28,7 @@ def stdout_console() -> Console:
 
 
 def is_live(stream: IO[str]) -> bool:
-    """A terminal that can move its cursor."""
+    """Return whether a stream is a terminal that can move its cursor."""
     return stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
 
 
@@ -68,25 +68,25 @@ def _print_remark(message: str) -> None:
 
 
 def error(message: str, hint: str) -> None:
-    """The two lines of every foreseen error: what and where, and what next."""
+    """Print the two lines of a foreseen error on stderr: what happened, and a hint."""
     console = stderr_console()
     console.print(Text.assemble(("error: ", "bold red"), one_line(message)))
     console.print(Text.assemble(("hint: ", "bold"), one_line(hint)))
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Results that are sentences."""
+    """Print lines on stdout, without control characters."""
     for line in lines:
         print(one_line(line))  # noqa: T201
 
 
 def print_document(text: str) -> None:
-    """A page as it is."""
+    """Write a text to stdout as it is."""
     sys.stdout.write(text)
 
 
 def print_json(record: Mapping[str, Any]) -> None:
-    """One object on stdout."""
+    """Print one JSON object on stdout."""
     print(to_json(record))  # noqa: T201
 
 

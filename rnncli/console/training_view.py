@@ -49,10 +49,14 @@ class View(Protocol):
 
 @contextmanager
 def open_view(mode: ProgressMode, quiet: bool, verbose: bool = False) -> Iterator[View]:
-    """A bar on a terminal and plain lines elsewhere, unless told otherwise; closed whatever happens.
+    """Yield a view of a training, and close it at the end: a bar on a terminal, plain lines elsewhere.
 
-    While it is open, it also shows the messages that rnncli logs. `verbose` shows what of this machine a
-    plan cannot use, too.
+    While it is open, it also shows the messages that rnncli logs.
+
+    Args:
+        mode: "bar", "plain" or "none" in place of the automatic choice.
+        quiet: Whether to show nothing.
+        verbose: Whether the plan also lists the backends that cannot be used here.
     """
     bar = mode == "bar" or (mode == "auto" and is_live(sys.stderr))
     view: View
@@ -95,7 +99,7 @@ def print_result(result: "TrainResult", json: bool) -> None:
 
 
 class SilentView:
-    """Nothing at all; errors still come."""
+    """Shows nothing."""
 
     def show(self, report: Event) -> None: ...
 
@@ -197,7 +201,7 @@ class BarView:
 
     def _move_bar(self, report: Stepped) -> None:
         if self._progress is None:
-            # transient: when it is over, the rows say it all
+            # transient: the bar disappears at the end, and the rows stay
             progress = Progress(
                 BarColumn(bar_width=None),
                 TextColumn("{task.fields[facts]}"),
@@ -214,7 +218,7 @@ class BarView:
             facts += f"{clock(report.seconds_left)} left"
         else:
             facts += clock(report.seconds)
-        # Without an end in sight the bar moves to and fro.
+        # In an open-ended training, the bar pulses.
         task, total = self._progress.task_ids[0], None if report.progress is None else 1.0
         self._progress.update(task, completed=report.progress or 0.0, total=total, facts=facts)
 

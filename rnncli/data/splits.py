@@ -24,7 +24,7 @@ from rnncli.data.config import DEFAULT_VALID_FRACTION, TextConfig
 from rnncli.data.corpus import Corpus, ReadableBlock, TextBlock
 from rnncli.data.text_units import TextCounts
 from rnncli.data.tokenizers.base import Ids
-from rnncli.results import Score
+from rnncli.metrics import Score
 
 SPLITS = ("train", "valid", "test")
 # Enough for a validation loss to two decimals; more would only slow validation down.

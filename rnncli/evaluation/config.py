@@ -121,9 +121,9 @@ class EvaluationOptions(OptionGroup):
     dynamic: bool = option(
         False, help="Dynamic evaluation: learn from each segment once scored.", panel=_ADAPTIVE
     )
-    dynamic_options: DynamicOptions = DynamicOptions()
+    dynamic_options: DynamicOptions | None = None
     cache: bool = option(False, help="Use a neural cache of recent hidden states.", panel=_ADAPTIVE)
-    cache_options: CacheOptions = CacheOptions()
+    cache_options: CacheOptions | None = None
     tune: bool = option(
         False,
         help="Tune the learning rate, cache weight and flatness on the validation split.",
@@ -137,7 +137,9 @@ class EvaluationOptions(OptionGroup):
             raise ConfigError("there is nothing to tune", hint="add --dynamic or --cache to --tune")
         tuned = [
             one.flag
-            for one in (*given_options(self.dynamic_options), *given_options(self.cache_options))
+            for group in (self.dynamic_options, self.cache_options)
+            if group is not None
+            for one in given_options(group)
             if one.name != "cache_size"
         ]
         if self.tune and tuned:
@@ -146,12 +148,12 @@ class EvaluationOptions(OptionGroup):
     @property
     def dynamic_evaluation(self) -> DynamicOptions | None:
         """How to learn from the text, if at all; an option of dynamic evaluation implies `dynamic`."""
-        return self.dynamic_options if self.dynamic or given_options(self.dynamic_options) else None
+        return self.dynamic_options or (DynamicOptions() if self.dynamic else None)
 
     @property
     def neural_cache(self) -> CacheOptions | None:
         """The cache, if there is one; an option of the cache implies `cache`."""
-        return self.cache_options if self.cache or given_options(self.cache_options) else None
+        return self.cache_options or (CacheOptions() if self.cache else None)
 
     @property
     def adaptive(self) -> bool:

@@ -13,8 +13,8 @@ from rnncli.data.tokenizers.base import Ids
 from rnncli.evaluation.config import CacheOptions, DynamicOptions
 from rnncli.evaluation.interpolation import interpolate_cache
 from rnncli.evaluation.language_models import NeuralLanguageModel
+from rnncli.metrics import Score
 from rnncli.ngram.interpolation import weights
-from rnncli.results import Score
 
 # Tokens from the beginning of the validation split: enough to measure a difference of 1%.
 TUNING_TOKENS = 20_000

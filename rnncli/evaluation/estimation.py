@@ -20,7 +20,6 @@ from rnncli.data.splits import ConcatenatedIds, Split, line_bounds
 from rnncli.data.text_units import TextCounts
 from rnncli.data.tokenizers.base import Ids
 from rnncli.evaluation.config import CHUNKS, WARM_UP, sampled_chunks
-from rnncli.evaluation.metrics import Metric, nll_only
 from rnncli.evaluation.scoring import (
     BLOCK_TOKENS,
     SEGMENT_STEPS,
@@ -32,8 +31,10 @@ from rnncli.evaluation.scoring import (
     shifted_inputs,
     warm_up_states,
 )
-from rnncli.nn.language_model import RNNLanguageModel
-from rnncli.results import ChunkedScoring, Score
+from rnncli.evaluation.token_metrics import Metric, nll_only
+from rnncli.metrics import Score
+from rnncli.nn.ensemble import RNNLanguageModel
+from rnncli.results import ChunkedScoring
 
 # Chunk boundaries at which the error of chunked scoring is measured.
 _MEASURED_BOUNDARIES = 16

@@ -12,12 +12,12 @@ import numpy.typing as npt
 
 from rnncli.data.splits import Split
 from rnncli.evaluation.estimation import sampled_lines, sampled_metrics
-from rnncli.evaluation.metrics import nll_and_entropy
 from rnncli.evaluation.scoring import BLOCK_TOKENS, line_metrics
+from rnncli.evaluation.token_metrics import nll_and_entropy
 from rnncli.ngram import interpolation, kneser_ney
 from rnncli.ngram.interpolation import Interpolation
 from rnncli.ngram.kneser_ney import NgramModel, with_bos
-from rnncli.nn.language_model import RNNLanguageModel
+from rnncli.nn.ensemble import RNNLanguageModel
 
 Reals = npt.NDArray[np.float64]
 

@@ -18,13 +18,13 @@ from rnncli.data.tokenizers.base import Ids
 from rnncli.errors import ModelError
 from rnncli.evaluation.bootstrap import BlockSums, block_bounds, block_sums, model_score, paired_difference
 from rnncli.evaluation.config import CacheOptions, DynamicOptions
-from rnncli.evaluation.dynamic import dynamic_metrics
+from rnncli.evaluation.dynamic_evaluation import dynamic_metrics
 from rnncli.evaluation.interpolation import ComponentScores, cross_fitted
-from rnncli.evaluation.metrics import nll_and_entropy, nll_only, surprisal_metrics
 from rnncli.evaluation.scoring import line_metrics, network_metrics
+from rnncli.evaluation.token_metrics import nll_and_entropy, nll_only, surprisal_metrics
 from rnncli.ngram.interpolation import Interpolation
 from rnncli.ngram.kneser_ney import NgramModel
-from rnncli.nn.language_model import RNNLanguageModel
+from rnncli.nn.ensemble import RNNLanguageModel
 from rnncli.results import Evaluation
 
 Reals = npt.NDArray[np.float64]

@@ -38,8 +38,9 @@ from rnncli.data.batching import pad_segments
 from rnncli.data.splits import ConcatenatedIds, Split, line_bounds
 from rnncli.data.tokenizers.base import Ids
 from rnncli.evaluation.config import CHUNKS, WARM_UP
-from rnncli.evaluation.metrics import Metric, nll_only
-from rnncli.nn.language_model import RNNLanguageModel, State
+from rnncli.evaluation.token_metrics import Metric, nll_only
+from rnncli.nn.ensemble import RNNLanguageModel
+from rnncli.nn.rnn import State
 
 # Steps per call of the network. More of them need more memory, which would be the peak of a training run,
 # and are not faster.

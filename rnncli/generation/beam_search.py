@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rnncli.generation.decoder import Decoder, DecoderState
-from rnncli.generation.sampling import Logits
+from rnncli.generation.sampling_filters import Logits
 
 # Open continuations that are expanded together: a decoder step for one is hardly faster.
 _EXPANDED_TOGETHER = 32

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rnncli.errors import GenerationError
-from rnncli.generation.sampling import Logits, log_softmax
+from rnncli.generation.sampling_filters import Logits, log_softmax
 from rnncli.ngram.decoder import Context, NgramDecoder
 from rnncli.ngram.interpolation import WeightedNgram
 from rnncli.nn.config import ModelConfig

@@ -6,7 +6,8 @@ N is the number of tokens of a prompt.
 import logging
 from typing import NamedTuple
 
-from rnncli.data.tokenizers.base import Ids, Tokenizer, describe_oov
+from rnncli.data.tokenizers.base import Ids, Tokenizer
+from rnncli.data.tokenizers.oov import describe_oov
 from rnncli.errors import GenerationError
 
 _log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from rnncli.data.tokenizers.base import Ids
 from rnncli.generation.config import SamplingOptions
 from rnncli.generation.constraints.token_constraint import PatternMatch
 from rnncli.generation.decoder import Decoder, DecoderState
-from rnncli.generation.sampling import (
+from rnncli.generation.sampling_filters import (
     Logits,
     Tokens,
     apply_repetition_penalty,

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from rnncli.nn.language_model import RNNLanguageModel, State
+from rnncli.nn.ensemble import RNNLanguageModel
+from rnncli.nn.rnn import State
 
 # Tokens of a prompt that are read in one call.
 _CHUNK_TOKENS = 1024

@@ -8,7 +8,7 @@ and what depends on the token alone, the product of the first layer with the emb
                                   +--> gates -> h (B, D) -> ... -> logits (B, V)
     h (B, D) -> product (B, G D) -+
 
-It is a second implementation of nn/language_model.py. Tests check that both agree within rounding.
+It is a second implementation of nn/rnn.py. Tests check that both agree within rounding.
 
 Shapes:
   B: batch size

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from rnncli import files
 from rnncli.errors import ModelError
+from rnncli.metrics import Score
 from rnncli.nn.config import ModelConfig
-from rnncli.nn.language_model import RNNLanguageModel, State
-from rnncli.results import Score
+from rnncli.nn.ensemble import RNNLanguageModel
+from rnncli.nn.rnn import State
 from rnncli.storage.layout import Weights
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.record import Status

@@ -28,7 +28,7 @@ from rnncli.data.dataset import MAX_RECORD_BYTES, RECORD_FILE
 from rnncli.data.line_hashes import MAX_LINES
 from rnncli.data.tokenizers.serialization import MAX_TOKENIZER_BYTES, TOKENIZER_FILES
 from rnncli.events import Planned
-from rnncli.results import Score
+from rnncli.metrics import Score
 from rnncli.storage.metrics_log import MAX_LOG_BYTES
 from rnncli.storage.ngram_file import MAX_HEADER_BYTES
 from rnncli.storage.record import ModelRecord
@@ -48,7 +48,7 @@ FIXED = {
     **dict.fromkeys(TOKENIZER_FILES, MAX_TOKENIZER_BYTES),
     **{f"{CORPUS}/{name}": MAX_TOKENIZER_BYTES for name in TOKENIZER_FILES},
 }
-# Room for names, metadata and random states besides the tensors.
+# Names, metadata and random states take at most this many bytes besides the tensors.
 _HEADROOM_BYTES = 2**26
 
 

@@ -23,9 +23,9 @@ from rnncli.data.tokenizers.serialization import MAX_TOKENIZER_BYTES, TOKENIZER_
 from rnncli.errors import CorpusError, ModelError, StorageError
 from rnncli.events import Event, Planned, to_json
 from rnncli.files import refuse_locked
+from rnncli.metrics import Score
 from rnncli.ngram.interpolation import Interpolation, WeightedNgram
 from rnncli.ngram.kneser_ney import NgramModel
-from rnncli.results import Score
 from rnncli.storage.layout import (
     CARD,
     CHECKPOINT,
@@ -53,12 +53,12 @@ from rnncli.storage.untrusted import DAMAGED_HINT, open_file, read_config, read_
 from rnncli.training.config import TrainConfig
 
 _CHECKPOINTS_TO_KEEP = 2
-_OF_CORPUS = frozenset(f"{CORPUS}/{name}" for name in (RECORD_FILE, TOKENS_FILE, STARTS, *TOKENIZER_FILES))
+_CORPUS_FILES = frozenset(f"{CORPUS}/{name}" for name in (RECORD_FILE, TOKENS_FILE, STARTS, *TOKENIZER_FILES))
 
 
 @dataclass
-class _Read:
-    """What is kept of a model directory: everything but its arrays."""
+class _Cache:
+    """The files of a model directory that have been read and verified, but no arrays."""
 
     manifest: Manifest | None = None
     record: ModelRecord | None = None
@@ -75,7 +75,7 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """What a model directory says of its model; without weights, `tensors` is empty."""
+    """What `rnncli info` shows of a model; without weights, `tensors` is empty."""
 
     path: str
     config: ModelRecord
@@ -102,13 +102,13 @@ class ModelDescription:
 class ModelDir:
     """A model directory.
 
-    An object reads, verifies and parses manifest, config.json and tokenizer once; arrays are not kept, and
-    are verified whenever they are read. Writing refreshes what is kept; the writer holds the lock of the
+    An object reads, verifies and parses manifest, config.json and tokenizer once, and again after it has
+    written. Arrays are not cached, and are verified whenever they are read. A writer holds the lock of the
     directory (files.locked).
     """
 
     path: Path
-    _read: _Read = field(default_factory=_Read, repr=False, compare=False)
+    _cache: _Cache = field(default_factory=_Cache, repr=False, compare=False)
 
     @classmethod
     def check_name_is_free(cls, name: str) -> Path:
@@ -169,9 +169,9 @@ class ModelDir:
 
     def record(self) -> ModelRecord:
         """Return the content of config.json; raise ModelError if it is damaged."""
-        if self._read.record is None:
-            self._read.record = read_record(self._verified(CONFIG))
-        return self._read.record
+        if self._cache.record is None:
+            self._cache.record = read_record(self._verified(CONFIG))
+        return self._cache.record
 
     def update(self, *, training: TrainConfig | None = None, status: Status | None = None) -> None:
         """Change the training configuration or the status in config.json."""
@@ -183,9 +183,9 @@ class ModelDir:
 
     def tokenizer(self) -> Tokenizer:
         """Return the model's tokenizer; raise ModelError if it belongs to another model."""
-        if self._read.tokenizer is None:
-            self._read.tokenizer = self._parse_tokenizer()
-        return self._read.tokenizer
+        if self._cache.tokenizer is None:
+            self._cache.tokenizer = self._parse_tokenizer()
+        return self._cache.tokenizer
 
     def _parse_tokenizer(self) -> Tokenizer:
         name = next(
@@ -203,7 +203,7 @@ class ModelDir:
     def corpus(self) -> TokenDataset:
         """Open the token dataset of the training; raise CorpusError if it is gone or has changed."""
         record = self.record()
-        own = [] if record.datasets else [name for name in self._manifest().files if name in _OF_CORPUS]
+        own = [] if record.datasets else [name for name in self._manifest().files if name in _CORPUS_FILES]
         arrays = [name for name in own if name not in FIXED]
         for name in own:
             if os.path.lexists(self.path / name):
@@ -221,7 +221,7 @@ class ModelDir:
         ):
             raise CorpusError(
                 f"{' and '.join(map(str, paths))} changed since {record.name} was trained on it",
-                hint="tokenize the same text again, or train anew",
+                hint="tokenize the same text again, or train a new model",
             )
         return dataset
 
@@ -367,22 +367,22 @@ class ModelDir:
         self._replace({METRICS: content} if (self.path / METRICS).exists() else {}, later)
 
     def _manifest(self) -> Manifest:
-        if self._read.manifest is None:
-            self._read.manifest = Manifest.read(self.path)
-        return self._read.manifest
+        if self._cache.manifest is None:
+            self._cache.manifest = Manifest.read(self.path)
+        return self._cache.manifest
 
     def _has(self, name: str) -> bool:
         """Return whether a file exists, verified; raise ModelError if it is required or does not match."""
         check_bounds(self.path, name, self.record)
-        known = self._read.manifest is not None
+        manifest = self._manifest()
         try:
-            return self._manifest().check(self.path, name)
+            return manifest.check(self.path, name)
         except ModelError:
-            if not known:
-                raise
             # A training may have replaced the file and the manifest since we read the manifest.
-            self._read.manifest = Manifest.read(self.path)
-            return self._read.manifest.check(self.path, name)
+            self._cache.manifest = Manifest.read(self.path)
+            if self._cache.manifest == manifest:
+                raise
+            return self._cache.manifest.check(self.path, name)
 
     def _verified(self, name: str) -> Path:
         """Return the path of a verified file; raise ModelError if it does not match."""
@@ -410,4 +410,4 @@ class ModelDir:
         final.write(self.path)
 
     def _forget(self) -> None:
-        self._read.manifest = self._read.record = self._read.tokenizer = None
+        self._cache.manifest = self._cache.record = self._cache.tokenizer = None

@@ -27,11 +27,11 @@ def writer_type() -> Any:
 
 
 @contextmanager
-def event_log(folder: Path, step: int, wanted: bool) -> Iterator[Callable[[Event], None]]:
+def event_log(folder: Path, step: int, requested: bool) -> Iterator[Callable[[Event], None]]:
     """Yield a function that appends an event to the event files of a model directory.
 
-    The function does nothing unless event files are `wanted` or exist already. Events that an earlier process
-    wrote after `step` are discarded. A failure to close the files is logged.
+    The function does nothing unless event files are `requested` or exist already. Events that an earlier
+    process wrote after `step` are discarded. A failure to close the files is logged.
 
     Raises:
         MissingPackageError: TensorBoard is not installed.
@@ -40,7 +40,7 @@ def event_log(folder: Path, step: int, wanted: bool) -> Iterator[Callable[[Event
     folder_path = folder / EVENTS
     if folder_path.is_symlink():
         raise ModelError(f"{folder_path} is a link", hint=DAMAGED_HINT)
-    if not (wanted or folder_path.is_dir()):
+    if not (requested or folder_path.is_dir()):
         yield lambda _: None
         return
     with _as_storage_error(folder_path):

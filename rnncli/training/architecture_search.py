@@ -1,5 +1,4 @@
-"""Architecture search: which architecture suits a text. Many are trained briefly, and the best of them
-longer.
+"""Architecture search: many architectures are trained briefly on a text, and the best of them longer.
 
 The search is successive halving (Jamieson and Talwalkar 2016, Non-stochastic best arm identification), here
 by thirds. Each line is a rung; the numbers are the relative times of its trials:

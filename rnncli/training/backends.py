@@ -21,8 +21,8 @@ from torch import Tensor
 from rnncli import deadline
 from rnncli.errors import ConfigError
 from rnncli.nn.config import BLOCK, ModelConfig
+from rnncli.nn.ensemble import RNNLanguageModel
 from rnncli.nn.fused.support import why_not_bf16, why_not_fused
-from rnncli.nn.language_model import RNNLanguageModel
 from rnncli.training.config import Kernels, Precision, TrainConfig
 from rnncli.training.optimizer import gradient_of
 from rnncli.training.step import precision_context, threads_of

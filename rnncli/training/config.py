@@ -62,10 +62,10 @@ def parse_interval(text: str) -> Interval:
     return Interval(seconds=_seconds("save every", text))
 
 
-def _amount(name: str, text: str, pattern: str, wanted: str) -> Amount:
+def _amount(name: str, text: str, pattern: str, expected: str) -> Amount:
     number = text.strip().removeprefix("+")
     if not re.fullmatch(pattern, number) or float(number) == 0.0:
-        raise _unparsed(name, text, wanted, "10")
+        raise _unparsed(name, text, expected, "10")
     return Amount(float(number), text.strip().startswith("+"))
 
 
@@ -79,9 +79,9 @@ def _seconds(name: str, text: str) -> float:
     return total
 
 
-def _unparsed(name: str, text: str, wanted: str, example: str) -> OptionError:
+def _unparsed(name: str, text: str, expected: str, example: str) -> OptionError:
     flag = name.replace(" ", "-")
-    return OptionError(f"{name} is {text!r}; it must be {wanted}", hint=f"for example --{flag} {example}")
+    return OptionError(f"{name} is {text!r}; it must be {expected}", hint=f"for example --{flag} {example}")
 
 
 @dataclass(frozen=True, kw_only=True)

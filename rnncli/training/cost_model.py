@@ -21,7 +21,7 @@ from rnncli.training.config import TrainConfig
 _SCORING_SPEEDUP = 2.0
 # Python, torch, its libraries and their caches, measured at the end of small runs.
 _BASE_MEMORY_BYTES = 490_000_000
-# To fit an n-gram, for every token and order. Measured with characters: 0.2 microseconds at orders 5 to 8.
+# Time to fit an n-gram, per token and order. Measured with characters: 0.2 microseconds at orders 5 to 8.
 _NGRAM_SECONDS = 3e-7
 # Copies of the weights in memory: themselves, gradients, two moments, the best weights, and temporaries of
 # the gradients. On the CPU also the bytes of a checkpoint, which has three copies, and of the best weights.
@@ -248,7 +248,7 @@ def memory_bytes(model: ModelConfig, training: TrainConfig, device: str) -> int:
         activations += 4 * model.ensemble_size * model.hidden_size
     logits = 3 * min(tokens * model.vocab_size, MAX_LOGITS)  # logits, softmax, gradient
     copies = _TRAINING_COPIES + (_SAVING_COPIES if device == "cpu" else 0)
-    # Of the states before and after a batch, and for their gradient; a validation has more rows.
+    # States before and after a batch, and their gradients; a validation has more rows.
     states = 4 * max(training.batch_size, CHUNKS) * model.state_floats
     floats = copies * model.parameters + tokens * activations + logits + states
     return _BASE_MEMORY_BYTES + 4 * floats

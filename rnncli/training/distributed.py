@@ -19,7 +19,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from rnncli.errors import ConfigError
-from rnncli.nn.language_model import State
+from rnncli.nn.rnn import State
 
 Value = TypeVar("Value")
 

@@ -8,7 +8,7 @@ best weights with a new optimizer and half the learning rate.
 import math
 
 from rnncli.events import Remark
-from rnncli.results import Score
+from rnncli.metrics import Score
 from rnncli.training.config import TrainConfig
 from rnncli.training.optimizer import AdamW
 from rnncli.training.state import TrainState

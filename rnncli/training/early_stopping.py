@@ -5,12 +5,12 @@ from the best weights at a lower learning rate, and ends when that does not help
 """
 
 from rnncli.events import Remark
-from rnncli.results import Score
+from rnncli.metrics import Score
 from rnncli.training.config import TrainConfig
 from rnncli.training.divergence import diverged
 from rnncli.training.state import BestWeights, TrainState, weights_of
 
-# Of the learning rate at each lowering, and the lowest fraction of the peak that is still lowered.
+# Factor on the learning rate at each lowering, and the lowest fraction of the peak that is still lowered.
 _LR_FACTOR, _MIN_LR_FACTOR = 0.3, 0.01
 
 

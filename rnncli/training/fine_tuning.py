@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rnncli.nn.config import ModelConfig
-from rnncli.nn.language_model import RNNLanguageModel
+from rnncli.nn.ensemble import RNNLanguageModel
 
 # The first axis of these weights is the vocabulary. The embedding has a last row for the BOS token.
 _EMBEDDING = "embedding.weight"

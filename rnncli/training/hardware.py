@@ -18,12 +18,12 @@ from rnncli.training.throughput import ThroughputBenchmark
 
 # The model whose throughput describes a machine: every machine can train it.
 REFERENCE = ModelConfig(vocab_size=256, hidden_size=256)
-# Of a budget of time, for one measurement before training.
+# Fraction of a time budget for one measurement before training, and its maximum.
 _BENCHMARK_FRACTION, _MAX_BENCHMARK_SECONDS = 0.01, 1.0
-# Of those seconds, to see whether fewer threads are faster: mostly they are much slower.
+# Fraction of those seconds for testing fewer threads, which are mostly much slower.
 _THREADS_FRACTION = 0.25
-# For a measurement on which no decision depends, and at most for one that finds the backends which are much
-# slower.
+# Time of a measurement on which no decision depends, and maximum time of one that finds the backends which
+# are much slower.
 QUICK_BENCHMARK_SECONDS = 0.05
 # A backend this much slower than the fastest, in a quick measurement, is not measured again.
 _COMPETITIVE_FRACTION = 0.7

@@ -1,4 +1,4 @@
-"""What the person chose of a plan: model, hyperparameters and budget."""
+"""What the user chose of a plan: model, hyperparameters and budget."""
 
 from dataclasses import dataclass, field, replace
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rnncli.metrics import Score
 from rnncli.nn.config import ModelConfig
-from rnncli.nn.language_model import RNNLanguageModel, State
-from rnncli.results import Score
+from rnncli.nn.ensemble import RNNLanguageModel
+from rnncli.nn.rnn import State
 from rnncli.training.budget import Budget, Position
 from rnncli.training.config import TrainConfig
 from rnncli.training.optimizer import AdamW

@@ -14,8 +14,9 @@ from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_
 
 from rnncli.data.batching import Batch
+from rnncli.nn.ensemble import RNNLanguageModel
 from rnncli.nn.fused.support import fused_kernels
-from rnncli.nn.language_model import DropoutMasks, RNNLanguageModel
+from rnncli.nn.rnn import DropoutMasks
 from rnncli.training.config import TrainConfig
 from rnncli.training.distributed import SINGLE_PROCESS, ProcessGroup
 from rnncli.training.optimizer import gradient_of

@@ -17,7 +17,7 @@ from rnncli.training.step import threads_of, train_step
 # float32 with torch's own kernels on the CPU, means that the backend cannot be used here.
 ThroughputBenchmark = Callable[[ModelConfig, TrainConfig, float], float]
 
-# Of the seconds to spend, for the warm-up: the first steps allocate, let libraries prepare their kernels and
+# Fraction of the seconds for the warm-up: the first steps allocate, let libraries prepare their kernels and
 # raise the clock of the processor. If steps are long, the first alone does all this.
 _WARM_UP_FRACTION = 0.5
 # A step that takes as many times the seconds to spend is not taken again.

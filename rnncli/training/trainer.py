@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from rnncli.data.batching import Batches
 from rnncli.events import CheckpointDue, Evaluated, Remark, Stepped
-from rnncli.nn.language_model import RNNLanguageModel
-from rnncli.results import Score
+from rnncli.metrics import Score
+from rnncli.nn.ensemble import RNNLanguageModel
 from rnncli.training import divergence, early_stopping
 from rnncli.training.budget import Budget
 from rnncli.training.config import TrainConfig

@@ -20,10 +20,11 @@ from rnncli.data.config import Level
 from rnncli.data.sources import STDIN, expand_sources
 from rnncli.errors import ConfigError, OptionError, RnncliError, TrainingError
 from rnncli.events import Event, Remark
+from rnncli.metrics import Score
 from rnncli.nn.config import ModelOptions
 from rnncli.numpy_decoder.decoder import NumPyDecoder
 from rnncli.options import OptionGroup, given_options
-from rnncli.results import RankingRow, Score
+from rnncli.results import RankingRow
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.record import checked_name, free_name
 from rnncli.training import architecture_search
@@ -43,12 +44,12 @@ from rnncli.workflows.training_session import (
 
 # Fraction of the time for the search; the rest is for training the best candidate.
 _SEARCH_FRACTION = 0.5
-# In less time, candidates would be planned rather than trained.
+# In less time, measuring and planning would leave no time to train the candidates.
 _MIN_SECONDS = 20.0
 _GENERATION_SECONDS = 0.2
 # All candidates of a level are validated on the same tokens, whatever their speed.
 _VALIDATIONS, _VALIDATION_TOKENS = 3, 20_000
-# What the command that trains the winner names, besides the options that were given.
+# Fields that are named in the command that trains the winner, besides the options that were given.
 _MODEL_FIELDS = ("cell", "hidden_size", "num_layers", "embedding_size", "ensemble_size", "dropout")
 _TRAINING_FIELDS = (
     *("batch_size", "bptt", "learning_rate", "weight_decay"),
@@ -59,11 +60,11 @@ _TRAINING_FIELDS = (
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is compared.
+    """A request to compare architectures.
 
     Attributes:
         texts: The texts.
-        options: Options that all candidates share: of texts, and the seed.
+        options: Options that all candidates share: those of the texts, and the seed.
         seconds: Time of the search and of training the winner.
         device: Where to train.
         device_name: The device as it was given, for the command that trains the winner.
@@ -161,7 +162,7 @@ class _Search:
     @classmethod
     @contextmanager
     def open(cls, comparison: Comparison) -> "Iterator[_Search]":
-        """Tokenize the texts; what would fail at the end is refused here."""
+        """Tokenize the texts; errors that would come up at the end are raised here."""
         texts, text = comparison.texts, comparison.options.text
         if datasets_at(texts):
             raise ConfigError(
@@ -300,9 +301,9 @@ class _Search:
             self._remarks.append(Remark(f"{candidate}: {error}"))
             return failed
         finally:
-            for folder in ModelDir.all():
-                if folder.path.name == name:
-                    folder.remove()
+            for model_dir in ModelDir.all():
+                if model_dir.path.name == name:
+                    model_dir.remove()
 
 
 def _model_options(candidate: Candidate) -> ModelOptions:
@@ -335,9 +336,9 @@ def _quiet_log() -> Iterator[None]:
 
 
 def _measure(candidate: Candidate, result: TrainResult, score: Score) -> _Measured:
-    folder = ModelDir(Path(result.path))
-    curve, model = loss_curves([folder]).curves[0], folder.record().model
-    decoder = NumPyDecoder(model, folder.require_weights().arrays)
+    model_dir = ModelDir(Path(result.path))
+    curve, model = loss_curves([model_dir]).curves[0], model_dir.record().model
+    decoder = NumPyDecoder(model, model_dir.require_weights().arrays)
     return _Measured(
         result.planned.tokens_per_second,
         model.parameters,

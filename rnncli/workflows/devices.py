@@ -1,4 +1,4 @@
-"""Where to compute."""
+"""Choose the device to compute on, and set this process up for it."""
 
 import functools
 import logging
@@ -13,16 +13,20 @@ from rnncli.training.config import TrainConfig
 from rnncli.training.hardware import REFERENCE
 
 _log = logging.getLogger(__name__)
-# Of a CPU's memory, what a training may use: the system and other programs need the rest.
+# Fraction of the main memory that training may use; the system and other programs need the rest.
 _USABLE_MEMORY = 0.75
 
 
 def pick_device(name: str) -> torch.device:
-    """auto is CUDA where it works, else the CPU; raises ConfigError for a device that is not there or fails.
+    """Return a device, and set this process up for it.
 
-    A GPU has to compute what the CPU does (training/backends.py) before it is used; a warning is logged
-    where auto passes one over. This process is set up for the device: on a CPU denormals are zero and freed
-    memory is kept, on CUDA float32 is not shortened and the algorithms of cuDNN are fixed.
+    "auto" is CUDA if it works, else the CPU. A GPU is used only if a step gives the same result there as on
+    the CPU (training/backends.py); if "auto" does not use a GPU that is present, a warning is logged. On the
+    CPU, denormals are flushed to zero and freed memory is reused; on CUDA, TF32 is off and cuDNN is
+    deterministic.
+
+    Raises:
+        ConfigError: The device is not present, or cannot be used.
     """
     present = present_devices()
     if name == "auto":
@@ -47,32 +51,32 @@ def pick_device(name: str) -> torch.device:
 
 
 def present_devices() -> list[str]:
-    """The kinds that this torch finds, whether they work or not."""
-    there = {
+    """Return the types of the devices that torch finds, whether they work or not."""
+    available = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
-    return [name for name, present in there.items() if present]
+    return [name for name, present in available.items() if present]
 
 
 @functools.cache
 def why_not_device(name: str) -> str | None:
-    """Return why a GPU that is there cannot be used, as a clause; None where a step is as on the CPU."""
+    """Return why a GPU that is present cannot be used, as a clause; None if it can."""
     try:
         return check_on(_device(name)).why_not(REFERENCE, TrainConfig(steps=1))
-    except Exception as error:  # its driver has errors of its own
+    except Exception as error:  # a driver raises errors of any type
         return str(error)
 
 
 def unusable_devices() -> list[str]:
-    """The GPUs that are there and cannot be used, with the reasons."""
+    """Return the GPUs that are present and cannot be used, with the reasons."""
     reasons = ((name, why_not_device(name)) for name in present_devices() if name != "cpu")
     return [f"{name}: {reason}" for name, reason in reasons if reason is not None]
 
 
 def memory_bytes(device: torch.device) -> int | None:
-    """The memory that a training may use there; None where nobody can say."""
+    """Return the memory that training may use on a device; None if it is unknown."""
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
     total = runtime.memory_bytes()
@@ -82,8 +86,8 @@ def memory_bytes(device: torch.device) -> int | None:
 def _device(name: str) -> torch.device:
     if name != "cuda":
         return torch.device(name)
-    # float32 is float32 here too, and the same seed gives the same weights.
+    # No TF32 in place of float32, and the same seed gives the same weights.
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.deterministic = True
-    # Of several processes on a machine torchrun tells each which of its GPUs is its own.
+    # torchrun assigns a GPU to each of its processes on a machine.
     return torch.device(name, int(os.environ.get("LOCAL_RANK", "0")))

@@ -1,4 +1,4 @@
-"""Diagnose this machine: what a report of a bug, or of a speed, needs to state."""
+"""Collect facts about this machine for a bug report: versions, devices, kernels and measured speeds."""
 
 import os
 import platform
@@ -76,7 +76,7 @@ class Diagnostics:
 
 
 def diagnose(*, measure: bool = True) -> Diagnostics:
-    """Find out what matters for a report about this machine.
+    """Collect what a bug report needs about this machine.
 
     Args:
         measure: Whether to measure speeds on the CPU too, which takes some seconds.
@@ -117,7 +117,7 @@ def _speeds() -> dict[str, dict[str, float]]:
 
 
 def _unusable_backends() -> list[str]:
-    """What cannot be used to train on the CPU, and why; and the GPUs that cannot be used."""
+    """The backends and GPUs that cannot be used to train, with the reasons."""
     _, unusable = _CHECK.survey(_MODEL, _CONFIG)
     return [*map(str, unusable), *unusable_devices()]
 
@@ -134,20 +134,20 @@ def _devices() -> list[str]:
 def _gpus() -> list[str]:
     try:
         return [f"cuda:{n} {torch.cuda.get_device_name(n)}" for n in range(torch.cuda.device_count())]
-    except Exception:  # a driver that does not work; `unusable` says so
+    except Exception:  # a driver that does not work; the GPU is listed as unusable
         return ["cuda"]
 
 
 def _packages() -> dict[str, str | None]:
     """Installed versions of the packages that rnncli requires; None: not installed."""
     try:
-        wanted = [line for line in requires("rnncli") or [] if not re.search(r"extra == .dev", line)]
+        requirements = [line for line in requires("rnncli") or [] if not re.search(r"extra == .dev", line)]
     except PackageNotFoundError:  # it runs from its source
-        wanted = ["torch", "numpy"]
+        requirements = ["torch", "numpy"]
     # Packages that only another system or Python needs.
-    elsewhere = {_name(line) for line in wanted if re.search(r"sys_platform|python_version", line)}
+    elsewhere = {_name(line) for line in requirements if re.search(r"sys_platform|python_version", line)}
     found: dict[str, str | None] = {}
-    for name in sorted(map(_name, wanted)):
+    for name in sorted(map(_name, requirements)):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Evaluate models on a text or on a split of their own text, exactly, with whatever else is asked for."""
+"""Evaluate models on a text or on a split of their own text: scores, loss breakdown, dynamic evaluation."""
 
 import logging
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from rnncli.evaluation.language_models import (
 )
 from rnncli.evaluation.language_models import evaluate as evaluate_model
 from rnncli.evaluation.loss_breakdown import by_frequency, by_line, by_position
-from rnncli.nn.language_model import RNNLanguageModel
+from rnncli.nn.ensemble import RNNLanguageModel
 from rnncli.results import DynamicScore, Evaluation, LossGroup
 from rnncli.storage.checkpoints import load_model
 from rnncli.storage.model_dir import ModelDir

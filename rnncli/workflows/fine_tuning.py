@@ -24,8 +24,8 @@ from rnncli.training.state import BestWeights
 
 _log = logging.getLogger(__name__)
 # Model options that a fine-tuned model may choose; the others come with the pretrained weights.
-_FREE = ("dropout", "ngram")
-_OF_A_TOKENIZER = ("level", "vocab_size", "subword_kind", "pattern", "tokenizer")
+_FREE_OPTIONS = ("dropout", "ngram")
+_TOKENIZER_OPTIONS = ("level", "vocab_size", "subword_kind", "pattern", "tokenizer")
 
 
 @dataclass(frozen=True)
@@ -40,18 +40,18 @@ class PretrainedModel:
     @classmethod
     def find(cls, name: str) -> Self:
         """Load a model by name or path; raises ModelError."""
-        folder = ModelDir.find(name)
-        best = load_best(folder)
+        model_dir = ModelDir.find(name)
+        best = load_best(model_dir)
         if best is None:
-            raise ModelError(f"{folder.path} has no weights yet", hint="finish its training first")
-        return cls(folder.path, folder.record(), best, folder.tokenizer())
+            raise ModelError(f"{model_dir.path} has no weights yet", hint="finish its training first")
+        return cls(model_dir.path, model_dir.record(), best, model_dir.tokenizer())
 
     def model_options(self, given: ModelOptions) -> ModelOptions:
         """Return the options with the sizes of this model; raises ConfigError if any of them is given."""
         for option in given_options(given):
-            if option.name not in _FREE:
-                raise self._settled(option.name)
-        own = {field.name for field in fields(ModelConfig)} - {"vocab_size", *_FREE}
+            if option.name not in _FREE_OPTIONS:
+                raise self._fixed_option(option.name)
+        own = {field.name for field in fields(ModelConfig)} - {"vocab_size", *_FREE_OPTIONS}
         return replace(given, **{name: getattr(self.record.model, name) for name in own})
 
     def text_options(self, given: TextOptions) -> TextOptions:
@@ -60,9 +60,9 @@ class PretrainedModel:
         Raises:
             ConfigError: An option contradicts that.
         """
-        for name in _OF_A_TOKENIZER:
+        for name in _TOKENIZER_OPTIONS:
             if getattr(given, name) is not None:
-                raise self._settled(name)
+                raise self._fixed_option(name)
         by_line = self.record.line_by_line if given.line_by_line is None else given.line_by_line
         if not self.extends_vocabulary:
             return replace(given, line_by_line=by_line, tokenizer=str(self.path))
@@ -92,7 +92,7 @@ class PretrainedModel:
         )
         return transfer_weights(self.best.weights, matches, model, seed)
 
-    def _settled(self, name: str) -> ConfigError:
+    def _fixed_option(self, name: str) -> ConfigError:
         return ConfigError(
             f"--{name.replace('_', '-')} is settled by --from {self.record.name}",
             hint="leave it out, or train a new model",

@@ -17,7 +17,7 @@ from rnncli.workflows import complete, generate
 
 if TYPE_CHECKING:
     from rnncli.evaluation.surprisal import LineScorer, ScoredLine
-    from rnncli.nn.language_model import RNNLanguageModel
+    from rnncli.nn.ensemble import RNNLanguageModel
 
 Options = TypeVar("Options", bound=OptionGroup)
 

@@ -11,7 +11,7 @@ from rnncli.export.arpa import read_arpa, write_arpa
 from rnncli.files import locked
 from rnncli.ngram.config import NgramOptions
 from rnncli.ngram.kneser_ney import NgramModel
-from rnncli.nn.language_model import RNNLanguageModel
+from rnncli.nn.ensemble import RNNLanguageModel
 from rnncli.results import Evaluation
 from rnncli.storage.checkpoints import load_model
 from rnncli.storage.model_dir import ModelDir

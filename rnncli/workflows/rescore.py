@@ -75,7 +75,7 @@ def rescore(
 
 
 class _Rescorer:
-    """A model, and how lists are read."""
+    """Reads n-best lists, scores them with a model, and tunes the weights."""
 
     def __init__(self, model_dir: ModelDir, options: RescoreOptions, read: ReadOptions, device: str) -> None:
         self._scorer = line_scorer(model_dir, device)

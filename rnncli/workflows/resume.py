@@ -25,8 +25,16 @@ from rnncli.training.state import TrainState
 from rnncli.training.throughput import throughput_benchmark
 from rnncli.workflows.devices import pick_device
 from rnncli.workflows.texts import warn_of_changes
-from rnncli.workflows.train import watch_events
-from rnncli.workflows.training_session import UNWATCHED, Session, TrainResult, Watch, batches_of, run_session
+from rnncli.workflows.train import raise_if_interrupted, watch_events
+from rnncli.workflows.training_session import (
+    UNWATCHED,
+    Session,
+    TrainResult,
+    Watch,
+    batches_of,
+    interrupt_requests,
+    run_session,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -55,12 +63,13 @@ def resume(
     Raises:
         ModelError: There is no such model, or it is damaged.
         TrainingError: It is finished, and no budget is left.
+        KeyboardInterrupt: Ctrl-C was pressed; the run is saved first.
     """
     began = monotonic()
     budget = build(BudgetOptions, {"time": time, "epochs": epochs, "steps": steps})
-    watch = Watch(tensorboard=tensorboard)
+    watch = Watch(requests=interrupt_requests, tensorboard=tensorboard)
     events = resume_events(name, budget, pick_device(device), watch=watch, began=began)
-    return watch_events(events, on_event)
+    return raise_if_interrupted(watch_events(events, on_event))
 
 
 def resume_events(

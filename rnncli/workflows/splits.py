@@ -11,7 +11,8 @@ from rnncli.data.config import ReadOptions, Reset
 from rnncli.data.decoding import Text
 from rnncli.data.splits import Split
 from rnncli.data.text_units import count_text, encode_segments, line_starts
-from rnncli.data.tokenizers.base import Tokenizer, decode, describe_oov, line_end
+from rnncli.data.tokenizers.base import Tokenizer, decode, line_end
+from rnncli.data.tokenizers.oov import describe_oov
 from rnncli.errors import ConfigError, CorpusError
 from rnncli.storage.model_dir import ModelDir
 

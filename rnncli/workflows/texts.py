@@ -1,4 +1,4 @@
-"""Texts as token datasets: what tokenizing and training share."""
+"""Read texts and open token datasets, for tokenizing and for training."""
 
 import logging
 import os

@@ -27,11 +27,11 @@ _MAX_ID_DIGITS = 20
 
 @dataclass(frozen=True)
 class TokenizeResult:
-    """What tokenizing gave.
+    """The result of tokenizing.
 
     Attributes:
-        report: Statistics of the text, if they were wanted.
-        dataset: The token dataset, unless only the report was wanted.
+        report: Statistics of the text, if they were requested.
+        dataset: The token dataset, unless only the report was requested.
         path: Folder of the token dataset.
         reused: Whether it was there before, made from the same text with the same options.
     """
@@ -87,7 +87,7 @@ def tokenize_texts(
         texts = _survey(paths, options, scratch)
         described = _described(texts) if report else None
         texts.build(texts.config(), partial)
-    # Opened only now: Windows renames no folder while a file in it is memory-mapped.
+    # Opened only now: Windows does not rename a folder while a file in it is memory-mapped.
     return TokenizeResult(described, TokenDataset.open(target), target)
 
 
@@ -119,12 +119,12 @@ def _same_dataset(target: Path, texts: Texts) -> TokenDataset:
     """Open the dataset at `target` if it is the one that would be made; otherwise raise StorageError."""
     if is_token_dataset(target):
         dataset = TokenDataset.open(target)
-        wanted = Origin.of(texts.corpus, texts.valid, texts.config())
+        expected = Origin.of(texts.corpus, texts.valid, texts.config())
         own_tokenizer = fingerprint(dataset.tokenizer)
         same_tokenizer = texts.tokenizer is None or fingerprint(texts.tokenizer) == own_tokenizer
         # The texts may be the same, and a different part of them the validation split.
         same_splits = texts.valid is None or texts.valid.characters == dataset.valid.counts.characters
-        if dataset.origin.same_text(wanted) and same_tokenizer and same_splits:
+        if dataset.origin.same_text(expected) and same_tokenizer and same_splits:
             return dataset
     raise StorageError(
         f"{target} exists already, made from another text or with other options",

@@ -37,7 +37,15 @@ from rnncli.training.throughput import throughput_benchmark
 from rnncli.workflows.devices import memory_bytes, pick_device, present_devices, why_not_device
 from rnncli.workflows.fine_tuning import PretrainedModel
 from rnncli.workflows.texts import Texts, datasets_at, open_datasets, scratch_folder, title
-from rnncli.workflows.training_session import UNWATCHED, Session, TrainResult, Watch, batches_of, run_session
+from rnncli.workflows.training_session import (
+    UNWATCHED,
+    Session,
+    TrainResult,
+    Watch,
+    batches_of,
+    interrupt_requests,
+    run_session,
+)
 
 SomeEvent = TypeVar("SomeEvent")
 Result = TypeVar("Result")
@@ -90,6 +98,7 @@ def train(
         Where the model is, and its score on the validation split.
 
     Raises:
+        KeyboardInterrupt: Ctrl-C was pressed; once training has begun, the run is saved first.
         ConfigError: An option is unknown, out of range, or contradicts another.
         CorpusError: A text cannot be read or is too short.
         TrainingError: Training cannot start or continue.
@@ -105,7 +114,15 @@ def train(
         name=name,
         pretrained=from_model,
     )
-    return watch_events(train_events(run, Watch(tensorboard=tensorboard), began), on_event)
+    watch = Watch(requests=interrupt_requests, tensorboard=tensorboard)
+    return raise_if_interrupted(watch_events(train_events(run, watch, began), on_event))
+
+
+def raise_if_interrupted(result: TrainResult) -> TrainResult:
+    """Return a result, or raise KeyboardInterrupt if Ctrl-C ended the training, as Python programs expect."""
+    if result.signal:
+        raise KeyboardInterrupt
+    return result
 
 
 def watch_events(
@@ -158,7 +175,7 @@ def _prepare(run: NewRun, stack: ExitStack, began: float) -> Generator[CorpusRep
     if run.automatic and run.device.type == "cpu" and "cuda" in present_devices():
         planned = replace(planned, unusable=(f"cuda: {why_not_device('cuda')}", *planned.unusable))
     return Session(
-        folder=draft.model_dir,
+        model_dir=draft.model_dir,
         state=prepared.state,
         dataset=TokenDataset.joined([TokenDataset.open(path) for path in datasets]),
         config=plan.training,

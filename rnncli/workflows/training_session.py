@@ -1,10 +1,13 @@
 """A training from its first or next step to its end: events, checkpoints, logs, and how it stops."""
 
 import logging
+import signal
+import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from time import monotonic
+from types import FrameType
 
 import torch
 
@@ -16,10 +19,10 @@ from rnncli.evaluation.estimation import estimate
 from rnncli.events import CheckpointDue, Evaluated, Event, Planned, Remark, Sampled, Saved, Stepped
 from rnncli.generation.decoder import NetworkDecoder
 from rnncli.generation.text_generator import training_sample
+from rnncli.metrics import Score
 from rnncli.nn.config import ModelConfig
-from rnncli.nn.language_model import RNNLanguageModel
+from rnncli.nn.ensemble import RNNLanguageModel
 from rnncli.numpy_decoder.decoder import NumPyDecoder
-from rnncli.results import Score
 from rnncli.storage.checkpoints import CheckpointWriter, as_arrays, load_model, load_state
 from rnncli.storage.model_dir import ModelDir
 from rnncli.storage.record import Status
@@ -38,11 +41,11 @@ _LOG_FRACTION, _MIN_LOG_SECONDS, _MAX_LOG_SECONDS = 0.01, 0.5, 5.0
 
 @dataclass
 class StopRequest:
-    """What the outside asks of a training while it runs.
+    """Requests to a training while it runs.
 
     Attributes:
         signal: Number of the signal that asks it to save and stop, 0 while there is none.
-        save: Whether a checkpoint is wanted now.
+        save: Whether a checkpoint is requested now.
     """
 
     signal: int = 0
@@ -56,6 +59,30 @@ RequestContext = Callable[[], AbstractContextManager[StopRequest]]
 def no_requests() -> AbstractContextManager[StopRequest]:
     """Return a context in which nothing is ever requested."""
     return nullcontext(StopRequest())
+
+
+@contextmanager
+def interrupt_requests() -> Iterator[StopRequest]:
+    """Turn Ctrl-C into a request to save and stop, for Python programs; a second Ctrl-C raises at once.
+
+    Only where Ctrl-C would raise KeyboardInterrupt: in the main thread, unless the program handles it.
+    """
+    request = StopRequest()
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield request
+        return
+
+    def stop(number: int, _: FrameType | None) -> None:
+        if request.signal:
+            raise KeyboardInterrupt
+        request.signal = number
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield request
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)
@@ -80,7 +107,7 @@ UNWATCHED = Watch()
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a training left behind.
+    """The result of a training.
 
     Attributes:
         path: Folder of the model.
@@ -106,15 +133,15 @@ class Session:
     """A run with everything it needs.
 
     Attributes:
-        model_dir: Folder of the model.
+        model_dir: The model directory.
         state: The state of the training.
         dataset: The token dataset.
         config: The configuration of the training.
         planned: The plan.
         validation_seconds: Expected time of one validation.
         ngram_seconds: Expected time of fitting the n-gram at the end.
-        began: Instant at which the first second of the run would have begun.
-        saved: Whether the folder already knows the present configuration and state.
+        began: Instant (time.monotonic) at which the run would have begun, had it never been interrupted.
+        saved: Whether the model directory already has the present configuration and state.
     """
 
     model_dir: ModelDir
@@ -173,11 +200,11 @@ def run_session(session: Session, watch: Watch) -> Generator[Event, None, TrainR
                 events.close()
                 _finish(session, interrupted=True, saved=False)
                 raise
-            signal = request.signal
-            score = _finish(session, interrupted=bool(signal), saved=recorder.saved)
-            saved = Saved(str(model_dir.path), state.step, state.seconds, interrupted=bool(signal))
+            number = request.signal
+            score = _finish(session, interrupted=bool(number), saved=recorder.saved)
+            saved = Saved(str(model_dir.path), state.step, state.seconds, interrupted=bool(number))
             yield saved
-    return TrainResult(**vars(saved), score=score, planned=session.planned, signal=signal)
+    return TrainResult(**vars(saved), score=score, planned=session.planned, signal=number)
 
 
 def follow(device: torch.device, group: ProcessGroup, requests: RequestContext = no_requests) -> None:
@@ -244,7 +271,7 @@ def batches_of(dataset: TokenDataset, model: ModelConfig, config: TrainConfig) -
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Return whether memory is exhausted; on the CPU, only the words of torch's error tell."""
+    """Return whether memory is exhausted; on the CPU, torch raises a RuntimeError with such a message."""
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
 
 
@@ -327,7 +354,8 @@ def _out_of_memory_explained(model_dir: ModelDir) -> Iterator[None]:
             raise
         raise TrainingError(
             "out of memory",
-            hint=f"use a smaller --batch-size or --hidden-size, or resume with --resume {model_dir.path.name}",
+            hint="use a smaller --batch-size or --hidden-size, "
+            f"or resume with --resume {model_dir.path.name}",
         ) from error
 
 
@@ -348,7 +376,7 @@ def _finish(session: Session, *, interrupted: bool, saved: bool) -> Score | None
         interrupted: Whether it ended before its budget.
         saved: Whether all that happened is saved.
     """
-    state, model_dir = session.state, session.folder
+    state, model_dir = session.state, session.model_dir
     if state.best is None or state.best.score is None:
         # Without a validation, the present weights are usable all the same.
         state.best, saved = BestWeights(None, state.step, weights_of(state.model)), False

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from rnncli.analysis.gradient_norms import DISTANCES, SEGMENTS, gradient_norms, text_segments
 from rnncli.data.text_units import line_starts
 from rnncli.errors import CorpusError
-from rnncli.nn.language_model import RNNLanguageModel
+from rnncli.nn.ensemble import RNNLanguageModel
 from tests.conftest import tiny_model
 
 TOKENS = np.random.default_rng(0).integers(0, 11, (5, 12))

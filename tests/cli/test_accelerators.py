@@ -9,7 +9,7 @@ import torch
 
 from rnncli.data.batching import StreamBatches
 from rnncli.evaluation.config import CacheOptions, DynamicOptions
-from rnncli.evaluation.dynamic import dynamic_metrics
+from rnncli.evaluation.dynamic_evaluation import dynamic_metrics
 from rnncli.evaluation.scoring import stream_metrics
 from rnncli.nn.config import ModelConfig
 from rnncli.training.config import TrainConfig

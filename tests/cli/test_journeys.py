@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rnncli.errors import StorageError
-from rnncli.results import Score
+from rnncli.metrics import Score
 from rnncli.storage.model_dir import ModelDir
 from tests.cli.conftest import TINY, Command
 

@@ -23,7 +23,7 @@ from rnncli.console.training_view import (
     open_view,
 )
 from rnncli.events import Evaluated, Event, Planned, Remark, Sampled, Saved, Stepped
-from rnncli.results import Score
+from rnncli.metrics import Score
 from rnncli.safe_text import one_line, visible
 
 PLAN = Planned(

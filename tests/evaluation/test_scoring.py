@@ -12,9 +12,9 @@ from rnncli.data.text_units import TextCounts
 from rnncli.data.tokenizers.base import Ids
 from rnncli.evaluation.estimation import chunking_error, estimate, sampled_metrics
 from rnncli.evaluation.language_models import NetworkModel, evaluate
-from rnncli.evaluation.metrics import nll_and_entropy, nll_only
 from rnncli.evaluation.scoring import stream_metrics
-from rnncli.nn.language_model import RNNLanguageModel
+from rnncli.evaluation.token_metrics import nll_and_entropy, nll_only
+from rnncli.nn.ensemble import RNNLanguageModel
 from tests.conftest import STRUCTURES, part_of, tiny_model
 
 CELLS: list[str] = ["rnn", "gru", "lstm"]

@@ -11,7 +11,7 @@ from rnncli.evaluation import scoring
 from rnncli.evaluation.estimation import estimate
 from rnncli.evaluation.language_models import NetworkModel, evaluate
 from rnncli.evaluation.scoring import line_metrics, stream_metrics
-from rnncli.nn.language_model import RNNLanguageModel
+from rnncli.nn.ensemble import RNNLanguageModel
 from tests.conftest import part_of, tiny_model
 
 CELLS: list[str] = ["rnn", "gru", "lstm"]

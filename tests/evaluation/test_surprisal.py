@@ -15,7 +15,7 @@ from rnncli.evaluation.interpolation import fit_ngram, fit_weights
 from rnncli.evaluation.language_models import InterpolatedModel, NetworkModel, evaluate
 from rnncli.evaluation.surprisal import LineScorer
 from rnncli.ngram.decoder import NgramDecoder
-from rnncli.nn.language_model import RNNLanguageModel
+from rnncli.nn.ensemble import RNNLanguageModel
 from tests.conftest import RHYME, part_of, tiny_model
 
 LINES = ["the rain came more;", "", " a lamp  was lit,", "the", "the rain came down, the rain came more"]

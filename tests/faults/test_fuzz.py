@@ -37,7 +37,7 @@ from rnncli.storage.record import ModelRecord, read_record
 from rnncli.storage.safetensors_file import read_arrays
 from rnncli.training.config import TrainConfig
 from tests.faults.conftest import SHAPE, TEXT, ended, forked
-from tests.faults.hostile.arrays import Array, facts_of, headed, with_facts
+from tests.faults.hostile.arrays import AnyArray, facts_of, headed, with_facts
 from tests.faults.hostile.spoiling import config, edit, protobuf
 
 LONGEST_SECONDS = 5.0
@@ -286,7 +286,7 @@ def test_mutated_records_are_read_or_refused(
 def test_mutated_tensors_are_read_or_refused(
     own_folder: Path, effort: Callable[[int, int], int], figure: Callable[[str], None]
 ) -> None:
-    arrays: dict[str, Array] = {
+    arrays: dict[str, AnyArray] = {
         "weight": np.arange(6, dtype=np.float32).reshape(2, 3),
         "keys.2": np.arange(4, dtype=np.int64),
         "scalar": np.array(2.0),

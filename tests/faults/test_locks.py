@@ -11,7 +11,7 @@ from rnncli.files import locked
 from rnncli.storage.model_dir import ModelDir
 from tests.faults.conftest import SHAPE, ended, forked
 
-HELD = r"error: models/x is being (written|made) by process (\d+) on \S+"
+HELD = r"error: models/x is being (written|created) by process (\d+) on \S+"
 
 
 def test_of_two_that_begin_at_once_one_wins(

@@ -20,7 +20,7 @@ from pathlib import Path
 from rnncli.errors import StorageError
 from rnncli.storage.model_dir import ModelDir
 folder = ModelDir.find("x")
-weights = folder.needed_weights()
+weights = folder.require_weights()
 run = Path("run.safetensors").read_bytes()
 sys.stdin.close()
 try:

@@ -79,7 +79,9 @@ def test_a_text_that_changed_since_is_said_and_the_run_goes_on_with_what_it_read
     with Path("text.txt").open("a") as file:
         file.write("something else\n")
     assert ended(forked("train", "--resume", "x", "--steps", "25")) == 0
-    assert "text.txt is not what it was" in Path("output").read_text()
+    assert (
+        "text.txt has changed since models/x was made; the earlier text is used" in Path("output").read_text()
+    )
 
 
 def test_memory_that_is_gone_is_one_error_and_the_run_can_go_on(text: Path) -> None:

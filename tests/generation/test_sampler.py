@@ -12,7 +12,7 @@ from rnncli.generation.config import SamplingOptions
 from rnncli.generation.decoder import LogitsDecoder, NetworkDecoder
 from rnncli.generation.sampler import Sampler
 from rnncli.generation.torch_decoder import TorchDecoder
-from rnncli.nn.language_model import RNNLanguageModel
+from rnncli.nn.ensemble import RNNLanguageModel
 from tests.conftest import numpy_decoder_of, tiny_model
 
 EMPTY = np.array([], np.uint8)

@@ -178,7 +178,7 @@ class EveryCommand:
     def test_names_that_windows_reserves_are_refused(self, machine: Machine) -> None:
         for name in ("nul", "con.", "Aux.txt", "com1"):
             refused = machine("train", "text.txt", "--name", name, "--steps", "1", *SHAPE)
-            assert refused.code == 1
+            assert refused.code == 2
             assert "Windows reserves it" in refused.err
         (machine.folder / "con.txt").write_bytes(TEXT.encode())
         ran = machine.good("train", "con.txt", "--steps", "1", *SHAPE)

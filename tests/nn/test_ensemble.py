@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from rnncli.errors import ConfigError
 from rnncli.nn.config import ModelConfig
-from rnncli.nn.language_model import RNNLanguageModel
+from rnncli.nn.ensemble import RNNLanguageModel
 from tests.conftest import tiny_model
 
 TOKENS = torch.randint(0, 12, (3, 10), generator=torch.Generator().manual_seed(1))

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from rnncli.nn.config import BLOCK, ModelConfig
+from rnncli.nn.ensemble import RNNLanguageModel
 from rnncli.nn.fused import support
 from rnncli.nn.fused.support import fused_for, fused_kernels
-from rnncli.nn.language_model import LAYERS, RNNLanguageModel
+from rnncli.nn.rnn import LAYERS
 
 needs_kernels = pytest.mark.skipif(
     support.why_no_kernels() is not None, reason=f"no fused kernels here: {support.why_no_kernels()}"

@@ -14,8 +14,8 @@ from torch import Tensor
 from rnncli.nn import linear_recurrence
 from rnncli.nn.cell_registry import CELLS
 from rnncli.nn.config import ModelConfig
-from rnncli.nn.language_model import LAYERS, RNN
 from rnncli.nn.linear_recurrence import doubling, scan, stepwise
+from rnncli.nn.rnn import LAYERS, RNN
 from tests.conftest import numpy_decoder_of, tiny_model
 
 B, T, E, D = 3, 13, 5, 4

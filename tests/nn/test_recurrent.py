@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from rnncli.nn.config import ModelConfig
-from rnncli.nn.language_model import LAYERS
 from rnncli.nn.layers import LayerState
+from rnncli.nn.rnn import LAYERS
 
 B, T, E, D = 3, 7, 5, 4
 

@@ -5,8 +5,8 @@ import torch
 
 from rnncli.errors import ConfigError
 from rnncli.nn.config import ModelConfig
-from rnncli.nn.language_model import State
 from rnncli.nn.layers import Attention, Convolution
+from rnncli.nn.rnn import State
 from tests.conftest import STRUCTURES, tiny_model
 
 TOKENS = torch.randint(0, 11, (3, 40), generator=torch.Generator().manual_seed(2))

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from rnncli.nn.cell_registry import CELLS
 from rnncli.nn.config import ModelConfig
-from rnncli.nn.language_model import LAYERS
 from rnncli.nn.layers import RecurrentLayer
+from rnncli.nn.rnn import LAYERS
 from rnncli.numpy_decoder.layers import CELL_STEPS, CellStep
 
 B, T, E, D = 3, 13, 5, 4

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from rnncli.nn.language_model import RNNLanguageModel
+from rnncli.nn.ensemble import RNNLanguageModel
 from tests.conftest import STRUCTURES, numpy_decoder_of, tiny_model
 
 TOKENS = np.random.default_rng(0).integers(0, 11, (3, 40))

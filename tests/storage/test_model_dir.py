@@ -17,8 +17,8 @@ from rnncli.data.dataset import TokenDataset
 from rnncli.data.dataset_builder import build_dataset
 from rnncli.errors import ConfigError, CorpusError, ModelError
 from rnncli.events import Evaluated
+from rnncli.metrics import Score
 from rnncli.nn.config import ModelConfig
-from rnncli.results import Score
 from rnncli.storage.checkpoints import CheckpointWriter, load_best, load_model, load_state, serialize_state
 from rnncli.storage.draft import new_model
 from rnncli.storage.manifest import FileEntry, Manifest

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 from rnncli.data.batching import StreamBatches
+from rnncli.metrics import Score
 from rnncli.nn.config import ModelConfig
-from rnncli.nn.language_model import RNNLanguageModel
-from rnncli.results import Score
+from rnncli.nn.ensemble import RNNLanguageModel
 from rnncli.training.config import TrainConfig
 
 CPU = torch.device("cpu")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rnncli.errors import ConfigError
+from rnncli.errors import MissingPackageError
 from rnncli.nn.cell_registry import CELLS
 from rnncli.training.architecture_search import Candidate, Trial, TrialResult, ranked, search
 
@@ -107,6 +107,6 @@ def test_the_same_seed_gives_the_same_search() -> None:
 
 def test_without_optuna_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(ConfigError, match="needs optuna") as raised:
+    with pytest.raises(MissingPackageError, match="needs optuna") as raised:
         trials(10.0)
     assert "rnncli[tune]" in raised.value.hint

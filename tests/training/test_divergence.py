@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from rnncli.events import Evaluated, Remark, Stepped
-from rnncli.nn.language_model import RNNLanguageModel
-from rnncli.results import Score
+from rnncli.metrics import Score
+from rnncli.nn.ensemble import RNNLanguageModel
 from rnncli.training import trainer
 from rnncli.training.config import TrainConfig
 from rnncli.training.state import TrainState

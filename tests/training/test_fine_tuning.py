@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rnncli.nn.config import ModelConfig
-from rnncli.nn.language_model import RNNLanguageModel
+from rnncli.nn.ensemble import RNNLanguageModel
 from rnncli.training.config import TrainConfig
 from rnncli.training.fine_tuning import transfer_weights
 from rnncli.training.state import TrainState

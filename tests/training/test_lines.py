@@ -10,9 +10,9 @@ import torch
 from rnncli.data.batching import PADDING, Batch, LineBatches
 from rnncli.data.text_units import line_starts
 from rnncli.events import Evaluated, Stepped
+from rnncli.metrics import Score
 from rnncli.nn.config import ModelConfig
-from rnncli.nn.language_model import RNNLanguageModel
-from rnncli.results import Score
+from rnncli.nn.ensemble import RNNLanguageModel
 from rnncli.training.config import TrainConfig
 from rnncli.training.state import TrainState
 from rnncli.training.step import train_step

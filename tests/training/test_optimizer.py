@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from rnncli.nn.language_model import RNNLanguageModel
+from rnncli.nn.ensemble import RNNLanguageModel
 from rnncli.training.config import TrainConfig
 from rnncli.training.optimizer import AdamW, learning_rate
 from tests.conftest import tiny_model

@@ -106,7 +106,7 @@ def test_a_short_text_gets_a_small_network_more_dropout_and_an_early_end() -> No
     assert plan.model.dropout > book.model.dropout
     assert plan.planned.seconds < 400.0
     assert plan.training.steps is not None
-    assert any("memorise" in reason for reason in plan.planned.reasons)
+    assert any("memorize" in reason for reason in plan.planned.reasons)
 
 
 def test_activation_regularization_is_for_many_epochs_of_a_text_that_is_not_short() -> None:
@@ -217,7 +217,7 @@ def test_the_hidden_size_fits_into_memory() -> None:
     )
     assert small.model.hidden_size < ample.model.hidden_size
     assert small.planned.memory_bytes < 8 * 10**8
-    assert any("would not fit into the memory" in reason for reason in small.planned.reasons)
+    assert any("would not fit into memory" in reason for reason in small.planned.reasons)
 
 
 @pytest.mark.parametrize(

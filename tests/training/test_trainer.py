@@ -11,9 +11,9 @@ from torch import Tensor
 
 from rnncli.data.batching import StreamBatches
 from rnncli.events import CheckpointDue, Evaluated, Stepped
+from rnncli.metrics import Score
 from rnncli.nn.config import ModelConfig
-from rnncli.nn.language_model import RNNLanguageModel
-from rnncli.results import Score
+from rnncli.nn.ensemble import RNNLanguageModel
 from rnncli.training.budget import Budget
 from rnncli.training.config import TrainConfig
 from rnncli.training.distributed import ProcessGroup

@@ -1,5 +1,6 @@
 """Training and tokenizing from Python: the same functions as those of the commands."""
 
+import signal
 from itertools import islice
 from pathlib import Path
 
@@ -42,6 +43,30 @@ def test_it_trains_the_model_of_the_command(rnncli: Command, rhyme: Path) -> Non
     mine, others = weights("python"), weights("command")
     assert mine.keys() == others.keys()
     assert all(np.array_equal(mine[name], others[name]) for name in mine)
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_ctrl_c_in_a_python_program_saves_the_run_and_is_raised(rhyme: Path, resumed: bool) -> None:
+    """It comes at any time, also inside a step, whose half is never saved."""
+
+    def press(event: Event) -> None:
+        if isinstance(event, Evaluated):
+            signal.raise_signal(signal.SIGINT)
+
+    def begin() -> None:
+        if resumed:
+            resume("x", steps=6, device="cpu", on_event=press)
+        else:
+            train(rhyme, name="x", device="cpu", on_event=press, validations=3, **OPTIONS)
+
+    if resumed:
+        train(rhyme, name="x", device="cpu", **{**OPTIONS, "steps": 1})
+    with pytest.raises(KeyboardInterrupt):
+        begin()
+    assert ModelDir.find("x").record().status == "interrupted"
+    assert ModelDir.find("x").mismatches() == []
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert resume("x", device="cpu").step == 6
 
 
 def test_what_on_event_raises_stops_the_training_saved(rhyme: Path) -> None:

@@ -12,7 +12,6 @@ import codecs
 import hashlib
 import json
 import sys
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, Protocol
 
@@ -21,7 +20,6 @@ import numpy.typing as npt
 
 from rnncli.data.config import Level
 from rnncli.errors import TokenizerError
-from rnncli.safe_text import one_line
 
 Ids = npt.NDArray[np.unsignedinteger[Any]]
 # How bytes that are not valid UTF-8 are decoded; the names are those of Python's error handlers.
@@ -30,7 +28,6 @@ InvalidBytes = Literal["replace", "surrogateescape"]
 UNKNOWN = "<unk>"
 # U+FFFD, which Unicode prescribes for what cannot be shown.
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-_MAX_OOV_SHOWN = 5
 
 
 class Tokenizer(Protocol):
@@ -103,22 +100,6 @@ def word_boundaries(tokenizer: Tokenizer) -> list[int]:
 def fingerprint(tokenizer: Tokenizer) -> str:
     """Return a hash that is equal for tokenizers that give equal ids, and for no others."""
     return hashlib.sha256(tokenizer.to_bytes()).hexdigest()
-
-
-def describe_oov(tokenizer: Tokenizer, text: str) -> str | None:
-    """Name the first out-of-vocabulary tokens of `text`, or return None if there are none."""
-    found = tokenizer.oov_tokens(text)
-    if not found:
-        return None
-    named = ", ".join(_describe_token(token) for token in found[:_MAX_OOV_SHOWN])
-    more = f" and {len(found) - _MAX_OOV_SHOWN} more" if len(found) > _MAX_OOV_SHOWN else ""
-    return f"{named}{more}"
-
-
-def _describe_token(token: str) -> str:
-    if len(token) > 1:
-        return repr(one_line(token))
-    return f"{one_line(token)!r} (U+{ord(token):04X} {unicodedata.name(token, 'unnamed')})"
 
 
 def smallest_dtype(count: int) -> np.dtype[Any]:

@@ -7,13 +7,13 @@ import torch
 
 from rnncli.errors import ConfigError
 from rnncli.evaluation.config import CacheOptions, DynamicOptions
-from rnncli.evaluation.dynamic import dynamic_metrics
+from rnncli.evaluation.dynamic_evaluation import dynamic_metrics
 from rnncli.evaluation.dynamic_scoring import dynamic_score
 from rnncli.evaluation.interpolation import fit_ngram
 from rnncli.evaluation.language_models import InterpolatedModel
 from rnncli.evaluation.scoring import stream_metrics
 from rnncli.ngram.interpolation import Interpolation
-from rnncli.nn.language_model import RNNLanguageModel
+from rnncli.nn.ensemble import RNNLanguageModel
 from tests.conftest import part_of, tiny_model
 
 TRAIN = np.random.default_rng(1).integers(0, 11, 500).astype(np.uint8)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rnncli.errors import ConfigError
 from rnncli.generation.config import SamplingOptions
-from rnncli.generation.sampling import (
+from rnncli.generation.sampling_filters import (
     apply_min_p,
     apply_repetition_penalty,
     apply_temperature,

@@ -5,7 +5,8 @@ import torch
 
 from rnncli.errors import ConfigError
 from rnncli.nn.config import ModelConfig
-from rnncli.nn.language_model import DropoutMasks, RNNLanguageModel
+from rnncli.nn.ensemble import RNNLanguageModel
+from rnncli.nn.rnn import DropoutMasks
 from tests.conftest import tiny_model
 
 CELLS: list[str] = ["rnn", "gru", "lstm"]

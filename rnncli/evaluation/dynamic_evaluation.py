@@ -29,8 +29,8 @@ from torch import Tensor, nn
 from rnncli.data.splits import ConcatenatedIds
 from rnncli.data.tokenizers.base import Ids
 from rnncli.evaluation.config import CacheOptions, DynamicOptions
-from rnncli.evaluation.metrics import nll_and_entropy
-from rnncli.nn.language_model import RNNLanguageModel
+from rnncli.evaluation.token_metrics import nll_and_entropy
+from rnncli.nn.ensemble import RNNLanguageModel
 
 # Segments of the training split on which gradient magnitudes are measured.
 _SAMPLED_SEGMENTS = 64
