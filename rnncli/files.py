@@ -52,11 +52,13 @@ def write_file(path: Path, content: bytes) -> None:
 
 
 def check_parent_folder(path: Path) -> None:
-    """Raise StorageError if the folder of `path` does not exist, before any work is done for that file."""
+    """Raise StorageError if no file can be written to `path`, before any work is done for that file."""
     if not os.path.isdir(path.absolute().parent):  # noqa: PTH112 - false for what cannot be a name, too
         raise StorageError(
             f"cannot write {path}: the folder does not exist", hint="create it, or choose another path"
         )
+    if os.path.isdir(path):  # noqa: PTH112 - as above
+        raise StorageError(f"cannot write {path}: it is a folder", hint="name a file in it")
 
 
 def remove_file(path: Path) -> None:

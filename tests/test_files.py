@@ -142,3 +142,9 @@ def test_a_folder_that_another_is_making_is_not_taken_from_it(own_folder: Path) 
         assert (partial / "one").read_text() == "1"
     assert (own_folder / "whole" / "one").read_text() == "1"
     assert [path.name for path in own_folder.iterdir()] == ["whole"]
+
+
+def test_a_folder_is_refused_before_there_is_anything_to_write(own_folder: Path) -> None:
+    for path in (Path(), own_folder):
+        with pytest.raises(StorageError, match="it is a folder"):
+            files.check_parent_folder(path)

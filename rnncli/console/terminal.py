@@ -20,16 +20,21 @@ _WRITE_INTERVAL_SECONDS = 0.02
 
 def stderr_console() -> Console:
     """Return a console on stderr that respects NO_COLOR, TERM=dumb and the width of the window."""
-    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+    return Console(stderr=True, highlight=False, soft_wrap=not is_terminal(sys.stderr))
 
 
 def stdout_console() -> Console:
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    return Console(highlight=False, soft_wrap=not is_terminal(sys.stdout))
 
 
-def is_live(stream: IO[str]) -> bool:
+def is_terminal(stream: IO[str] | None) -> bool:
+    """Return whether a stream is a terminal; a stream that was closed at the start is None."""
+    return stream is not None and stream.isatty()
+
+
+def is_live(stream: IO[str] | None) -> bool:
     """Return whether a stream is a terminal that can move its cursor."""
-    return stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
+    return is_terminal(stream) and os.environ.get("TERM") not in ("dumb", "unknown")
 
 
 class _LogHandler(logging.Handler):

@@ -191,7 +191,9 @@ class CompletionOptions(OptionGroup):
         help="Complete the text to the end of a token, word or line.",
         shown="word if the text has spaces between words, else token",
     )
-    number: int = option(10, help="Number of completions.", min=1, metavar="N", flags=("--number", "-n"))
+    number: int = option(
+        10, help="Number of completions.", min=1, max=65_536, metavar="N", flags=("--number", "-n")
+    )
     length: int | None = option(
         None,
         help="Maximum number of tokens of a word or line.",

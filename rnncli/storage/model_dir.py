@@ -175,6 +175,7 @@ class ModelDir:
 
     def update(self, *, training: TrainConfig | None = None, status: Status | None = None) -> None:
         """Change the training configuration or the status in config.json."""
+        self._forget()  # another process may have written since we read
         record = self.record()
         changed = replace(
             record, saved_at=now(), training=training or record.training, status=status or record.status
@@ -243,6 +244,7 @@ class ModelDir:
             state: Content of the checkpoint.
             best: Weights with the lowest validation loss, if they are new.
         """
+        self._forget()  # another process may have written since we read
         record = replace(self.record(), saved_at=now(), step=step, seconds=seconds, status=status)
         contents = {checkpoint_name(step): state}
         if best is not None:
@@ -379,10 +381,15 @@ class ModelDir:
             return manifest.check(self.path, name)
         except ModelError:
             # A training may have replaced the file and the manifest since we read the manifest.
-            self._cache.manifest = Manifest.read(self.path)
-            if self._cache.manifest == manifest:
+            known = self._cache.record
+            self._forget()
+            if self._manifest() == manifest:
                 raise
-            return self._cache.manifest.check(self.path, name)
+            if known is not None and self.record().created_at != known.created_at:
+                raise ModelError(
+                    f"{self.path} has been replaced by another model", hint="load the model again"
+                ) from None
+            return self._manifest().check(self.path, name)
 
     def _verified(self, name: str) -> Path:
         """Return the path of a verified file; raise ModelError if it does not match."""

@@ -187,4 +187,6 @@ def _chosen(kind: type[Options], options: Options | None, keywords: Mapping[str,
         raise OptionError(
             f"both options and {next(iter(keywords))} are given", hint="give an option object or keywords"
         )
+    if not isinstance(options, kind):
+        raise OptionError(f"options is {options!r}", hint=f"give an object of {kind.__name__}, or keywords")
     return options

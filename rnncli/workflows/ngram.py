@@ -8,7 +8,7 @@ import torch
 
 from rnncli.evaluation.interpolation import fit_ngram, fit_weights
 from rnncli.export.arpa import read_arpa, write_arpa
-from rnncli.files import locked
+from rnncli.files import check_parent_folder, locked
 from rnncli.ngram.config import NgramOptions
 from rnncli.ngram.kneser_ney import NgramModel
 from rnncli.nn.ensemble import RNNLanguageModel
@@ -42,8 +42,10 @@ def interpolate_ngram(
         CorpusError: The text is gone or has no validation split.
         ModelError: The file is not in ARPA format, or does not fit the model.
     """
-    network = load_model(model_dir, device)
+    if options.arpa is not None:
+        check_parent_folder(options.arpa)
     with locked(model_dir.path):
+        network = load_model(model_dir, device)
         if options.from_arpa is None:
             add_ngram(model_dir, network, options.order)
         else:

@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from rnncli.cli.adapter import Only, Without, command
+from rnncli.cli.adapter import Only, command
 from rnncli.errors import OptionError
 from rnncli.options import OptionGroup, option
 from tests.cli.conftest import Command, words
@@ -83,13 +83,8 @@ def test_a_command_may_take_a_part_of_a_group() -> None:
     def some(*, chosen: Annotated[Sampling, Only("kind")]) -> None:
         print(chosen)
 
-    def others(*, chosen: Annotated[Sampling, Without("kind", "lr", "dynamic_lr")]) -> None:
-        print(chosen)
-
     assert run(some, "--kind", "beam").output == f"{Sampling(kind='beam')}\n"
     assert run(some, "--unique").exit_code == 2
-    assert run(others, "--unique").output == f"{Sampling(unique=True)}\n"
-    assert run(others, "--kind", "beam").exit_code == 2
 
 
 @pytest.mark.parametrize("name", ["train", "tokenize", "compare", "eval", "generate"])

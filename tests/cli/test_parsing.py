@@ -2,7 +2,7 @@
 
 import pytest
 
-from rnncli.cli.options import models_or_usual
+from rnncli.cli.options import models_or_default
 from rnncli.errors import OptionError
 from rnncli.training.config import Amount, BudgetOptions, Interval, parse_epochs, parse_steps, parse_time
 
@@ -52,7 +52,7 @@ def test_python_may_give_numbers() -> None:
 
 def test_a_model_that_the_environment_names_may_have_blanks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RNNCLI_MODEL", "models/my novel")
-    assert models_or_usual(None) == ["models/my novel"]
-    assert models_or_usual(["a", "b"]) == ["a", "b"]
+    assert models_or_default(None) == ["models/my novel"]
+    assert models_or_default(["a", "b"]) == ["a", "b"]
     monkeypatch.setenv("RNNCLI_MODEL", "")
-    assert models_or_usual(None) == [None]
+    assert models_or_default(None) == [None]

@@ -213,3 +213,13 @@ def test_without_numba_a_training_is_slower_and_nothing_else(rhyme: Path) -> Non
     (reason,) = [line for line in plan["unusable"] if line.startswith("bf16 with fused kernels: ")]
     if support.why_no_kernels() is None:
         assert "llvmlite" in reason
+
+
+@needs_signals
+def test_a_closed_stderr_is_no_error(own_folder: Path) -> None:
+    (own_folder / "verse.txt").write_text("a lamp was lit, a page was turned\n" * 40)
+    assert run("train", "verse.txt", "--name", "x", *TINY).returncode == 0
+    for words in ("verify x", "eval --json", "generate --length 5"):
+        shell = f"exec {sys.executable} -m rnncli {words} 2>&-"
+        ran = subprocess.run(["/bin/sh", "-c", shell], capture_output=True, env=ENVIRONMENT, check=False)
+        assert (ran.returncode, bool(ran.stdout)) == (0, True), words

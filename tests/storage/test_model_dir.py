@@ -387,3 +387,28 @@ def test_a_file_that_cannot_be_so_large_is_refused_unread(
         Manifest({**manifest.files, name: (FileEntry(2**37, "0" * 64),)}).write(folder.path)
     with pytest.raises((ModelError, CorpusError), match=says):
         read(folder)
+
+
+def test_what_another_process_wrote_is_seen_and_never_undone() -> None:
+    made("x")
+    kept, other = ModelDir.find("x"), ModelDir.find("x")
+    assert kept.record().step == 3
+    run = load_state(other, TRAINING, CPU)
+    run.step = 9
+    CheckpointWriter(other).save(run, "interrupted", new_best=False)
+    kept.update(status="finished")
+    assert (ModelDir.find("x").record().step, ModelDir.find("x").record().status) == (9, "finished")
+    assert ModelDir.find("x").mismatches() == []
+
+
+def test_a_model_that_another_one_has_replaced_is_not_mixed_with_it() -> None:
+    made("x")
+    kept = ModelDir.find("x")
+    kept.record()
+    kept.remove()
+    other = made("x")
+    run = load_state(other, TRAINING, CPU)
+    run.best = BestWeights(Score(9.0, 5, 1, 5, 5), 7, weights_of(run.model))
+    CheckpointWriter(other).save(run, "finished", new_best=True)
+    with pytest.raises(ModelError, match="has been replaced by another model"):
+        kept.require_weights()
