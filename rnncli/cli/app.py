@@ -128,7 +128,11 @@ def rnncli(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Show the versions of rnncli and torch."
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            allow_from_autoenv=False,  # RNNCLI_VERSION is a name that a build may set
+            help="Show the versions of rnncli and torch.",
         ),
     ] = False,
 ) -> None:

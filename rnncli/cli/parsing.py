@@ -22,11 +22,12 @@ def settings_file(context: typer.Context, path: Path | None) -> Path | None:
         for option in parameter.opts
     }
     defaults: dict[str, Any] = {}
-    for key, value in settings.items():
+    for given, value in settings.items():
+        key = given.replace("_", "-")
         if key not in names or names[key] in ("config", "help", "help_all"):
             near = get_close_matches(key, names, 1)
             raise typer.BadParameter(
-                f"{path}: unknown key {key!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+                f"{path}: unknown key {given!r}" + (f"; did you mean {near[0]!r}?" if near else "")
             )
         defaults[names[key] or key] = (
             str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value

@@ -72,7 +72,7 @@ def show_dataset(record: dict[str, Any]) -> None:
             f"{record['characters']:,} characters, {record['words']:,} words, {record['bytes']:,} bytes",
         ),
         ("level", f"{record['level']}, vocabulary of {record['vocab_size']:,}{by_line}"),
-        ("tokens", f"{record['tokens']:,}, {held_out}, {record['oov_tokens']:,} unknown"),
+        ("tokens", f"{record['tokens']:,}, {held_out}, {record['oov_tokens']:,} out of vocabulary"),
     ):
         table.add_row(name, Text(one_line(value)))
     stdout_console().print(table)

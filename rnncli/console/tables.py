@@ -120,7 +120,7 @@ def show_memorization(found: Memorization) -> None:
     )
     console.print(
         Text(
-            f"{found.overlap_fraction:.1%} of {found.characters:,} characters occur in the training text, "
+            f"{found.overlap_fraction:.1%} of {found.characters:,} characters occur in the training split, "
             f"in runs of {found.min_length} and more{usual}"
         )
     )
@@ -156,7 +156,7 @@ def show_model(model: ModelDescription) -> None:
             (
                 "validation",
                 f"{valid.nats_per_token:.4f} nats per token, {valid.bits_per_character:.4f} bits per "
-                f"character, on a sample of {valid.tokens:,} tokens; rnncli eval is exact",
+                f"character, on {valid.tokens:,} tokens during training; rnncli eval is exact",
             )
         )
     if model.curve:

@@ -50,7 +50,7 @@ class Model:
         from rnncli.storage.checkpoints import load_model
         from rnncli.workflows.devices import pick_device
 
-        return load_model(self._model_dir, pick_device(self._device))
+        return load_model(self._model_dir, pick_device(self._device)).eval()
 
     def evaluate(
         self, text: str | None = None, *, options: EvaluationOptions | None = None, **keywords: object

@@ -105,7 +105,7 @@ def test_the_help_of_train_fits_on_a_screen(rnncli: Command, monkeypatch: pytest
 
 
 def test_a_settings_file_has_the_names_of_options(rnncli: Command, rhyme: Path) -> None:
-    Path("given.toml").write_text("steps = 3\nhidden-size = 8\nline-by-line = true\nvalid-fraction = 0.2\n")
+    Path("given.toml").write_text("steps = 3\nhidden_size = 8\nline-by-line = true\nvalid-fraction = 0.2\n")
     ran = rnncli("train", rhyme, "--config", "given.toml", "--batch-size", "2", "--bptt", "16", "--json")
     assert ran.code == 0, ran.err
     assert ran.json["plan"]["steps"] == 3

@@ -142,7 +142,6 @@ def test_an_option_without_sense_is_one_usage_error_and_leaves_nothing(
     [
         ("--batch-size", "4096", "--bptt", "4096"),
         ("--hidden-size", "16384", "--num-layers", "64"),
-        ("--level", "subword", "--vocab-size", "100"),
     ],
     ids=" ".join,
 )
@@ -282,3 +281,17 @@ def test_debug_shows_the_traceback(rnncli: Command, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("RNNCLI_DEBUG", "1")
     with pytest.raises(Exception, match=r"cannot read nowhere\.txt"):
         rnncli("tokenize", "nowhere.txt")
+
+
+def test_a_vocabulary_without_room_for_bytes_is_wrong_usage(rnncli: Command, rhyme: Path) -> None:
+    for size in ("5", "100"):
+        ran = rnncli("train", rhyme, "--level", "subword", "--vocab-size", size)
+        assert ran.code == 2
+        assert f"vocab size is {size}" in ran.err
+        assert ran.err.count("error: ") == ran.err.count("hint: ") == 1
+        assert nothing_is_left()
+
+
+def test_a_variable_of_a_build_is_not_an_option(rnncli: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RNNCLI_VERSION", "0.1.0")
+    assert rnncli("manual").code == 0

@@ -158,10 +158,10 @@ def test_the_table_of_a_store_names_its_parts(monkeypatch: pytest.MonkeyPatch) -
     stream = on_a_terminal(monkeypatch)
     show_dataset(STORE)
     shown = stream.getvalue()
-    assert "1,000, 100 for validation, 3 unknown" in shown
+    assert "1,000, 100 for validation, 3 out of vocabulary" in shown
     assert "every line a sample" not in shown
     show_dataset({**STORE, "test_tokens": 50, "line_by_line": True})
-    assert "100 for validation, 50 for testing, 3 unknown" in stream.getvalue()
+    assert "100 for validation, 50 for testing, 3 out of vocabulary" in stream.getvalue()
     assert "vocabulary of 66, line by line" in stream.getvalue()
 
 

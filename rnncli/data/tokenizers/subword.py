@@ -24,7 +24,7 @@ from rnncli.data.tokenizers.base import (
     utf8,
     utf8_decode_stream,
 )
-from rnncli.errors import TokenizerError
+from rnncli.errors import OptionError, TokenizerError
 
 _SPACE_MARK = "\N{LOWER ONE EIGHTH BLOCK}"
 # sentencepiece ignores a line that contains one of its own marks, and a NUL is an error.
@@ -78,8 +78,8 @@ class SubwordTokenizer:
         alphabet = len(set(text))
         size = vocab_size or default_vocab_size(len(text), alphabet)
         if size < _FIXED_TOKENS + 8:
-            raise TokenizerError(
-                f"vocab-size is {size}, and {_FIXED_TOKENS} of them are reserved for bytes",
+            raise OptionError(
+                f"vocab size is {size}, and {_FIXED_TOKENS} of them are reserved for bytes",
                 hint=f"use --vocab-size {_FIXED_TOKENS + 255} or more, or --level byte",
             )
         model = io.BytesIO()

@@ -8,7 +8,7 @@ import pytest
 from rnncli.data.config import SubwordKind
 from rnncli.data.tokenizers.base import decode
 from rnncli.data.tokenizers.subword import SubwordTokenizer
-from rnncli.errors import TokenizerError
+from rnncli.errors import OptionError, TokenizerError
 from tests.data.conftest import ODD, VERSE
 
 HAN = "".join(map(chr, range(0x4E00, 0x4E00 + 3000)))
@@ -116,6 +116,6 @@ def test_subwords_never_cross_a_line_end(kind: SubwordKind) -> None:
 
 def test_a_size_without_room_beside_the_bytes_is_refused() -> None:
     for size in (3, 257, 264):
-        with pytest.raises(TokenizerError, match=f"vocab-size is {size}"):
+        with pytest.raises(OptionError, match=f"vocab size is {size}"):
             SubwordTokenizer.train(VERSE, size, "bpe")
     assert SubwordTokenizer.train(VERSE, 265, "bpe").vocab_size == 265
