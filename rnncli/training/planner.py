@@ -58,6 +58,7 @@ class Plan:
         model: The architecture.
         training: The training configuration.
         planned: The prediction, as an event that can be shown.
+        decisions: What was chosen for a reason, with the reason; `planned.reasons` are their sentences.
         validation_seconds: Predicted time of one validation.
         ngram_seconds: Time reserved for fitting an n-gram after the training, or 0.
     """
@@ -65,6 +66,7 @@ class Plan:
     model: ModelConfig
     training: TrainConfig
     planned: Planned
+    decisions: tuple[Decision, ...]
     validation_seconds: float
     ngram_seconds: float
 
@@ -156,7 +158,7 @@ def make_plan(
         unusable=tuple(map(str, measured.profile.unusable)),
     )
     each = validation_seconds(training, corpus, tokens_per_second)
-    return Plan(model, training, planned, each, reserve)
+    return Plan(model, training, planned, decisions, each, reserve)
 
 
 def _choose_model(

@@ -1,6 +1,7 @@
 """Every system call of a save as the instant of a kill, or of an error: the old state or the new one."""
 
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -61,6 +62,8 @@ def injected(call: str, what: str, number: int) -> tuple[str, bool]:
             ),
             *("-e", f"inject={call}:{what}:when={number}", sys.executable, "-B", "-c", PROGRAM),
         ],
+        # Without the calls of coverage.py, which writes a file of its own at the end of a process.
+        env={name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")},
         capture_output=True,
         text=True,
         check=False,

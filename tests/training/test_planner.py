@@ -545,3 +545,11 @@ def test_characters_of_a_long_text_get_two_layers() -> None:
     for plan in (planned(short), planned(large), planned(cell="gru"), planned(cell="rnn")):
         assert plan.model.num_layers == 1
     assert planned(cell="gru,mingru").model.num_layers == 2
+
+
+def test_the_plan_has_its_decisions_as_values_with_reasons() -> None:
+    plan = planned(seconds=600.0)
+    assert plan.planned.reasons == tuple(map(str, plan.decisions))
+    chosen = {decision.name: decision.value for decision in plan.decisions}
+    assert chosen["ensemble_size"] == plan.model.ensemble_size > 1
+    assert all(decision.reason for decision in plan.decisions)

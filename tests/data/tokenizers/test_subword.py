@@ -133,7 +133,14 @@ words = st.sampled_from(
 @given(text=st.lists(words, max_size=30).map("".join) | st.text("a r▁\0\n", max_size=40))
 def test_ids_are_those_of_sentencepiece_line_by_line(name: str, text: str) -> None:
     tokenizer = TOKENIZERS[name]
-    assert tokenizer.encode(text).tolist() == by_sentencepiece(tokenizer, text)
+    ids, expected = tokenizer.encode(text).tolist(), by_sentencepiece(tokenizer, text)
+    if "unigram" in name and ids != expected:
+        # Several spaces have tokenizations of equal probability; which one is found depends on the context.
+        score = tokenizer._processor.GetScore
+        assert sum(map(score, ids)) == pytest.approx(sum(map(score, expected)), abs=1e-4)
+        assert sorted(ids) == sorted(expected)
+        return
+    assert ids == expected
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)
