@@ -11,7 +11,7 @@ from rnncli.console.formatting import duration, size
 from rnncli.console.terminal import stdout_console
 from rnncli.results import GeneratedText, Memorization, RankingRow
 from rnncli.safe_text import one_line
-from rnncli.storage.model_dir import ModelDescription
+from rnncli.storage.description import ModelDescription
 
 if TYPE_CHECKING:  # it brings torch
     from rnncli.workflows.diagnostics import Diagnostics

@@ -6,7 +6,7 @@ storage/layout.py describes the files. Nothing here needs torch.
 import os
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from itertools import takewhile
 from pathlib import Path
@@ -26,6 +26,7 @@ from rnncli.files import refuse_locked
 from rnncli.metrics import Score
 from rnncli.ngram.interpolation import Interpolation, WeightedNgram
 from rnncli.ngram.kneser_ney import NgramModel
+from rnncli.storage.description import CurvePoint, ModelDescription
 from rnncli.storage.layout import (
     CARD,
     CHECKPOINT,
@@ -63,39 +64,6 @@ class _Cache:
     manifest: Manifest | None = None
     record: ModelRecord | None = None
     tokenizer: Tokenizer | None = None
-
-
-@dataclass(frozen=True)
-class CurvePoint:
-    """The validation loss after so many steps."""
-
-    step: int
-    valid_nats_per_token: float
-
-
-@dataclass(frozen=True)
-class ModelDescription:
-    """What `rnncli info` shows of a model; without weights, `tensors` is empty."""
-
-    path: str
-    config: ModelRecord
-    tensors: Mapping[str, tuple[int, ...]]
-    best_step: int | None
-    valid: Score | None
-    curve: tuple[CurvePoint, ...]
-
-    def record(self) -> dict[str, object]:
-        """Return the description by the keys of JSON output."""
-        return {
-            "path": self.path,
-            **asdict(self.config),
-            "architecture": self.config.model.architecture,
-            "parameters": self.config.model.parameters,
-            "tensors": {name: list(shape) for name, shape in self.tensors.items()},
-            "best_step": self.best_step,
-            "valid": None if self.valid is None else self.valid.record(),
-            "curve": [asdict(point) for point in self.curve],
-        }
 
 
 @dataclass(frozen=True)

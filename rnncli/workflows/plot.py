@@ -1,4 +1,4 @@
-"""Compute figures: curves of a training from its log, and what a network learned, on held-out text."""
+"""Compute figures: curves of a training from its log, and what a network learned, on the validation split."""
 
 import math
 from collections.abc import Sequence
